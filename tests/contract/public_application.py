@@ -39,7 +39,9 @@ NEEDED = ("quart", "hypercorn", "azure.ai.voicelive", "azure.communication.calla
 START_S = 30.0
 CALL_S = 90.0
 COMPARED_MS = 1000.0
-"""Length of each utterance that is searched for in the recording; an interrupted one was not played to its end."""
+"""Length of the part of each utterance that is searched for in the recording; an interrupted utterance was not played
+to its end.
+"""
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,7 @@ class Urls:
 
 @contextmanager
 def started(command: Sequence[str], env: Mapping[str, str], folder: Path, log: Path, probe: str) -> Iterator[None]:
-    """Run a process until the end of the block. Raises `RuntimeError` with its log if it does not become ready."""
+    """Run a process for the duration of the context. Raises `RuntimeError` with its log if it does not become ready."""
     with log.open("wb") as output:
         process = subprocess.Popen(command, env={**os.environ, **env}, cwd=folder, stdout=output, stderr=output)
         try:
@@ -76,7 +78,7 @@ def _answers(url: str) -> bool:
 
 @contextmanager
 def running(application: Path, python: str, work: Path) -> Iterator[Urls]:
-    """Both simulators and the application. They trust the certificates of one authority only."""
+    """Run both simulators and the application. They trust only the authority of the simulators."""
     tls = server_tls(work / "tls")
     os.environ.update(tls.environment)
     certificate, key = work / "application.pem", work / "application-key.pem"
@@ -113,7 +115,9 @@ def running(application: Path, python: str, work: Path) -> Iterator[Urls]:
 
 
 def hold_call(urls: Urls, scenario: Scenario) -> tuple[Json, Json, Recording]:
-    """The phone's record of the call, the voice session and the recording. Raises `WireError`, `RuntimeError`."""
+    """Place the call. Return the phone's record of it, the voice session and the recording. Raises `WireError`,
+    `RuntimeError`.
+    """
     call_json("PUT", f"{urls.voice}/lab/agent", scenario.agent.model_dump(mode="json"))
     steps = [step.model_dump(mode="json", exclude_none=True) for step in scenario.caller.steps]
     lab_id = call_json("POST", f"{urls.acs}/lab/calls", {"from": scenario.caller.number, "steps": steps})["id"]
@@ -121,7 +125,7 @@ def hold_call(urls: Urls, scenario: Scenario) -> tuple[Json, Json, Recording]:
     phone: Json = {}
     while not any(row["event"] == "callback_sent" and "CallDisconnected" in row["types"] for row in _rows(phone)):
         if time.monotonic() > deadline:
-            raise RuntimeError(f"the call did not end in {CALL_S:.0f} s: {phone}")
+            raise RuntimeError(f"the call did not end within {CALL_S:.0f} s: {phone}")
         time.sleep(0.2)
         phone = call_json("GET", f"{urls.acs}/lab/calls/{lab_id}")
     recording = read_recording(raw("GET", f"{urls.acs}/lab/calls/{lab_id}/recording.wav"))
@@ -165,11 +169,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = parser.parse_args(argv)
     application = options.folder.resolve() / "server"
     if not (application / "server.py").exists():
-        print(f"{application / 'server.py'} does not exist; FOLDER must be a checkout.", file=sys.stderr)
+        print(
+            f"{application / 'server.py'} does not exist; FOLDER must be a checkout of the application.",
+            file=sys.stderr,
+        )
         return 2
     have = subprocess.run([options.python, "-c", f"import {', '.join(NEEDED)}"], capture_output=True, text=True)
     if have.returncode:
-        print(f"{options.python} lacks a package of the application: {have.stderr.strip()[-200:]}", file=sys.stderr)
+        print(
+            f"a package of the application is missing in {options.python}: {have.stderr.strip()[-200:]}",
+            file=sys.stderr,
+        )
         return 2
     scenario = load_scenario(DEFAULT_SCENARIO)
     with TemporaryDirectory() as work, running(application, options.python, Path(work)) as urls:
@@ -179,7 +189,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             print(f"  {'ok ' if check.holds else 'NOT'}  {check.claim}: {check.figure}")
         for row in call_json("GET", f"{urls.acs}/lab/unsupported"):
             if row["used"]:
-                print(f"  the simulated ACS only pretended: {row['where']}: {row['what']}")
+                print(f"  without effect in the simulated ACS: {row['where']}: {row['what']}")
     return 0 if all(check.holds for check in found) else 1
 
 

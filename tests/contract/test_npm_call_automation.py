@@ -1,4 +1,4 @@
-"""The npm client @azure/communication-call-automation answers, streams and hangs up with the simulated ACS."""
+"""The npm client @azure/communication-call-automation answers a call of the simulated ACS, streams and hangs up."""
 
 from __future__ import annotations
 

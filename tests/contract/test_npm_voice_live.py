@@ -1,4 +1,4 @@
-"""The npm client @azure/ai-voicelive has a greeting, a turn, a barge-in and a function call with the simulator."""
+"""The npm client @azure/ai-voicelive receives a greeting, takes a turn, interrupts and handles a function call."""
 
 from __future__ import annotations
 

@@ -42,7 +42,7 @@ asyncio.run(talk())
 
 @contextmanager
 def served(simulator: str, folder: Path) -> Iterator[tuple[int, dict[str, str]]]:
-    """Run a simulator; yields its port and the environment that it prints."""
+    """Run a simulator. Yields its port and the environment variables that it prints."""
     port = free_port()
     process = subprocess.Popen(
         [Path(sys.executable).with_name("lab"), simulator, "--tls", "--tls-folder", folder],
@@ -73,7 +73,7 @@ async def listens(port: int) -> bool:
 
 
 def run_client(environment: dict[str, str], *arguments: str) -> str:
-    """Run the client; returns its output."""
+    """Run the client and return its output."""
     ran = subprocess.run(
         [sys.executable, "-c", CLIENT, *arguments],
         env=environment,

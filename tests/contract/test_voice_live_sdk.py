@@ -1,4 +1,4 @@
-"""The unmodified Python SDK `azure-ai-voicelive` talks with the simulated Voice Live."""
+"""The unmodified Python SDK `azure-ai-voicelive` uses the simulated Voice Live."""
 
 from __future__ import annotations
 
@@ -43,14 +43,16 @@ async def voice_live() -> AsyncIterator[str]:
 
 
 async def until(connection: VoiceLiveConnection, kind: str) -> list[Any]:
-    """Receive events up to the first of this type. The SDK types an event by its `type`, which mypy cannot follow."""
+    """Receive and return the events up to and including the first one of this type. The SDK selects the class by
+    `type`, which mypy cannot follow.
+    """
     seen: list[Any] = []
     async with asyncio.timeout(10):
         async for event in connection:
             seen.append(event)
             if event.type == kind:
                 return seen
-    raise AssertionError(f"closed before {kind}; came: {[event.type for event in seen]}")
+    raise AssertionError(f"closed before {kind}; received: {[event.type for event in seen]}")
 
 
 async def say(connection: VoiceLiveConnection, text: str) -> None:
@@ -68,7 +70,7 @@ def audio_of(events: list[Any]) -> bytes:
 
 
 async def greeted(connection: VoiceLiveConnection) -> list[Any]:
-    """Configure a phone session and wait for its greeting. Returns the events of the greeting."""
+    """Configure a phone session and wait for its greeting. Return the events of the greeting."""
     assert (await connection.recv()).type == "session.created"
     detection = {"type": "azure_semantic_vad", "interrupt_response": True, "create_response": True}
     await connection.session.update(session={"turn_detection": detection, "modalities": ["text", "audio"]})

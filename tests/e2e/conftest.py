@@ -15,7 +15,7 @@ from tests.support.span_receiver import SpanReceiver, receiving_spans
 
 @pytest.fixture(scope="session")
 def spans() -> Iterator[SpanReceiver]:
-    """Receives the spans of the services; tracing is on in all of these tests."""
+    """Receives the spans of the services. Tracing is enabled in all of these tests."""
     with receiving_spans() as receiver:
         yield receiver
 
@@ -41,7 +41,9 @@ def stack(whole_stack: Stack) -> Iterator[Stack]:
 
 
 def _forget_refusals(stack: Stack) -> None:
-    """Relays avoid a Voice Live resource for a while after it has refused; the next test must not be affected."""
+    """Delete the quota state in Redis, by which relays avoid a Voice Live resource for a while after an error. It must
+    not affect the next test.
+    """
     with Redis.from_url(stack.redis_url) as redis:
         for key in redis.scan_iter("quota:*"):
             redis.delete(key)

@@ -1,4 +1,4 @@
-"""The benchmark of the whole system with a few calls: it measures, the figures do not matter."""
+"""The benchmark of the whole system with a few calls. It must complete; its figures are not checked."""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Each service by itself with a few calls: the traffic is admitted and handled, the cost does not matter."""
+"""The benchmark of each service by itself with a few calls. The traffic must be accepted and handled; the cost is not
+checked.
+"""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 """The rows of the chaos table that detect regressions first, with a few calls: a relay crashes, a relay is drained, a
-gateway crashes and ACS does not react.
+gateway crashes and ACS does not reconnect.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The `lab` command on the command line."""
+"""The `lab` command, run as a program."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def _demo(folder: Path) -> Iterator[subprocess.Popen[str]]:
 
 
 def _of_folder(folder: Path) -> list[psutil.Process]:
-    """Processes whose logs are in this folder."""
+    """Return the processes whose logs are in this folder."""
     mine: list[psutil.Process] = []
     for process in psutil.process_iter():
         try:
@@ -75,7 +75,7 @@ def test_up_starts_the_stack_and_down_stops_it(tmp_path: Path) -> None:
         ready = f"http://127.0.0.1:{stack.ports.call_control}/readyz"
         assert probe_status(ready) == 200
         again = _lab(*folder, "up", "--free-ports")
-        assert (again.returncode, "is up already" in again.stderr) == (1, True)
+        assert (again.returncode, "is already running" in again.stderr) == (1, True)
         _kill(stack, "media-gateway")
         again = _lab(*folder, "up", "--free-ports")
         assert (again.returncode, "media-gateway ended by itself" in again.stderr) == (1, True)
@@ -85,7 +85,7 @@ def test_up_starts_the_stack_and_down_stops_it(tmp_path: Path) -> None:
         down = _lab(*folder, "down")
     assert "Stopped agent-relay" in down.stdout
     assert probe_status(ready) == 0
-    assert "Nothing was up" in _lab(*folder, "down").stdout
+    assert "No stack was running" in _lab(*folder, "down").stdout
 
 
 def _kill(stack: Stack, name: str) -> None:
@@ -107,7 +107,7 @@ async def test_ctrl_c_ends_the_demo_at_once_and_without_a_traceback(
     with _demo(tmp_path) as demo:
         assert demo.stdout is not None
         while "hears the agent" not in (line := demo.stdout.readline()):
-            assert line, "the demo ended by itself"
+            assert line, "the demo exited before it was interrupted"
         demo.send_signal(signal.SIGINT)
         began = time.monotonic()
         rest = demo.stdout.read()
@@ -124,7 +124,7 @@ async def test_a_demo_that_is_killed_leaves_no_process(tmp_path: Path, monkeypat
     with _demo(tmp_path) as demo:
         assert demo.stdout is not None
         while "phone" not in (line := demo.stdout.readline()):
-            assert line, "the demo ended by itself"
+            assert line, "the demo exited before it was interrupted"
         assert len(_of_folder(tmp_path)) > 7
         demo.send_signal(signal.SIGKILL)
     await eventually(lambda: _of_folder(tmp_path) == [], within_s=20)
@@ -139,7 +139,7 @@ def test_a_wrong_command_line_ends_with_2() -> None:
 def test_call_without_a_stack_prints_the_remedy(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # A stack may be running on the documented ports, and would get the call.
+    # A stack that runs on the documented ports would receive the call.
     monkeypatch.setattr("lab.demo.Ports", Ports.free)
     assert main(["--folder", str(tmp_path), "call"]) == 2
     assert "make up" in capsys.readouterr().err

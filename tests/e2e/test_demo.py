@@ -1,4 +1,4 @@
-"""The checks of the demo, and a demo that must fail."""
+"""A demo that passes all checks, and one that must fail."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ async def test_a_call_with_two_turns_and_a_barge_in_passes_every_check(
 def test_the_documented_scenario_with_a_key_passes_every_check(
     stack: Stack, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The scenario of docs/lab.md; tests/repo compares the file with the page."""
+    """The scenario is the one of docs/lab.md; tests/repo compares the file with the page."""
     save_stack(stack)
     code = call_running_stack(DEFAULT_SCENARIO.with_name("order-status.yaml"), stack.folder, tmp_path)
     output = "".join(capsys.readouterr())
@@ -65,7 +65,7 @@ def test_the_documented_scenario_with_a_key_passes_every_check(
 
 
 def _check_what_logs_tell(logs: dict[str, str], call_id: str) -> None:
-    """At INFO each service logs the call, without phone numbers, transcripts or secrets."""
+    """Check that each service logs the call at level INFO, without phone numbers, transcripts or secrets."""
     for service, log in logs.items():
         assert sum(line.get("call_id") == call_id for line in _lines(log)) >= 2, service
         for secret in (
@@ -81,7 +81,9 @@ def _check_what_logs_tell(logs: dict[str, str], call_id: str) -> None:
 
 
 async def _check_trace(spans: SpanReceiver, call_id: str) -> None:
-    """One trace covers all three services: the answer, the set-up of voice and media, each turn, the barge-in."""
+    """Check that one trace covers all three services: the answer, the set-up of voice and media, each turn, the
+    barge-in.
+    """
     await eventually(lambda: _has(spans, call_id, "call") and _has(spans, call_id, "media socket"), within_s=20)
     await eventually(lambda: sum(span.name == "agent turn" for span in spans.of_call(call_id)) == 3, within_s=20)
     of_call = spans.of_call(call_id)

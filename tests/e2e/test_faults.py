@@ -1,4 +1,4 @@
-"""After a fault, the caller never hears long silence, and no call remains."""
+"""After a fault, the caller never hears a long silence, and no call remains active."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ async def _connected(stack: Stack, lab_id: str) -> None:
 
 
 async def _ended(stack: Stack, lab_id: str) -> Json:
-    """The record of the call, once its status is ended."""
+    """Return the record of the call when its status is ended."""
     call_id = call_id_of(str(_phone(stack, lab_id)["correlation_id"]))
 
     def ended() -> Json:
@@ -66,7 +66,7 @@ async def _ended(stack: Stack, lab_id: str) -> Json:
 
 
 async def _released(stack: Stack) -> bool:
-    """Whether no lease and no voice session remains."""
+    """Whether all leases are released and all voice sessions closed."""
     redis = Redis.from_url(stack.redis_url)
     try:
         leases = await redis.zcard("{s00}:leases")
@@ -101,7 +101,7 @@ async def test_everything_of_a_call_is_released_soon_after_the_caller_hangs_up(s
 
 @pytest.mark.timeout(90)
 async def test_callers_of_every_kind_are_answered_beside_broken_events(stack: Stack) -> None:
-    """The hang-up is attributed to the caller, for all result codes and all formats of the codes."""
+    """The hang-up is attributed to the caller, with all result codes in all formats."""
     foreign = {"id": "x", "eventType": "Microsoft.Storage.BlobCreated", "data": {}}
     faults = {
         "event_grid": {"neighbours": [None, foreign, {"eventType": "Microsoft.Communication.IncomingCall"}]},

@@ -1,4 +1,4 @@
-"""A stack that keeps running is found by commands from its own folder and from others."""
+"""A stack started by `lab up` is found by commands from its own folder and from other folders."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A few concurrent calls, with every frame counted."""
+"""A load test of a few concurrent calls, in which every frame is counted."""
 
 from __future__ import annotations
 

@@ -40,7 +40,7 @@ SCENARIO = Scenario(
 )
 ONE_SERVER = "One server, or a primary behind sentinels"
 HARMLESS = {"client|setinfo"}
-"""Redis 7.0 has no such command."""
+"""Commands that may be denied: Redis 7.0 does not have them, so its users have no permission for them."""
 
 
 @contextlib.contextmanager

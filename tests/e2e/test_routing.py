@@ -1,6 +1,6 @@
 """Percentage routing with two replicas of call-control, a gateway and the simulated ACS as processes.
 
-The test plays the relay: it reports a voice session for each call at once. Calls that are routed to the agent are
+The test acts as the relay: it reports a voice session for each call at once. Calls that are routed to the agent are
 answered, and their callers hang up as soon as they are connected.
 """
 
@@ -42,7 +42,7 @@ rules:
 """
 OPERATOR = {"X-Api-Key": API_KEY}
 WAVE = 250
-"""Calls placed before their outcomes are read; the simulated ACS keeps the last 1,000 calls."""
+"""Number of calls placed before their outcomes are read; the simulated ACS keeps the last 1,000 calls."""
 LONG_S = 60.0
 
 
@@ -61,15 +61,15 @@ class Replicas(Stack):
 
 @dataclass
 class Line:
-    """Controls the callers, the operator API and the relay."""
+    """Client that controls the callers, the operator API and the relay."""
 
     acs: httpx.AsyncClient
     replicas: list[httpx.AsyncClient]
     outcomes: dict[str, set[str]] = field(default_factory=dict)
-    """By caller: `agent`, or the targets that they were redirected to."""
+    """Outcomes by caller: `agent`, or the targets to which the calls were redirected."""
 
     async def place(self, callers: Sequence[str]) -> list[Json]:
-        """Place a call for each caller; returns the calls once all have an outcome."""
+        """Place a call for each caller. Return the calls when all of them have an outcome."""
         rows: list[Json] = []
         for first in range(0, len(callers), WAVE):
             rows += await self._wave(callers[first : first + WAVE])
@@ -96,13 +96,13 @@ class Line:
             ]
             return found if len(found) == len(ids) else []
 
-        return await eventually(over, within_s=LONG_S, every_s=0.5, what="all calls of the wave are over")
+        return await eventually(over, within_s=LONG_S, every_s=0.5, what="all calls of the wave have an outcome")
 
     async def in_force(self) -> list[Json]:
         return [(await replica.get("/api/routing")).raise_for_status().json() for replica in self.replicas]
 
     async def routed(self) -> list[dict[str, int]]:
-        """The number of calls by rule, for each replica."""
+        """Return the number of calls by rule, for each replica."""
         found = []
         for replica in self.replicas:
             text = (await replica.get("/metrics")).text
@@ -111,7 +111,7 @@ class Line:
         return found
 
     async def switch(self, on: bool) -> float:
-        """Set the kill switch at the second replica; returns the seconds until it is in force on both."""
+        """Set the kill switch at the second replica. Return the seconds until both replicas apply it."""
         began = time.monotonic()
         reply = await self.replicas[1].put("/api/routing/kill_switch", content=b"true" if on else b"false")
         version = reply.raise_for_status().json()["version"]
@@ -119,7 +119,7 @@ class Line:
         async def everywhere() -> bool:
             return all(held["version"] >= version for held in await self.in_force())
 
-        await eventually(everywhere, what="the kill switch is in force on both replicas")
+        await eventually(everywhere, what="both replicas apply the kill switch")
         return time.monotonic() - began
 
 
@@ -131,7 +131,7 @@ def outcome_of(row: Json) -> str:
 
 @contextlib.asynccontextmanager
 async def relay(clients: RedisClients) -> AsyncIterator[None]:
-    """Reports a voice session for every offered call, and keeps its lease."""
+    """Report a voice session for every offered call, and renew its lease."""
     leases = Leases(clients.control, Keys(1), "agent-relay-of-the-test", lease_ms=600_000)
     inbox = Inbox(clients.control, clients.blocking, Keys(1), "nobody")
 
@@ -175,7 +175,7 @@ async def line(redis_url: str, clients: RedisClients, tmp_path: Path) -> AsyncIt
 
 
 async def talking(line: Line) -> list[str]:
-    """Place calls whose callers stay on the line; returns the simulator's ids."""
+    """Place calls whose callers do not hang up. Return their ids in the simulator."""
     placed = [await line.acs.post("/lab/calls", json={"from": caller, "audio": "silence"}) for caller in RUNNING]
     ids = [str(reply.json()["id"]) for reply in placed]
 
@@ -225,9 +225,9 @@ async def test_a_quarter_of_the_callers_then_half_of_them_then_nobody(line: Line
     assert quarter & set(CALLERS[:100]) < half, "callers of the first 25 % still reach the agent"
     assert 0.35 <= len(half) / 100 <= 0.65
 
-    # Kill switch: no caller.
+    # Kill switch: the agent answers no caller.
     took = [await line.switch(on) for on in (True, False, True)]
-    assert min(took) < 1.0, f"in force on both replicas after {took} s"
+    assert min(took) < 1.0, f"applied by both replicas after {took} s"
     line.outcomes.clear()
 
     async def both_redirect_every_caller() -> bool:

@@ -1,4 +1,4 @@
-"""A text that is streamed at reading speed, spoken while it is written, and interrupted by the caller."""
+"""An announcement is streamed at reading speed, spoken while it is written, and interrupted by the caller."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ SCENARIO: Final = Scenario(
 
 
 class Writer:
-    """Streams the text in one request until it is stopped; records when each sentence was complete."""
+    """Streams the text in one request until it is stopped. Records when each sentence was complete."""
 
     def __init__(self) -> None:
         self.sent_at: list[float] = []
@@ -69,7 +69,7 @@ class Writer:
     async def _pieces(self) -> AsyncIterator[bytes]:
         for sentence in SENTENCES:
             for word in sentence.split():
-                await asyncio.sleep((len(word) + 1) / READING_CHARACTERS_PER_S)  # the pace is what is tested
+                await asyncio.sleep((len(word) + 1) / READING_CHARACTERS_PER_S)  # The pace is tested here.
                 yield f"{word} ".encode()
             self.sent_at.append(time.monotonic())
 
@@ -96,7 +96,7 @@ async def test_a_text_is_heard_while_it_is_written_and_stops_at_a_barge_in(stack
     assert len(writer.sent_at) < len(SENTENCES), "the writer was notified before it had sent everything"
     starts, ends = call.times("phone", "agent_starts"), call.times("phone", "agent_ends")
     assert starts[1] < ends[1] < writer.sent_at[1], "the first sentence was played before the second was sent"
-    assert call.times("phone", "stop_audio"), "the barge-in stopped it"
+    assert call.times("phone", "stop_audio"), "the barge-in stopped the announcement"
 
     transcript = call.transcript(call_id)
     turns = [row for row in transcript if row.get("role") == "agent"]
@@ -108,7 +108,7 @@ async def test_a_text_is_heard_while_it_is_written_and_stops_at_a_barge_in(stack
     assert 0 < len(cut["text"]) < len(SENTENCES[len(whole)])
     assert SENTENCES[len(whole)].startswith(cut["text"])
     truncated = {row["item_id"]: row["audio_end_ms"] for row in call.voice["truncations"]}
-    assert truncated == {cut["item_id"]: cut["heard_ms"]}, "the voice service has the same"
+    assert truncated == {cut["item_id"]: cut["heard_ms"]}, "the voice service has the same position"
     assert _outcome(transcript) == "interrupted"
     said = [str(row["text"]) for row in call.voice["said"]]
     assert not any(later in text for later in SENTENCES[len(spoken) + 1 :] for text in said), "the rest is not spoken"

@@ -27,28 +27,28 @@ def test_a_part_that_cannot_start_is_named_with_its_log(tmp_path: Path, monkeypa
     stack = Stack(Ports.free(), tmp_path, extra={"agent-relay": {"AGENT_NAME": "", "AZURE_VOICE_LIVE_ENDPOINT": "x"}})
     message = r"agent-relay exited with code 2(.|\n)*AZURE_VOICE_LIVE_ENDPOINT(.|\n)*whole log"
     with pytest.raises(StackError, match=message), running(stack):
-        pytest.fail("it must not start")
+        pytest.fail("the stack must not start")
     assert len(stack.dead()) == len(stack.processes)
 
 
 def test_an_exported_setting_reaches_its_service(stack: Stack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Sets an invalid value for two services; their errors prove that they have read it."""
+    """The test exports an invalid value for two services. Their errors prove that they have read it."""
     monkeypatch.delenv("REDIS_URL", raising=False)
     monkeypatch.setenv("RELAY_CAPACITY", "none")
     monkeypatch.setenv("AGENT_PROFILES_FILE", str(tmp_path / "missing.yaml"))
     with pytest.raises(StackError) as caught, running(Stack(Ports.free(), tmp_path)):
-        pytest.fail("it must not start")
+        pytest.fail("the stack must not start")
     assert "missing.yaml" in str(caught.value)
     assert "RELAY_CAPACITY" in str(caught.value)
 
 
 def test_a_taken_port_is_named_with_the_stack_that_has_it(stack: Stack, tmp_path: Path) -> None:
-    """Otherwise the other stack would answer the readiness probes while the new processes exit."""
+    """Without this check, the other stack would answer the readiness probes while the new processes exit."""
     beside = Stack(replace(Ports.free(), acs=stack.ports.acs), tmp_path / "beside")
-    with pytest.raises(StackError, match=f"port {stack.ports.acs} of acs is taken(.|\n)*{stack.folder}"):
+    with pytest.raises(StackError, match=f"port {stack.ports.acs}, which acs needs(.|\n)*{stack.folder}"):
         beside.start()
     assert beside.processes == []
-    assert not beside.folder.exists(), "nothing is left behind"
+    assert not beside.folder.exists(), "the folder must not remain"
 
 
 def test_an_answer_of_another_process_does_not_count(stack: Stack, tmp_path: Path) -> None:

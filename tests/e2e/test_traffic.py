@@ -12,7 +12,7 @@ from lab.wire import call_json
 from tests.support.eventually import eventually
 
 FRAMES = 50
-"""A second of each call."""
+"""Number of marks in one second of each call."""
 
 
 @pytest.mark.timeout(90)
@@ -38,7 +38,7 @@ async def test_marks_of_each_call_are_found_at_both_ends(stack: Stack) -> None:
 
 
 def _least_heard(stack: Stack, placed: dict[int, str], began: float) -> int:
-    """The smallest number of frames that arrived since then in any call and direction."""
+    """Return the smallest number of frames that arrived since then, in any call and direction."""
     calls = collect(stack, placed)
     return min(
         sum(at >= began for _, _, at in heard) for call in calls for heard in (call.uplink_heard, call.downlink_heard)

@@ -1,4 +1,4 @@
-"""Fixtures for repository rules: the files that belong to the project."""
+"""Fixtures for the rules of the repository: the files that belong to the project."""
 
 from __future__ import annotations
 
@@ -40,6 +40,8 @@ def tracked(root: Path) -> list[Path]:
 
 @pytest.fixture(scope="session")
 def modules(tracked: list[Path], root: Path) -> dict[Path, ast.Module]:
-    """The Python modules of the packages without their tests: path relative to the root → syntax tree."""
+    """Maps the path of each module of the packages, relative to the root, to its syntax tree. Tests are not
+    included.
+    """
     sources = [path for path in tracked if path.suffix == ".py" and "src" in path.relative_to(root).parts]
     return {path.relative_to(root): ast.parse(path.read_text(encoding="utf-8"), str(path)) for path in sources}

@@ -53,10 +53,10 @@ class Operation:
     summary: str
     status: int
     answer: str = ""
-    """Name of the schema of a successful answer; empty: no JSON body."""
+    """Name of the schema of a successful response; empty if it has no JSON body."""
     errors: tuple[type[BridgeError], ...] = ()
     body: Mapping[str, str] | None = None
-    """Content type → name of the schema of a request."""
+    """Name of the schema of a request, by content type."""
     parameters: tuple[Json, ...] = ()
     tag: str = "operator"
 
@@ -301,7 +301,7 @@ def _responses(operation: Operation) -> Iterator[tuple[str, Json]]:
 
 
 def _call() -> Json:
-    """Schema of a record as `call_json` formats it."""
+    """Return the schema of a record as `call_json` formats it."""
     shown = call_json(CallRecord(call_id="call_1", status=Status.RINGING))
     fields = {name: {"type": _TYPES[type(value)]} for name, value in shown.items() if not isinstance(value, dict)}
     groups = {
@@ -341,7 +341,7 @@ def _object(properties: Mapping[str, Json], *, optional: Sequence[str] = ()) -> 
 
 
 def _plain(schema: object) -> Any:
-    """pydantic's schema without titles and docstrings, with limits as keywords of JSON Schema."""
+    """Return pydantic's schema without titles and docstrings, with limits as keywords of JSON Schema."""
     words = {"ge": "minimum", "le": "maximum"}
     if isinstance(schema, dict):
         kept = {

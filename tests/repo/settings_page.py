@@ -46,16 +46,18 @@ _SETTING: Final = re.compile(r"^# ([A-Z][A-Z0-9_]+)=")
 
 
 def with_tables(page: str) -> str:
-    """The page with the current tables. Raises `ValueError` if it has no marks."""
+    """Return the page with the current tables. Raises `ValueError` if the markers are missing."""
     before, begin, rest = page.partition(BEGIN)
     _, end, after = rest.partition(END)
     if not begin or not end:
-        raise ValueError(f"the page has no {BEGIN} … {END}")
+        raise ValueError(f"the markers {BEGIN} and {END} are missing in the page")
     return f"{before}{BEGIN}\n\n{_tables()}\n{END}{after}"
 
 
 def sections() -> dict[str, dict[str, str]]:
-    """Title of each part of .env.example → setting → first sentence of its comment."""
+    """Map the title of each part of .env.example to its settings, and each setting to the first sentence of its
+    comment.
+    """
     found: dict[str, dict[str, str]] = {}
     title, comment = "", list[str]()
     for line in EXAMPLE_PATH.read_text(encoding="utf-8").splitlines():
@@ -71,7 +73,7 @@ def sections() -> dict[str, dict[str, str]]:
 
 
 def fields_of(name: str) -> dict[str, FieldInfo]:
-    """The services that read the setting, with their fields."""
+    """Return the services that read the setting, with their fields."""
     return {
         service: cls.model_fields[name.lower()] for service, cls in SERVICES.items() if name.lower() in cls.model_fields
     }
@@ -106,7 +108,7 @@ def _row(name: str, text: str) -> str:
 
 
 def _values(fields: list[FieldInfo]) -> Iterator[str]:
-    """The values that the type of the setting accepts."""
+    """Describe the values that the type of the setting accepts."""
     kind: Any = fields[0].annotation if fields else str
     choices = get_args(kind) if get_origin(kind) is Literal else kind if _is_enum(kind) else ()
     yield from (f"`{_shown(choice)}`" for choice in choices)
@@ -141,7 +143,7 @@ def _shown(value: object) -> str:
 
 
 def _first_sentence(text: str) -> str:
-    """The first sentence, with names of settings as code."""
+    """Return the first sentence of a comment, with names of settings as code."""
     sentence = re.split(r"\.(?:\s|$)", text)[0].removesuffix(" Forms:")
     return re.sub(r"(?<![`\w])([A-Z][A-Z0-9]*_[A-Z0-9_]+)(?![`\w])", r"`\1`", sentence)
 

@@ -35,7 +35,7 @@ SIZES: Final = (100, 1_000, 10_000)
 _UNITS: Final = {"cpu": "ms/s", "mb": "MB", "kb": "KB/s", "call": "ms"}
 CORE_MS: Final = 1000.0
 SHAPE: Final = Shape.DELTAS
-"""Voice Live sends an agent's speech in deltas."""
+"""Duration of a delta: Voice Live sends an agent's speech in deltas."""
 Stored = Mapping[str, Any]
 _CPU: Final = "CPU, ms/s/call"
 _REDIS_CPU: Final = "CPU of redis, ms/s/call"
@@ -56,9 +56,8 @@ class Line:
 
     @classmethod
     def through(cls, points: Mapping[int, float]) -> Line:
-        """The line with the least relative error, so that all sizes have equal weight.
-
-        Its fixed part is 0 for a single point, or if it would be negative.
+        """Fit the line with the least relative error, so that all sizes have equal weight. Its fixed part is 0 for a
+        single point, or if it would be negative.
         """
         weights = {calls: 1 / value**2 for calls, value in points.items()}
         total = sum(weights.values())
@@ -79,7 +78,7 @@ class Bandwidth:
 
     acs_in_kb: float
     acs_out_kb: float
-    """In messages of 20 ms; longer ones save a few percent."""
+    """In messages of 20 ms; longer messages need a few percent less."""
     voice_out_kb: float
     voice_in_kb: float
 
@@ -102,32 +101,34 @@ class Assumed:
 
     mean_call_s: float = 180.0
     agent_talks: float = 0.5
-    """Fraction of the call. Applies to networks and tokens; CPU is measured with an agent that talks all the time."""
+    """Fraction of the call during which the agent talks. Applies to networks and tokens; CPU is measured with an agent
+    that talks all the time.
+    """
     busy: float = 0.6
-    """Target utilization of a core, for our processes and for Redis."""
+    """Target utilization of a core, for the services and for Redis."""
     spare_pods: int = 1
     replicas: int = 1
     """Replicas of each Redis server."""
     connections_per_min: int = 30
-    """New connections to one Voice Live resource."""
+    """New connections per minute to one Voice Live resource."""
     tokens_per_min: int = 120_000
-    """Quota of one Voice Live resource."""
+    """Token quota of one Voice Live resource."""
     tokens_in_per_s: float = 10.0
     """Input tokens during the whole call, for a model that processes the caller's audio."""
     tokens_out_per_s: float = 20.0
     """Output tokens while the agent talks."""
     pod_calls_max: int = 200
-    """Largest pod that was measured."""
+    """Calls of the largest pod that was measured."""
 
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """Measured inputs, named as in docs/sizing.md."""
+    """Measured inputs of the plan, named as in docs/sizing.md."""
 
     gateway_cpu: Line
     relay_cpu: Line
     gateway_redis_cpu: Line
-    """CPU of Redis for one gateway, and for the appends that it reads."""
+    """CPU of Redis for one gateway, including the appends that it reads."""
     relay_redis_cpu: Line
     gateway_mb: Line
     relay_mb: Line
@@ -141,7 +142,7 @@ class Measured:
 
     @classmethod
     def of(cls, whole: Stored, bandwidth: Bandwidth) -> Measured:
-        """`whole`: stored outcomes by measurement. Raises `NotMeasuredError`."""
+        """Calculate the inputs. `whole`: stored outcomes by measurement. Raises `NotMeasuredError`."""
         gateway, relay = points(whole, GATEWAY), points(whole, RELAY)
         set_up = [run["figures"] for run in _runs(whole, "set-up") if run["bridge"] == Bridge.OURS]
         largest = [found[max(found)] for found in (gateway, relay)]
@@ -161,7 +162,7 @@ class Measured:
 
 
 Plan = dict[str, float]
-"""The rows of the plan; counts are integers."""
+"""The rows of the plan. Counts are integers."""
 
 
 def plan(calls: int, measured: Measured, assumed: Assumed) -> Plan:
@@ -210,14 +211,16 @@ def pod_calls(cpu: Line, assumed: Assumed) -> int:
 
 # -- measured figures
 def points(whole: Stored, service: str) -> dict[int, dict[str, float]]:
-    """Calls → mean figures of the runs that kept up, with speech in deltas. Raises `NotMeasuredError`."""
+    """Return mean figures by number of calls, from the runs that kept up, with speech in deltas. Raises
+    `NotMeasuredError`.
+    """
     found: dict[int, list[dict[str, float]]] = {}
     for run in _runs(whole, "alone"):
         labels, figures = run["labels"], run["figures"]
         if (labels["service"], labels["shape"]) == (service, SHAPE) and figures[HANDLED] >= KEPT_UP_PCT:
             found.setdefault(labels["calls"], []).append(figures)
     if not found:
-        raise NotMeasuredError(f"no run of {service} alone kept up: python -m bench alone")
+        raise NotMeasuredError(f"no run of {service} alone kept up; run `python -m bench alone`")
     return {calls: means(some) for calls, some in sorted(found.items())}
 
 
@@ -226,7 +229,7 @@ def line(found: Mapping[int, Mapping[str, float]], name: str) -> Line:
 
 
 def totals(found: Mapping[int, Mapping[str, float]], name: str) -> dict[int, float]:
-    """Calls → the figure summed over all calls."""
+    """Return the figure summed over all calls, by number of calls."""
     return {n: figures[name] * (n if name.endswith("/call") else 1) for n, figures in found.items() if name in figures}
 
 
@@ -236,19 +239,19 @@ def means(some: Sequence[Mapping[str, float]]) -> dict[str, float]:
 
 def _runs(whole: Stored, name: str) -> list[dict[str, Any]]:
     if name not in whole:
-        raise NotMeasuredError(f"not measured yet: python -m bench {name}")
+        raise NotMeasuredError(f"not measured yet; run `python -m bench {name}`")
     return list(whole[name]["runs"])
 
 
 # -- the page
 def tables(whole: Stored, assumed: Assumed | None = None) -> list[Table]:
-    """Raises `NotMeasuredError`."""
+    """Return the tables of the page. Raises `NotMeasuredError`."""
     measured = Measured.of(whole, Bandwidth.of_recording())
     return [inputs_table(measured), plan_table(measured, assumed or Assumed()), check_table(whole)]
 
 
 def with_figures(page: str, results: Mapping[str, Any]) -> str:
-    """The page with these tables between its marks. Raises `NotMeasuredError`."""
+    """Return the page with these tables between its markers. Raises `NotMeasuredError`."""
     before, _, rest = page.partition(BEGIN)
     _, _, after = rest.partition(END)
     found = [measured_on(results), *(table.markdown() for table in tables(results["whole"]))]
@@ -281,7 +284,9 @@ def _text(value: float) -> str:
 
 
 def check_table(whole: Stored) -> Table:
-    """Prediction of each size from the others, and of whole calls from the lines of each service by itself."""
+    """Return the table that compares predictions with measurements: each size predicted from the others, and whole
+    calls from the lines of each service by itself.
+    """
     rows: list[list[Cell]] = []
     for service in (GATEWAY, RELAY):
         alone = points(whole, service)
@@ -297,7 +302,7 @@ def check_table(whole: Stored) -> Table:
 
 
 def left_out(name: str, found: Mapping[int, float]) -> list[list[Cell]]:
-    """A row for each size, predicted by the line through the others."""
+    """Return a row for each size, predicted by the line through the other sizes."""
     rows = []
     for calls, ms in found.items():
         others = {size: value for size, value in found.items() if size != calls}

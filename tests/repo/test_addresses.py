@@ -1,4 +1,6 @@
-"""No file contains the address of a package registry or a path of one machine: the project installs from any clone."""
+"""No file contains the address of a package registry or a path of one machine, so that the project can be installed
+from any clone.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-# Composed of parts, so that this file does not contain them.
+# Concatenated from two strings, so that this file does not contain them.
 _REGISTRIES = (
     ("pypi", "org"),
     ("pythonhosted", "org"),

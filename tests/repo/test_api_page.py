@@ -90,7 +90,9 @@ def _documented_reasons(page: str) -> set[str]:
 
 
 def _reasons_of(tree: ast.Module) -> Iterator[str]:
-    """The reasons passed to `set_end_reason` and `_note_end`; an f-string is reduced to its constant start and `*`."""
+    """Return the reasons passed to `set_end_reason` and `_note_end`. An f-string is reduced to its constant start and
+    `*`.
+    """
     for node in ast.walk(tree):
         if not isinstance(node, ast.Call) or getattr(node.func, "id", "") not in ("set_end_reason", "_note_end"):
             continue

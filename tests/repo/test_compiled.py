@@ -1,4 +1,4 @@
-"""Compiled modules: built where a C compiler exists, optional elsewhere, and built in the first stage of images only.
+"""Compiled modules: built where a C compiler exists, optional elsewhere, and built only in the first stage of images.
 
 Each *.pyx has a type stub. Modules for mypyc have no coroutines that mypyc compiles incorrectly.
 """
@@ -85,7 +85,7 @@ def _wheel(project: Path, **environment: str) -> tuple[subprocess.CompletedProce
 
 
 def _refusal(project: Path, **environment: str) -> str:
-    """The error output of a build that makes no wheel."""
+    """Return the error output of a build that must fail without creating a wheel."""
     answer, wheels = _wheel(project, **environment)
     assert answer.returncode != 0
     assert not wheels
@@ -103,7 +103,7 @@ def test_every_module_is_compiled_where_it_can_be(sources: list[Path]) -> None:
     for source in sources:
         parts = source.with_suffix("").parts
         module = importlib.import_module(".".join(parts[parts.index("src") + 1 :]))
-        assert str(module.__file__).endswith(SUFFIX), f"{source.name} is not compiled: `make clean install`"
+        assert str(module.__file__).endswith(SUFFIX), f"{source.name} is not compiled; run `make clean install`"
 
 
 def test_every_compiled_module_has_its_types(sources: list[Path]) -> None:
@@ -111,7 +111,7 @@ def test_every_compiled_module_has_its_types(sources: list[Path]) -> None:
 
 
 def test_the_compiler_stays_in_the_first_stage_of_the_image(root: Path) -> None:
-    """The modules of `libs` are compiled for the image of every service."""
+    """The modules of `libs` must be compiled for the image of every service."""
     for dockerfile in root.glob("services/*/Dockerfile"):
         _, build, final = dockerfile.read_text(encoding="utf-8").split("\nFROM ")
         assert GCC in build.split("pip wheel")[0]
@@ -159,7 +159,7 @@ def test_a_module_that_does_not_compile_is_an_error(tiny: Path, code: str) -> No
 # -- modules in Python
 @pytest.fixture(scope="module")
 def listed(root: Path) -> list[Path]:
-    """The modules that mypyc compiles."""
+    """The modules that mypyc compiles, as listed in the configuration."""
     found = []
     for project in (*root.glob("libs/*/pyproject.toml"), *root.glob("services/*/pyproject.toml")):
         hooks = tomllib.loads(project.read_text())["tool"]["hatch"]["build"]["targets"]["wheel"].get("hooks", {})
@@ -168,7 +168,9 @@ def listed(root: Path) -> list[Path]:
 
 
 def test_no_listed_coroutine_waits_while_it_handles_an_exception(listed: list[Path]) -> None:
-    """mypyc stores the current exception once for each thread, so another coroutine can clear it during the wait."""
+    """mypyc stores the current exception once for each thread, so another coroutine can clear it while this one
+    awaits.
+    """
     assert len(listed) > 20
     for module in listed:
         lines = list(_waits_in_handlers(ast.parse(module.read_text(encoding="utf-8"))))
@@ -195,7 +197,9 @@ def test_other_waits_are_not_meant() -> None:
 
 
 def _waits_in_handlers(tree: ast.Module) -> Iterator[int]:
-    """Lines in which a coroutine or generator waits, or may wait, while an exception is handled."""
+    """Return the lines in which a coroutine or generator awaits or yields, or may do so, while an exception is
+    handled.
+    """
     for node in ast.walk(tree):
         if isinstance(node, ast.AsyncWith | ast.AsyncFor):
             yield node.lineno
@@ -207,7 +211,9 @@ def _waits_in_handlers(tree: ast.Module) -> Iterator[int]:
 def test_classes_of_listed_modules_are_inherited_from_in_listed_ones_only(
     listed: list[Path], modules: dict[Path, ast.Module], root: Path
 ) -> None:
-    """A subclass elsewhere raises an error when it is defined, which may happen only on a Redis cluster."""
+    """A subclass in a module that is not compiled raises an error at its definition. This may happen only with a Redis
+    cluster, so other tests would not detect it.
+    """
     compiled = {root / path: tree for path, tree in modules.items() if root / path in listed}
     names = {node.name for tree in compiled.values() for node in ast.walk(tree) if isinstance(node, ast.ClassDef)}
     heirs = [
@@ -227,7 +233,7 @@ def test_a_listed_module_is_compiled_into_the_wheel(tiny_in_python: Path, tmp_pa
     answer, (wheel,) = _wheel(tiny_in_python)
     assert answer.returncode == 0, answer.stderr
     assert {f"tiny/answer{SUFFIX}", f"tiny/question{SUFFIX}"} < set(_modules_in(wheel))
-    assert not list(tiny_in_python.rglob(f"src/**/*{SUFFIX}")), "nothing is left beside the source"
+    assert not list(tiny_in_python.rglob(f"src/**/*{SUFFIX}")), "no build output remains beside the source"
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(tmp_path / "site")
     code = "import asyncio; from tiny import question as q; print(q.__file__[-3:], asyncio.run(q.asked(False)))"

@@ -33,7 +33,7 @@ def test_it_contains_the_whole_stack(services: dict[str, Service]) -> None:
 
 
 def test_the_real_services_differ_only_in_their_settings(services: dict[str, Service]) -> None:
-    """They use no default value of the simulators."""
+    """The services for Azure must not use the settings of the simulators."""
     for name in SERVICES:
         real, simulated = services[f"azure-{name}"], services[name]
         ours = {"environment", "profiles"}
@@ -83,7 +83,7 @@ def test_images_install_locked_wheels_only(root: Path) -> None:
 
 
 def test_every_setting_can_be_given_in_the_env_file(services: dict[str, Service]) -> None:
-    """Values of the simulators are defaults only: `.env` overrides them, also with an empty value."""
+    """The values for the simulators are only defaults: `.env` overrides them, even with an empty value."""
     for name in (*SERVICES, *REAL):
         assert services[name]["env_file"] == [{"path": ".env", "required": False}]
         for setting, value in services[name]["environment"].items():

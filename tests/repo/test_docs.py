@@ -14,7 +14,7 @@ LONGEST_LINE = 120
 _LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 _MODULE = re.compile(r"`((?:bridge_common|call_control|media_gateway|agent_relay|lab)(?:\.[a-z_]+)+)`")
 _LOGGERS = {"call_control.audit"}
-"""Named in pages as loggers, not as modules."""
+"""Names that pages use as loggers, not as modules."""
 _STATUS = re.compile(r"^Status: (.+?)\n\n", re.MULTILINE | re.DOTALL)
 _GENERATED = {"CHANGELOG.md", "docs/call-states.md", "bench/RESULTS.md"}
 
@@ -82,7 +82,7 @@ def test_prose_lines_are_short(pages: list[Path], root: Path) -> None:
 
 
 def _exists(name: str) -> bool:
-    """Whether this is a module, or an attribute of one."""
+    """Whether the name is a module, or an attribute of one."""
     try:
         if find_spec(name) is not None:
             return True
@@ -96,7 +96,7 @@ def _exists(name: str) -> bool:
 
 
 def _prose(page: Path) -> Iterator[tuple[int, str]]:
-    """Lines that can be wrapped: no code, tables, images or generated parts."""
+    """Return the lines that can be wrapped: no code, tables, images or generated parts."""
     code = generated = False
     for number, line in enumerate(page.read_text(encoding="utf-8").splitlines(), 1):
         if line.startswith("```"):
@@ -119,6 +119,6 @@ def _broken(page: Path) -> Iterator[str]:
 
 
 def _anchors(page: Path) -> set[str]:
-    """Anchors that GitHub generates for headings."""
+    """Return the anchors that GitHub generates for headings."""
     headings = re.findall(r"^#+ (.+)$", page.read_text(encoding="utf-8"), re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}

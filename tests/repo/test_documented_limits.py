@@ -1,4 +1,6 @@
-"""The documented limits equal those of the code. Tests that import a constant would follow any change of it."""
+"""The documented limits equal those of the code. They are repeated here, because a test that imports a constant does
+not detect its change.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,7 @@ _PAGE = Path(__file__).resolve().parents[2] / "docs/architecture.md"
 LIMITS = _ROW.findall(_PAGE.read_text(encoding="utf-8"))
 
 FLEET = "docs/adr/0013-connection-quota-and-fallback.md"
-# The same values within sentences.
+# The same values in running text.
 SENTENCES = [
     ("docs/api.md", "answered after {} s with 401", "call_control.http.operator_access.WRONG_KEY_DELAY_S"),
     ("docs/api.md", "may send {} a minute", "call_control.core.wrong_keys.PER_SOURCE"),

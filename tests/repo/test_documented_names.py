@@ -1,4 +1,4 @@
-"""Log messages and metrics in the documents exist in the code: operators search for them in an incident."""
+"""Log messages and metrics in the documents exist in the code, because operators search for them during an incident."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _LINE = re.compile(r'`"([^"`]+)"`')
 _SETTING = re.compile(r"`([A-Z][A-Z0-9]+_[A-Z0-9_]+)(?:=[^`]*)?`")
 _OF_LIBRARIES = re.compile(r"^(OTEL_|APPLICATIONINSIGHTS_)")
 _ANSWERS = {"no token for …"}
-"""Quoted in the documents, but from responses of /readyz."""
+"""Texts that the documents quote from responses of /readyz, not from the log."""
 _MODULES = {"bridge_common"}
 
 
@@ -91,7 +91,7 @@ def _lines_of(tree: ast.Module) -> Iterator[str]:
 
 
 def _calls(tree: ast.Module) -> Iterator[tuple[ast.Call, str, list[str]]]:
-    """Function calls: (node, name of the function, string arguments)."""
+    """Return the function calls: (node, name of the function, string arguments)."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Call):
             name = getattr(node.func, "id", getattr(node.func, "attr", ""))

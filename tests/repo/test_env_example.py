@@ -15,7 +15,7 @@ from bridge_common.service.settings import ServiceSettings
 
 SERVICES = ("call-control", "media-gateway", "agent-relay")
 
-# Read by azure-identity inside agent-relay and call-control, not by the services.
+# Read by the library azure-identity, not by the code of the services.
 CREDENTIALS = {
     "AZURE_CLIENT_ID",
     "AZURE_CLIENT_SECRET",
@@ -27,7 +27,7 @@ _LINE = re.compile(r"^# ?([A-Z][A-Z0-9_]+)=|^([A-Z][A-Z0-9_]+)=")
 
 
 def _settings_of(service: str) -> dict[str, bool]:
-    """Environment variables of a service → whether they are optional."""
+    """Return the environment variables of a service, each with whether it is optional."""
     module = importlib.import_module(f"{service.replace('-', '_')}.settings")
     (cls,) = (
         value
@@ -39,7 +39,7 @@ def _settings_of(service: str) -> dict[str, bool]:
 
 @pytest.fixture(scope="module")
 def example(root: Path) -> dict[str, str]:
-    """Setting → the comment above it, from .env.example."""
+    """The comment above each setting in .env.example, by setting."""
     found: dict[str, str] = {}
     comment: list[str] = []
     for line in (root / ".env.example").read_text(encoding="utf-8").splitlines():
@@ -72,7 +72,7 @@ def test_compose_sets_only_settings_that_the_service_reads(service: str, root: P
     given = set(compose["services"][service]["environment"])
     settings = _settings_of(service)
     assert not given - set(settings) - CREDENTIALS
-    assert not {name for name, optional in settings.items() if not optional} - given, "required, and not given"
+    assert not {name for name, optional in settings.items() if not optional} - given, "required, but not set"
 
 
 @pytest.mark.skipif(shutil.which("kubectl") is None, reason="kubectl is not installed")

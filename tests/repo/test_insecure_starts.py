@@ -1,4 +1,4 @@
-"""No service starts with an insecure setting unless ALLOW_INSECURE names it; secrets are never shown."""
+"""No service starts with an insecure setting unless ALLOW_INSECURE allows it; secrets are never shown."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from tests.support.service_settings import GOOD, INSIGHTS, SERVICES, refusal, st
 ENTRA = {"EVENT_GRID_TENANT_ID": "t", "EVENT_GRID_AUDIENCE": "a"}
 STRING = "endpoint=http://acs.example/;accesskey=c2VjcmV0"
 
-# service, changed settings, value for ALLOW_INSECURE, setting in the error, part of the remedy
+# Columns: service, changed settings, value for ALLOW_INSECURE, setting in the error, part of the remedy.
 STARTS = [
     ("call-control", {"EVENT_GRID_SECRETS": ""}, "open-webhook", "EVENT_GRID_SECRETS", "openssl rand -hex 32"),
     ("call-control", {"EVENT_GRID_SECRETS": ""}, "open-webhook", "EVENT_GRID_SECRETS", "or set EVENT_GRID_TENANT_ID"),
@@ -167,7 +167,7 @@ OUR_KEYS = {name for cls in SERVICES.values() for name in _keys_of(cls)}
 
 
 def _published(root: Path) -> Iterator[tuple[str, str]]:
-    """Published keys: (location, key)."""
+    """Return the published keys: (location, key)."""
     for name in ("API_KEY", "MEDIA_TOKEN_KEY", "EVENT_GRID_SECRET"):
         yield f"lab.stack.{name}", getattr(stack, name)
     files = [root / ".env.example", root / "docker-compose.yml", root / "README.md"]
@@ -204,7 +204,7 @@ def test_the_example_of_secrets_is_refused_and_complete(
 
 # -- deployments --------------------------------------------------------------------------------------------------
 def _compose(root: Path, name: str) -> dict[str, str]:
-    """The environment of a service with an empty `.env`."""
+    """Return the environment of a service with an empty `.env`."""
     compose = yaml.safe_load((root / "docker-compose.yml").read_text(encoding="utf-8"))
     given: dict[str, str] = compose["services"][name]["environment"]
     return {name: re.sub(r"^\$\{\w+-(.*)\}$", r"\1", value) for name, value in given.items()}

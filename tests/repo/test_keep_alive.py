@@ -21,7 +21,9 @@ def _without_keep_alive(tree: ast.Module) -> list[int]:
 
 
 def test_every_server_sets_its_keep_alive_time(tracked: list[Path], root: Path) -> None:
-    """uvicorn's default of 5 s equals that of httpx: requests may meet the close. Tests: `lab_server.running`."""
+    """uvicorn's default of 5 s equals that of httpx, so a request may arrive while the server closes the connection. In
+    tests, `lab_server.running` sets the time.
+    """
     sources = [path for path in tracked if path.suffix == ".py" and path.relative_to(root).parts[0] != "tests"]
     found = {
         f"{path.relative_to(root)}:{line}"

@@ -19,7 +19,7 @@ from media_gateway.settings import GatewaySettings
 
 SERVICES = {"call-control": 8080, "media-gateway": 8081, "agent-relay": 8082}
 KUBERNETES = "1.34"
-# Kinds that a controller of Azure defines; the Kubernetes schemas do not contain them.
+# A controller of Azure defines these kinds; the Kubernetes schemas do not contain them.
 CUSTOM_KINDS = {"IngressExtension"}
 
 SETTINGS: dict[str, type[ServiceSettings]] = {
@@ -27,7 +27,7 @@ SETTINGS: dict[str, type[ServiceSettings]] = {
     "media-gateway": GatewaySettings,
     "agent-relay": RelaySettings,
 }
-# Examples for the Secrets that the overlay for AKS does not include.
+# Example values of the Secrets, which the overlay for AKS does not include.
 SECRETS = {
     "redis": {"REDIS_URL": "rediss://:password@cache.example:10000/0"},
     "media-token": {"MEDIA_TOKEN_KEYS": "a" * 64},
@@ -68,7 +68,9 @@ def test_each_service_can_be_scaled_and_moved_by_itself(overlay: list[Manifest])
     assert set(autoscalers) in (set(), set(SERVICES))
     for name, autoscaler in autoscalers.items():
         assert autoscaler["spec"]["scaleTargetRef"]["name"] == name
-        assert "replicas" not in _of_kind(overlay, "Deployment")[name]["spec"], "it would fight the autoscaler"
+        assert "replicas" not in _of_kind(overlay, "Deployment")[name]["spec"], (
+            "a fixed number of replicas would override the autoscaler"
+        )
 
 
 def test_services_select_their_pods(overlay: list[Manifest]) -> None:
@@ -147,7 +149,7 @@ def test_every_secret_and_setting_that_is_read_is_there_or_named(overlay: list[M
 def test_a_service_starts_with_the_settings_of_the_overlay_and_the_secrets(
     overlay: list[Manifest], service: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The AKS overlay allows no insecure settings."""
+    """The AKS overlay must not allow insecure settings."""
     for name in SETTINGS[service].model_fields:
         monkeypatch.delenv(name.upper(), raising=False)
     container = _of_kind(overlay, "Deployment")[service]["spec"]["template"]["spec"]["containers"][0]

@@ -46,7 +46,7 @@ def page(root: Path) -> str:
 
 
 def _section(page: str, title: str) -> str:
-    """The text below a heading, up to the next heading of the same or a higher level."""
+    """Return the text below a heading, up to the next heading of the same or a higher level."""
     found = re.search(rf"^(#+) {re.escape(title)}$\n(.*?)(?=^#{{1,2}} |\Z)", page, re.MULTILINE | re.DOTALL)
     assert found, title
     text = found.group(2)
@@ -144,7 +144,7 @@ def test_defaults_are_those_of_the_code(page: str) -> None:
         for row in rows:
             names, shown = re.findall(r"`([A-Z][A-Z_]+)`", _cell(row, 0)), _cell(row, 1).split(",")
             if len(names) != len(shown):
-                continue  # a default with a comma, or words
+                continue  # A default with a comma, or a description.
             for name, text in zip(names, shown, strict=True):
                 if type(values.get(name)) in (int, float):
                     compared += 1

@@ -33,16 +33,16 @@ def test_locks_contain_exact_versions_with_hashes_and_no_address(root: Path) -> 
             assert _REQUIREMENT.match(requirement.strip()), f"{lock.name}: {requirement}"
             assert hashes, f"{lock.name}: {requirement} has no hash"
             assert all(re.fullmatch(r"sha256:[0-9a-f]{64}", value.strip()) for value in hashes), f"{lock.name}: {line}"
-            assert "://" not in line, f"{lock.name}: {requirement} names an address"
+            assert "://" not in line, f"{lock.name}: {requirement} contains a URL"
 
 
 def test_the_locks_agree_on_versions(root: Path) -> None:
-    """The images use the versions that the tests ran with."""
+    """The images must use the versions that the tests ran with."""
     of_lock = {lock.stem: _versions(lock) for lock in _locks(root)}
     tested = of_lock.pop("dev")
     for name, versions in of_lock.items():
         apart = {package: version for package, version in versions.items() if tested.get(package) != version}
-        assert not apart, f"{name} and dev differ"
+        assert not apart, f"the versions in {name} and dev differ"
 
 
 def test_the_lock_of_the_node_contract_has_hashes_and_no_address(root: Path) -> None:
@@ -59,7 +59,7 @@ def _versions(lock: Path) -> dict[str, str]:
     return {name.lower(): version for name, version in pattern.findall(lock.read_text(encoding="utf-8"))}
 
 
-# Distributions that a package needs without an import: text in its source → distribution.
+# Distributions that a package needs without importing them, by a text in its source.
 _UNSEEN = {"websockets-sansio": "websockets"}
 
 

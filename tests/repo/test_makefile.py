@@ -62,7 +62,7 @@ def test_make_check_runs_every_check_and_names_those_that_failed(failing: str, r
 
 @pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
 def test_another_python_than_that_of_the_environment_is_refused(root: Path, tmp_path: Path) -> None:
-    """Otherwise the option would be ignored without a warning."""
+    """Without the error, the option would be ignored silently."""
     python = tmp_path / "python"
     python.write_text("#!/bin/sh\necho 3.99.0\n")
     python.chmod(0o755)
@@ -75,7 +75,7 @@ def test_another_python_than_that_of_the_environment_is_refused(root: Path, tmp_
 @pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
 @pytest.mark.parametrize("stamp", ["-o", "-W"], ids=["installed", "new"])
 def test_an_invalid_python_is_named(stamp: str, root: Path) -> None:
-    """With an existing environment, and before one is created."""
+    """The error appears both with an existing environment and before one is created."""
     changed = ".venv/.installed" if stamp == "-o" else "requirements/dev.txt"
     command = ["make", stamp, changed, "install", "PYTHON=/nope"]
     answer = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)

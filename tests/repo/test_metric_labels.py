@@ -1,4 +1,4 @@
-"""No request can create time series: the values of every label are closed (`telemetry.Label`)."""
+"""No request can create time series: every label has a fixed set of values (`telemetry.Label`)."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from bridge_common.observability.telemetry import Labeled
 
 PACKAGES = ("bridge_common", "call_control", "media_gateway", "agent_relay")
 MOST = 128
-"""Values of one label."""
+"""Maximum number of values of one label."""
 SCRIPTS = ("call_control.call_states",)
-"""Run by another test as programs, which must not be imported before."""
+"""Modules that another test runs as programs; they must not be imported before."""
 
 
 @pytest.fixture(scope="module")
 def metrics() -> list[MetricWrapperBase]:
-    """Metrics with labels that the modules of the services create at import."""
+    """The metrics with labels that the modules of the services create when they are imported."""
     for package in PACKAGES:
         for module in pkgutil.walk_packages(importlib.import_module(package).__path__, f"{package}."):
             if module.name not in SCRIPTS:
@@ -33,14 +33,14 @@ def metrics() -> list[MetricWrapperBase]:
 def test_every_label_is_closed(metrics: list[MetricWrapperBase]) -> None:
     assert len(metrics) > 15
     for metric in metrics:
-        assert isinstance(metric, Labeled), f"{metric}: make it with telemetry.counter, gauge or histogram"
+        assert isinstance(metric, Labeled), f"{metric}: create it with telemetry.counter, gauge or histogram"
         assert [label.name for label in metric.closed] == list(metric._labelnames)
         for label in metric.closed:
             assert 0 < len(label.values) + label.most <= MOST, f"{metric}: {label.name}"
 
 
 def test_values_of_requests_are_limited_to_a_closed_set(metrics: list[MetricWrapperBase]) -> None:
-    """No request can reach a label that accepts new values at run time."""
+    """No request must reach a label that accepts new values at run time."""
     growing = {
         f"{metric._name}.{label.name}"
         for metric in metrics

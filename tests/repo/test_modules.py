@@ -8,7 +8,7 @@ from pathlib import Path
 
 MOST_LINES = 399
 
-# Modules without a test module of the same name → the tests that cover them.
+# The tests that cover a module without a test module of the same name.
 TESTED_ELSEWHERE: dict[str, str] = {
     "services/media-gateway/src/media_gateway/socket_context.py": (
         "tests/integration/media_gateway/socket/test_media_session.py"
@@ -19,7 +19,8 @@ TESTED_ELSEWHERE: dict[str, str] = {
 }
 
 KEY_MODULES = {"keys.py", "policy_store.py", "ring_counter.py", "connection_quota.py"}
-"""`keys.py` has the keys that services share; the others have keys of a single service."""
+"""Modules that format Redis keys. `keys.py` has the keys that services share; the others have keys of a single service.
+"""
 _KEY = re.compile(r"^\{s\d|:call:|:(leases|owners|inbox|wake|uplink|downlink|transcript|timers|seen)\b|^quota:")
 _KEY_COMMANDS = re.compile(
     r"^(x(add|read|readgroup|ack|trim|del|len|range|revrange|autoclaim|claim|pending|group_create)"
@@ -41,7 +42,7 @@ def test_every_module_is_under_400_lines(tracked: list[Path], root: Path) -> Non
 def test_every_module_has_a_test_module_of_its_name(
     modules: dict[Path, ast.Module], tracked: list[Path], root: Path
 ) -> None:
-    """In tests/unit/<package>/, or anywhere in the tests that cover several modules."""
+    """The test module is in tests/unit/<package>/, or anywhere in the tests that cover several modules."""
     tests = [path.relative_to(root).parts for path in tracked if path.match("test_*.py")]
 
     def tested(module: Path) -> bool:
@@ -60,8 +61,8 @@ def test_every_module_has_a_test_module_of_its_name(
 
 def test_exemptions_are_still_needed(modules: dict[Path, ast.Module], root: Path) -> None:
     for path, instead in TESTED_ELSEWHERE.items():
-        assert Path(path) in modules, f"{path} does not exist: remove it from the list"
-        assert (root / instead).exists(), f"{instead}, named for {path}, does not exist"
+        assert Path(path) in modules, f"{path} does not exist; remove it from the list"
+        assert (root / instead).exists(), f"{instead}, listed for {path}, does not exist"
 
 
 def test_keys_are_spelled_in_their_modules(modules: dict[Path, ast.Module]) -> None:
@@ -98,7 +99,7 @@ def _is_command_with_literal_key(node: ast.AST) -> bool:
 
 
 def _docstrings(tree: ast.Module) -> set[ast.Constant]:
-    """String constants that are statements: docstrings of modules, functions and attributes."""
+    """Return the string constants that are statements: docstrings of modules, functions and attributes."""
     return {
         node.value for node in ast.walk(tree) if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
     }

@@ -15,7 +15,7 @@ HERE = Path("core/one.py")
 
 
 def lines_of(source: str) -> set[str]:
-    """The first line that each mutant changes, after the change."""
+    """Return the first line that each mutant changes, after the change."""
     changed = set()
     for mutant in mutants_of(HERE, source):
         after = mutant.apply(source)

@@ -1,4 +1,4 @@
-"""The prose checker: its rules find their examples, it reads all kinds of prose, and its baseline only shrinks."""
+"""The prose checker: its rules match their examples, it reads all kinds of prose, and its baseline only shrinks."""
 
 from __future__ import annotations
 

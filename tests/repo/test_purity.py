@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-# Modules of the standard library without effects outside the process.
+# Modules of the standard library that have no effects outside the process.
 STANDARD = frozenset(
     [
         "__future__",
@@ -72,7 +72,7 @@ def test_core_calls_no_clock_no_chance_and_waits_for_nothing(cores: dict[Path, a
 
 
 def test_compiled_core_imports_nothing_with_io_or_a_clock(tracked: list[Path]) -> None:
-    """Cython is checked line by line. From the C library, only types and memory functions are allowed."""
+    """Cython modules are checked line by line. From the C library, they may import only types and memory functions."""
     cores = [path for path in tracked if path.suffix in {".pyx", ".pxd"} and "core" in path.parts]
     wrong = [
         f"{path}: {name}"

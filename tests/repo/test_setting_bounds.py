@@ -1,4 +1,4 @@
-"""Values that no service accepts: infinite durations, endless files, malformed connection strings."""
+"""No service accepts infinite durations, endless files or malformed connection strings."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def empty_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _numbers() -> Iterator[tuple[str, str]]:
-    """Service and setting."""
+    """Yield the service and the name of each numeric setting."""
     for service, cls in SERVICES.items():
         for name, field in cls.model_fields.items():
             if field.annotation is float:

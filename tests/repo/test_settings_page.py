@@ -32,7 +32,7 @@ VALUES = {
 
 
 def required_by(service: str) -> dict[str, str]:
-    """Settings that the service reads → the text of the page's column "required"."""
+    """Return the settings that the service reads, each with the text of the page's column "required"."""
     fields = SERVICES[service].model_fields
     return {
         name.upper(): REQUIRED.get(name.upper(), "yes" if field.is_required() else "") for name, field in fields.items()
@@ -40,12 +40,12 @@ def required_by(service: str) -> dict[str, str]:
 
 
 def named_in(cell: str) -> list[str]:
-    """Settings that replace or require this one, without those that are written with a value."""
+    """Return the settings that replace or require this one, except those that are written with a value."""
     return re.findall(r"`([A-Z_]+)`", cell)
 
 
 def groups_of(service: str) -> list[list[str]]:
-    """Groups of settings. One setting of each group is required."""
+    """Return groups of settings. One setting of each group is required."""
     cells = required_by(service)
     groups = {tuple(sorted([name, *named_in(cell)])) for name, cell in cells.items() if cell.startswith("yes")}
     return [list(group) for group in sorted(groups)]

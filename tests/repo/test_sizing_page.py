@@ -145,7 +145,7 @@ def test_runs_that_did_not_handle_their_traffic_do_not_count(sizing_figures: dic
 # -- the page
 @pytest.fixture
 def sizing_figures() -> dict[str, Any]:
-    """All inputs of a plan; the gateway costs 30 + 3 n ms a second, the relay 60 + 2 n."""
+    """Return all inputs of a plan. The gateway costs 30 + 3 n ms a second, the relay 60 + 2 n."""
     alone = [
         Run(
             {"service": service, "shape": "deltas", "calls": calls},

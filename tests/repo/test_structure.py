@@ -1,4 +1,6 @@
-"""The structure of the code: no import circles, no duplicate names, few tiny modules, tests without private access."""
+"""The structure of the code: no import cycles, no duplicate names, few tiny modules, no access to private attributes in
+tests.
+"""
 
 from __future__ import annotations
 
@@ -11,11 +13,11 @@ from pathlib import Path
 import pytest
 
 SHARED_NAMES = {"__init__", "__main__", "app", "metrics", "settings"}
-"""Each service and simulator has its own module of these names."""
+"""Module names that each service and simulator uses for its own module."""
 TINY_LINES = 40
 TINY_SHARE = 0.08
 SAME_CLASS_NAMES = {"HangUp": "the request in the inbox, and the command to ACS that the state machine derives from it"}
-"""Names of several public classes, with their meanings."""
+"""Names that several public classes share, with their meanings."""
 PRIVATE_ACCESS = """
     tests/integration/agent_relay/call/test_announcement_reader.py
     tests/integration/agent_relay/call/test_call_voice.py
@@ -26,12 +28,12 @@ PRIVATE_ACCESS = """
     tests/unit/bridge_common/service/test_pending_connections.py
     tests/unit/media_gateway/core/test_rate_change.py
 """
-"""Tests that still read private attributes. The list only shrinks: remove files that no longer do."""
+"""Tests that still read private attributes. The list must only shrink: remove files that no longer do."""
 
 
 @pytest.fixture(scope="module")
 def named(tracked: list[Path], root: Path) -> dict[str, Path]:
-    """The modules of the product, the simulators and the benchmark by their dotted names."""
+    """The modules of the product, the simulators and the benchmark, by their dotted names."""
     folders = ("libs", "services", "lab", "bench")
     paths = (path for path in tracked if path.suffix == ".py" and path.relative_to(root).parts[0] in folders)
     return {_name_of(path.relative_to(root)): path for path in paths if path.name != "hatch_build.py"}
@@ -73,7 +75,7 @@ def test_tests_read_no_private_attributes_of_others(tracked: list[Path], root: P
         and (accesses := _private_accesses(ast.parse(path.read_text(encoding="utf-8"))))
     }
     assert {name: accesses for name, accesses in found.items() if name not in allowed} == {}
-    assert allowed - set(found) == set(), "these files no longer read private attributes: remove them from the list"
+    assert allowed - set(found) == set(), "these files no longer read private attributes; remove them from the list"
 
 
 @pytest.mark.parametrize(
@@ -113,8 +115,8 @@ def _name_of(path: Path) -> str:
 
 
 def _private_accesses(tree: ast.Module) -> list[str]:
-    """`<line>: <expression>` of each private attribute of anything but `self`, `cls` and `super()`. The public methods
-    of named tuples begin with an underscore as well.
+    """Return `<line>: <expression>` for each private attribute of anything but `self`, `cls` and `super()`. The public
+    methods of named tuples begin with an underscore and are allowed.
     """
     public = {"_asdict", "_fields", "_make", "_replace"}
     return [
@@ -129,7 +131,7 @@ def _private_accesses(tree: ast.Module) -> list[str]:
 
 
 def _imports(tree: ast.Module, names: Mapping[str, Path]) -> Iterator[str]:
-    """The imported modules of `names`, including imports within functions and for type checking."""
+    """Return the imported modules in `names`, including imports within functions and for type checking."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names if alias.name in names)

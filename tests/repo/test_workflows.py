@@ -1,4 +1,4 @@
-"""The workflows and the updates of dependencies: existing targets and folders, and supported versions."""
+"""The CI workflows and the dependency updates use existing targets and folders, and supported versions."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def test_ci_runs_the_oldest_supported_redis(ci: dict[Any, Any], root: Path) -> N
 
 def test_every_night_the_tests_of_main_run_five_times_in_a_row(root: Path) -> None:
     workflow = _load(root / ".github/workflows/nightly.yml")
-    assert workflow[True]["schedule"]  # YAML 1.1 reads the key `on` as true
+    assert workflow[True]["schedule"]  # YAML 1.1 reads the key `on` as true.
     [job] = workflow["jobs"].values()
     assert (len(job["strategy"]["matrix"]["run"]), job["strategy"]["max-parallel"]) == (5, 1)
     assert job["strategy"]["fail-fast"] is False

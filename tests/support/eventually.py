@@ -1,4 +1,4 @@
-"""Waiting in tests: poll a condition until it is true or a deadline has passed, instead of sleeping."""
+"""Waits in tests: polls a condition until it is true or a deadline has passed, instead of sleeping."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ async def eventually(fact: Callable[[], T], *, within_s: float = 10.0, every_s: 
 
 
 async def eventually(fact: Callable[[], Any], *, within_s: float = 10.0, every_s: float = 0.01, what: str = "") -> Any:
-    """Return the first truthy value of `fact()`; fail with the last value after `within_s` seconds."""
+    """Return the first truthy value of `fact()`. After `within_s` seconds, fail with the last value."""
     deadline = time.monotonic() + within_s
     while True:
         value = fact()
@@ -31,5 +31,5 @@ async def eventually(fact: Callable[[], Any], *, within_s: float = 10.0, every_s
         if value:
             return value
         if time.monotonic() > deadline:
-            raise AssertionError(f"not within {within_s} s: {what or fact}; last value {value!r}")
+            raise AssertionError(f"not true within {within_s} s: {what or fact}; last value {value!r}")
         await asyncio.sleep(every_s)

@@ -71,7 +71,7 @@ YAML_PIECES: Final = (
         "",
     ),
 )
-"""Random concatenations contain every kind of node and of syntax error."""
+"""Fragments whose random concatenations contain every kind of node and of syntax error."""
 
 
 def inputs() -> int:
@@ -79,7 +79,7 @@ def inputs() -> int:
 
 
 def mutations(samples: Sequence[str], count: int, seed: int = 0) -> Iterator[str]:
-    """`count` messages, each a sample with one to three changes."""
+    """Yield `count` messages, each a sample with one to three changes."""
     rng = random.Random(seed)
     pick, below = rng.choice, rng.random
     changes: tuple[Callable[[str, int, random.Random], str], ...] = (_flip, _literal, _cut, _repeat, _truncate, _case)
@@ -91,9 +91,8 @@ def mutations(samples: Sequence[str], count: int, seed: int = 0) -> Iterator[str
 
 
 def survives(decode: Callable[[str], object], samples: Sequence[str], refusal: type[Exception]) -> tuple[int, int]:
-    """Decode mutations of `samples`: each is either decoded or refused with `refusal`; any other exception fails.
-
-    Returns how many were decoded and how many refused.
+    """Decode mutations of `samples`. Each must either be decoded or raise `refusal`; any other exception fails. Return
+    how many were decoded and how many were rejected.
     """
     decoded = refused = 0
     for text in chain(samples, _extremes(samples), mutations(samples, inputs())):
@@ -108,7 +107,7 @@ def survives(decode: Callable[[str], object], samples: Sequence[str], refusal: t
 
 
 def _extremes(samples: Sequence[str]) -> Iterator[str]:
-    """Inputs that random changes rarely produce: deep nesting, great length, empty text."""
+    """Return inputs that random changes rarely produce: deep nesting, great length, empty text."""
     yield from ("", " ", "[" * NESTING, '{"a":' * NESTING, "9" * NESTING, '"' + "\\ud800" * 100 + '"')
     for sample in samples:
         yield f" {sample}\n"
@@ -122,7 +121,7 @@ def _flip(text: str, at: int, rng: random.Random) -> str:
 
 
 def _literal(text: str, at: int, rng: random.Random) -> str:
-    """Replace a value, from a colon to the next delimiter."""
+    """Replace a value, from a colon to the next delimiter, by a random literal."""
     colon = text.find(":", at)
     if colon < 0:
         return text[:at] + rng.choice(LITERALS) + text[at:]

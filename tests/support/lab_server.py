@@ -1,4 +1,4 @@
-"""Run an ASGI app of the simulators on a real socket with a free port."""
+"""Runs an ASGI application of the simulators on a real socket with a free port."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from lab.simulator import KEEP_ALIVE_S
 
 
 async def no_server(_: uvicorn.Server) -> None:
-    """In place of `uvicorn.Server.serve`: returns immediately."""
+    """Test double for `uvicorn.Server.serve` that returns immediately."""
 
 
 @asynccontextmanager
 async def running(config: uvicorn.Config) -> AsyncIterator[str]:
-    """Serve `config` (with port 0); yields `host:port`."""
+    """Serve `config` (with port 0). Yields `host:port`."""
     config.timeout_keep_alive = KEEP_ALIVE_S
     server = uvicorn.Server(config)
     serving = asyncio.create_task(server.serve())
@@ -25,7 +25,7 @@ async def running(config: uvicorn.Config) -> AsyncIterator[str]:
         while not server.started:
             if serving.done():
                 await serving
-                raise RuntimeError("the server ended before it started")
+                raise RuntimeError("the server stopped before it was ready")
             await asyncio.sleep(0.005)
         host, port = server.servers[0].sockets[0].getsockname()[:2]
         yield f"{host}:{port}"

@@ -9,7 +9,7 @@ from bridge_common.redis.scripts import load_script
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 SHARED: Final = ("now", "lease_owners_first")
-"""Functions that scripts include."""
+"""Library of functions that scripts include."""
 
 
 def package_of(path: Path) -> str:

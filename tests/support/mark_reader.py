@@ -21,7 +21,7 @@ class Mark:
 
 
 class MarkReader:
-    """Accepts PCM16 in pieces of any size."""
+    """Decodes marks from PCM16 in pieces of any size."""
 
     def __init__(self, rate_hz: int) -> None:
         self._frame = rate_hz * FRAME_MS // 1000
@@ -30,10 +30,10 @@ class MarkReader:
         self._every_place = np.arange(self._frame)[:, None] + self._centers[None, :]
         self._samples: NDArray[np.int16] = np.empty(0, dtype=np.int16)
         self._place: int | None = None
-        """Offset of the next frame in `_samples`, once found."""
+        """Offset of the next frame in `_samples`, when it has been found."""
 
     def feed(self, pcm: bytes) -> list[Mark]:
-        """Return the marks that `pcm` completes, in order."""
+        """Return the marks that are complete with `pcm`, in order."""
         self._samples = np.concatenate([self._samples, np.frombuffer(pcm, dtype="<i2")])
         marks: list[Mark] = []
         while True:
@@ -51,13 +51,13 @@ class MarkReader:
                 self._place = None
                 continue
             marks.append(mark)
-            # The last slot is read at its middle, so the end of the frame may not have arrived yet.
+            # The last slot is read at its middle, so the end of the frame need not have arrived.
             end = min(self._place + self._frame - 1, len(self._samples))
             self._place += self._frame - end
             self._samples = self._samples[end:]
 
     def _search(self) -> int | None:
-        """Return the offset of a mark that is followed by a mark of the same call; needs three frames."""
+        """Return the offset of a mark that is followed by a mark of the same call. Needs three frames."""
         if np.abs(self._samples[: 2 * self._frame].astype(np.int32)).max() < SILENCE:
             return None
         starts = self._samples[self._every_place[:, : len(_PREAMBLE)]] > 0

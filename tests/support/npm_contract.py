@@ -19,7 +19,7 @@ _RUN_S: Final = 90
 
 
 def why_not() -> str:
-    """The reason why these tests cannot run on this machine; empty if they can."""
+    """Return the reason why these tests cannot run on this machine; empty if they can."""
     if shutil.which("node") is None or shutil.which("npm") is None:
         return "Node.js with npm is not installed"
     version = subprocess.run(["node", "--version"], capture_output=True, text=True, check=True).stdout.strip()
@@ -29,9 +29,8 @@ def why_not() -> str:
 
 
 def install(folder: Path = FOLDER) -> None:
-    """Install the locked packages with their hashes, unless the installation is newer than the lock.
-
-    Two test processes may call this at the same time: the second one waits.
+    """Install the locked packages with their hashes, unless the installation is newer than the lock. If two test
+    processes call this at the same time, the second one waits.
     """
     with (folder / ".installing").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -46,7 +45,7 @@ def install(folder: Path = FOLDER) -> None:
 
 
 async def run(script: str, environment: Mapping[str, str]) -> str:
-    """Run the tests of one script. Returns their output, or fails with it."""
+    """Run the tests of one script. Return their output, or fail with it."""
     process = await asyncio.create_subprocess_exec(
         "node",
         "--test",

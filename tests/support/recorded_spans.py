@@ -45,13 +45,13 @@ def telling() -> Iterator[RecordedSpans]:
 
 
 class Growth:
-    """Growth of the metric samples of this process since the object was created."""
+    """The increase of the metric samples of this process since the object was created."""
 
     def __init__(self) -> None:
         self._before = self._samples()
 
     def __call__(self, sample: str) -> float:
-        """`sample` in the format of Prometheus: `name{label="value"}`."""
+        """Return the increase of one sample. `sample` in the format of Prometheus: `name{label="value"}`."""
         return self._samples().get(sample, 0.0) - self._before.get(sample, 0.0)
 
     def _samples(self) -> dict[str, float]:

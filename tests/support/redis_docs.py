@@ -1,4 +1,4 @@
-"""The commands of docs/redis.md, verbatim."""
+"""Reads the commands in docs/redis.md and runs them unchanged."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ PAGE = Path(__file__).parents[2] / "docs" / "redis.md"
 
 
 def command_below(heading: str) -> list[str]:
-    """The words of the command in the first code block below a heading."""
+    """Return the words of the command in the first code block below a heading."""
     _, found, rest = PAGE.read_text(encoding="utf-8").partition(f"\n### {heading}\n")
-    assert found, f"no heading {heading} in docs/redis.md"
+    assert found, f"docs/redis.md has no heading {heading}"
     block = re.search(r"```\n(.*?)```", rest, re.DOTALL)
     assert block is not None
     return block[1].split()
 
 
 def make_user(port: int, *headings: str, password: str) -> str:
-    """Run the commands below these headings on one server; returns the name of the user."""
+    """Run the commands below these headings on one server. Return the name of the user."""
     name = ""
     for heading in headings:
         words = [word.replace("PASSWORD", password) for word in command_below(heading)]
@@ -28,6 +28,6 @@ def make_user(port: int, *headings: str, password: str) -> str:
         try:
             ask(port, *words)
         except RedisRefusedError:
-            # Redis 7.0 does not have this command; the page documents it.
+            # Redis 7.0 does not have this command, as the page documents.
             ask(port, *(word for word in words if word != "+client|setinfo"))
     return name

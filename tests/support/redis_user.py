@@ -1,4 +1,4 @@
-"""A Redis user with its own permissions, on a server that tests share."""
+"""Creates a Redis user with its own permissions, on a server that tests share."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ class RedisUser:
         ask(self.port, "ACL", "SETUSER", NAME, *rules)
 
     def refused(self) -> list[str]:
-        """The objects in ACL LOG that the server refused to this user."""
+        """Return the objects in ACL LOG to which the server denied access for this user."""
         rows = [dict(zip(row[::2], row[1::2], strict=True)) for row in ask(self.port, "ACL", "LOG")]
         return [str(row["object"]) for row in rows if row["username"] == NAME]
 
 
 @contextlib.contextmanager
 def redis_user(port: int, *rules: str) -> Iterator[RedisUser]:
-    """`rules`: arguments of ACL SETUSER, e.g. "+@all", "-script"."""
+    """Create the user for the duration of the context. `rules`: arguments of ACL SETUSER, e.g. "+@all", "-script"."""
     user = RedisUser(port)
     user.set("reset", "on", f">{PASSWORD}", *rules)
     ask(port, "ACL", "LOG", "RESET")

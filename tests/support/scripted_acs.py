@@ -1,6 +1,6 @@
-"""Call Automation's REST API for tests of call-control: it behaves like ACS except for scripted faults.
+"""Call Automation's REST API for tests of call-control: it behaves like ACS, and tests can inject faults.
 
-Unlike the simulator in `lab.acs` it does not validate requests. It fails on command and counts operations.
+Unlike the simulator in `lab.acs` it does not validate requests. It counts operations.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class Asked:
 
 @dataclass(slots=True)
 class Twist:
-    """A fault for the next request of an operation. `status` 0: it succeeds, but the reply takes `delay_s`."""
+    """A fault for the next request of an operation. `status` 0: it succeeds, but the response takes `delay_s`."""
 
     status: int = 0
     code: str = ""
@@ -54,14 +54,14 @@ class Twist:
 
 
 class ScriptedAcs:
-    """`asked`: all requests; `done`: completed operations, without repeats of the same request."""
+    """The server. `asked`: all requests; `done`: completed operations, without repeats of the same request."""
 
     def __init__(self) -> None:
         self.endpoint = ""
         self.asked: list[Asked] = []
         self.done: Counter[str] = Counter()
         self.connections: dict[str, str] = {}
-        """Connection id by incoming-call context."""
+        """Connection ids by incoming-call context."""
         self.state = "connecting"
         self.jwks: dict[str, object] = {"keys": []}
         self._twists: dict[str, deque[Twist]] = defaultdict(deque)

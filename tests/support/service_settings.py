@@ -1,4 +1,4 @@
-"""Settings that let the services start, and errors about invalid settings."""
+"""Settings with which the services start, and the errors about invalid settings."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def start(monkeypatch: pytest.MonkeyPatch, service: str, **changes: str) -> Serv
 def refusal(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], service: str, **changes: str
 ) -> list[str]:
-    """The reasons why the service does not start, one per line."""
+    """Return the reasons why the service does not start, one per line."""
     with pytest.raises(SystemExit) as ended:
         start(monkeypatch, service, **changes)
     assert ended.value.code == 2

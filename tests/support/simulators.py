@@ -1,4 +1,4 @@
-"""The simulators as separate processes."""
+"""Runs the simulators as separate processes."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Simulator:
 
 @contextlib.contextmanager
 def simulator_process(name: str, **settings: str) -> Iterator[int]:
-    """Start a simulator; yields its port, on which it may not listen yet."""
+    """Start a simulator. Yields its port, on which it may not listen yet."""
     port = free_port()
     environment = {**os.environ, "PORT": str(port), "HOST": "127.0.0.1", **settings}
     process = subprocess.Popen(
@@ -62,7 +62,7 @@ def simulator_process(name: str, **settings: str) -> Iterator[int]:
 
 @contextlib.asynccontextmanager
 async def control_of(port: int) -> AsyncIterator[Simulator]:
-    """The control API of a simulator process, once it responds."""
+    """Return the client of a simulator's control API when it responds."""
     running = Simulator(port)
     try:
         await eventually(running.alive, within_s=15, what="the simulator answers")

@@ -37,7 +37,7 @@ class SpanReceiver:
     url: str = ""
     spans: list[ReceivedSpan] = field(default_factory=list)
     envelopes: list[dict[str, Any]] = field(default_factory=list)
-    """Envelopes from Azure Monitor's exporter."""
+    """Envelopes received from Azure Monitor's exporter."""
     paths: list[str] = field(default_factory=list)
 
     def of_call(self, call_id: str) -> list[ReceivedSpan]:

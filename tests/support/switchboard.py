@@ -1,4 +1,4 @@
-"""The real call-control on a free port with a real Redis; the test acts as Azure and as the relay."""
+"""Runs the real call-control on a free port with a real Redis; the test acts as Azure and as the relay."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ QUICK = ApiTiming(wrong_key_delay_s=0.0)
 
 
 def environment(redis_url: str, acs: ScriptedAcs, **changes: str) -> dict[str, str]:
-    """The environment of a replica."""
+    """Return the environment variables of a replica."""
     return {
         "REDIS_URL": redis_url,
         "HOST": "127.0.0.1",
@@ -57,7 +57,7 @@ def settings_of(variables: dict[str, str]) -> CallControlSettings:
 
 @dataclass(slots=True)
 class PhoneCall:
-    """A call from Azure's side."""
+    """A call from the side of Azure."""
 
     correlation_id: str = field(default_factory=lambda: str(uuid.uuid4()))
     caller: str = "4:+14255550100"
@@ -72,7 +72,7 @@ class PhoneCall:
         return f"context-of-{self.correlation_id}"
 
     def incoming(self, event_id: str = "", **data: object) -> dict[str, object]:
-        """The IncomingCall event in Event Grid's schema."""
+        """Return the IncomingCall event in Event Grid's schema."""
         return {
             "id": event_id or str(uuid.uuid4()),
             "topic": "/subscriptions/s/resourceGroups/g/providers/Microsoft.Communication/communicationServices/r",
@@ -93,7 +93,7 @@ class PhoneCall:
         }
 
     def callback(self, type_: str, connection_id: str, event_id: str = "", /, **data: object) -> dict[str, object]:
-        """A mid-call CloudEvent."""
+        """Return a mid-call CloudEvent."""
         return {
             "id": event_id or str(uuid.uuid4()),
             "source": f"calling/callConnections/{connection_id}",
@@ -149,7 +149,7 @@ class Switchboard:
         await self.inbox.put(VoiceReady(call.call_id, claim.epoch))
 
     async def answered(self, call: PhoneCall) -> str:
-        """The connection id, once ACS has answered the call and it is in the record."""
+        """Return the connection id when ACS has answered the call and the record contains it."""
 
         async def connection() -> str:
             record = await self.store.load(call.call_id)
@@ -158,7 +158,7 @@ class Switchboard:
         return await eventually(connection, what="the call is answered")
 
     async def connect(self, call: PhoneCall) -> str:
-        """Ring, voice, answer, CallConnected."""
+        """Ring, report a voice session, wait for the answer and send CallConnected."""
         await self.ring(call)
         await self.voice_ready(call)
         connection_id = await self.answered(call)
@@ -176,7 +176,7 @@ class Switchboard:
         return found
 
     async def released(self, call: PhoneCall) -> bool:
-        """Whether the call has no lease and both streams have ended."""
+        """Whether the call has no lease and both of its streams have ended."""
         if await self.redis.zscore(self.keys.leases(self.keys.tag(call.call_id)), call.call_id) is not None:
             return False
         for stream in (self.keys.uplink(call.call_id), self.keys.downlink(call.call_id)):
@@ -190,13 +190,13 @@ class Switchboard:
         return await self.entries() == 0
 
     async def entries(self) -> int:
-        """The number of inbox entries that wait or are being processed."""
+        """Return the number of inbox entries that are waiting or being processed."""
         return int(await self.redis.xlen(self.keys.inbox(self.keys.all_tags()[0])))
 
 
 @asynccontextmanager
 async def replica(settings: CallControlSettings, timing: ApiTiming = QUICK) -> AsyncIterator[str]:
-    """Run one replica of call-control; yields its address."""
+    """Run one replica of call-control. Yields its address."""
     async with RunningService(CallControl(settings, timing), settings) as service:
         yield f"http://127.0.0.1:{service.port}"
 

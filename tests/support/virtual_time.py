@@ -1,4 +1,6 @@
-"""An event loop on a clock of its own, which jumps to the next timer: tests of delays are exact and take no time."""
+"""An event loop with its own clock, which jumps to the next timer, so that tests of delays are exact and take no
+time.
+"""
 
 from __future__ import annotations
 
@@ -17,13 +19,13 @@ class _Selector(selectors.DefaultSelector):
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         if timeout is None:
-            raise RuntimeError("the test waits for something that no timer brings about")
+            raise RuntimeError("the test awaits an event that no timer can cause")
         self.now += max(timeout, 0.0)
         return super().select(0)
 
 
 class VirtualTimeLoop(asyncio.SelectorEventLoop):
-    """For code without sockets, threads and processes. `time()` starts at 0."""
+    """An event loop for code without sockets, threads and processes. `time()` starts at 0."""
 
     def __init__(self) -> None:
         self._virtual = _Selector()

@@ -33,7 +33,7 @@ AGENT = AgentMode("clerk", "shop", NEWEST)
 
 
 def tone(ms: int, rate_hz: int = 24_000, level: int = 6000) -> bytes:
-    """A tone well above the threshold of the voice activity detector."""
+    """Return a tone well above the threshold of the voice activity detector."""
     samples = np.sin(np.arange(ms * rate_hz // 1000) * 2 * math.pi * 300 / rate_hz) * level
     return samples.astype("<i2").tobytes()
 
@@ -51,7 +51,7 @@ def kinds(events: list[Event]) -> list[str]:
 
 
 def part(event: Mapping[str, object], *path: str) -> object:
-    """A nested value of an event."""
+    """Return a nested value of an event."""
     value: object = event
     for key in path:
         assert isinstance(value, Mapping), f"{path}: nothing below {key!r} in {event}"
@@ -60,7 +60,7 @@ def part(event: Mapping[str, object], *path: str) -> object:
 
 
 def staged(mode: Mode = CASCADED, agent: Agent | None = None) -> Dialogue:
-    """A created session without a socket."""
+    """Create a session without a socket."""
     conversation = ConversationItems("conv_1", (mode.name, mode.project) if isinstance(mode, AgentMode) else None)
     record = SessionRecord("sess_1", mode, "script", conversation)
     record.session = initial_session("sess_1", mode, 1_795_400_000)
@@ -70,7 +70,7 @@ def staged(mode: Mode = CASCADED, agent: Agent | None = None) -> Dialogue:
 
 
 def tell(dialogue: Dialogue, now: float = 0.0, **event: object) -> list[Event]:
-    """Send one client event. Raises `RefusedError`."""
+    """Send one client event to the dialogue and return the server events. Raises `RefusedError`."""
     return dialogue.receive(decode_client_event(json.dumps(event)), now)
 
 
@@ -80,7 +80,7 @@ def hear(dialogue: Dialogue, pcm: bytes, now: float = 0.0) -> list[Event]:
 
 @dataclass
 class RawClient:
-    """A bare WebSocket client. `seen`: received events in order."""
+    """A minimal WebSocket client. `seen`: received events in order."""
 
     socket: websockets.ClientConnection
     seen: list[Event] = field(default_factory=list)
@@ -95,7 +95,7 @@ class RawClient:
         return event
 
     async def until(self, kind: str) -> Event:
-        """Wait for the next event of this type."""
+        """Wait for the next event of this type and return it."""
         while True:
             event = await self.next()
             if event["type"] == kind:
@@ -112,7 +112,7 @@ async def raw_client(
     headers: Mapping[str, str] | None = None,
     path: str = "/voice-live/realtime",
 ) -> AsyncIterator[RawClient]:
-    """Connect with the simulator's API key unless `headers` are given."""
+    """Connect to the simulator, with its API key unless `headers` are given."""
     given = {"api-key": DEFAULT_API_KEY} if headers is None else dict(headers)
     url = f"ws://{address}{path}?{query}"
     async with websockets.connect(url, additional_headers=given, max_size=2**24, proxy=None) as socket:

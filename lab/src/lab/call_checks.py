@@ -1,4 +1,4 @@
-"""The checks of a demo call: on the phone's side, on the voice side and in the recorded audio."""
+"""The checks of a demo call: of the phone, of the voice service and of the recorded audio."""
 
 from __future__ import annotations
 
@@ -17,9 +17,11 @@ from lab.scenario import Scenario
 from lab.wire import Json
 
 LIKENESS: Final = 0.85
-"""Minimum correlation of agent speech in the recording with the audio that the voice service sent (1.0: identical)."""
+"""Minimum correlation between the agent's speech in the recording and the audio that the voice service sent (1.0:
+identical).
+"""
 STOP_MS: Final = 100.0
-"""Longest time in ms for which the caller may hear the interrupted speech after StopAudio."""
+"""Maximum time in ms for which the caller may hear the interrupted speech after StopAudio."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +64,9 @@ def _greeted(call: ObservedCall) -> CallCheck:
 
 
 def _script(call: ObservedCall, scenario: Scenario) -> CallCheck:
-    """Fail if a step failed or a wait expired: the caller then continues, but not as the scenario was written."""
+    """Check that every step succeeded in time. After a failed step or an expired wait the caller continues, but not as
+    the scenario was written.
+    """
     claim, steps = "the caller's script ran as written", len(scenario.caller.steps)
     for row in call.phone.get("timeline", []):
         if row["event"] == "step_failed":
@@ -93,8 +97,8 @@ def _agent_turns(call: ObservedCall, scenario: Scenario, turns: list[str]) -> Ca
 
 
 def _missing(wanted: dict[int, str], turns: list[str]) -> list[int]:
-    """Return the texts without a matching turn, in order. An interrupted turn is cut to the part that was heard, so it
-    matches by its beginning.
+    """Return the texts without a matching turn, in order. The transcript has only the part of an interrupted turn that
+    was heard, so such a turn matches if the text starts with it.
     """
     missing, after = [], 0
     for index, text in wanted.items():
@@ -107,7 +111,7 @@ def _missing(wanted: dict[int, str], turns: list[str]) -> list[int]:
 
 
 def _caller_turns(said: list[CallerTurn], heard: list[str]) -> CallCheck:
-    """Compare what the caller said, in order, with the simulated transcription: the `heard` of the replies."""
+    """Compare the caller's utterances, in order, with the simulated transcription: `heard` of the replies."""
     claim = "caller's turns are in the transcript"
     rows = iter(heard)
     for number, turn in enumerate(said):
@@ -126,9 +130,10 @@ def _caller_turns(said: list[CallerTurn], heard: list[str]) -> CallCheck:
 
 
 def _keys(pressed: str, cut_off: str, transcript: list[Json]) -> CallCheck:
-    """Check that every key reached the agent and that the agent spoke after the last of them.
+    """Check that every key reached the agent and that the agent spoke after the last key.
 
-    The transcript has the keys themselves (`tones`) or, unless the agent profile shows them, their number (`keys`).
+    The transcript contains the keys themselves (`tones`) or, unless the agent profile shows them, only their number
+    (`keys`).
     """
     claim = "keys are in the transcript and are answered"
     at = [index for index, row in enumerate(transcript) if row.get("what") in ("tones", "keys")]
@@ -165,7 +170,9 @@ def _barge_in(call: ObservedCall, scenario: Scenario, recording: Recording) -> I
 
 
 def _speech(call: ObservedCall, recording: Recording) -> Iterator[CallCheck]:
-    """Check that each agent utterance is audible in the right channel, in order, up to its truncation point."""
+    """Check that every utterance of the agent can be heard in the right channel, in order, up to the point where it was
+    truncated.
+    """
     cut = {row["item_id"]: float(row["audio_end_ms"]) for row in call.voice.get("truncations", [])}
     from_s = 0.0
     found_all: list[float] = []

@@ -23,7 +23,7 @@ SIMULATORS = {
 
 
 def _interruptible(command: Callable[[Sequence[str] | None], int]) -> Callable[[Sequence[str] | None], int]:
-    """Ctrl-C ends the command with exit code 130 and without a traceback."""
+    """End the command with exit code 130 and without a traceback after Ctrl-C."""
 
     def run(argv: Sequence[str] | None = None) -> int:
         try:
@@ -36,13 +36,13 @@ def _interruptible(command: Callable[[Sequence[str] | None], int]) -> Callable[[
 
 @_interruptible
 def main(argv: Sequence[str] | None = None) -> int:
-    """Return the exit code: 0 for success, 1 for a failure, 2 for a wrong command line or setting."""
+    """Run the command. Return the exit code: 0 for success, 1 for a failure, 2 for a wrong command line or setting."""
     parser = _parser()
     arguments, others = parser.parse_known_args(argv)
     if others and arguments.command not in SIMULATORS:
         parser.error(f"unrecognized arguments: {' '.join(others)}")
     folder = arguments.folder or FOLDER
-    # Imported only here: a simulator must start fast and does not need these modules.
+    # Imported only here: simulators do not need these modules and must start fast.
     if arguments.command == "acs":
         from lab.acs.app import main as acs_main
 
@@ -89,22 +89,22 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="lab", description=__doc__)
     parser.add_argument("--version", action="version", version=f"lab {version('lab')}")
     parser.add_argument(
-        "--folder", type=Path, help="folder of the logs (default: .lab); for `call`: the folder of the stack to call"
+        "--folder", type=Path, help="folder of the logs (default: .lab); for `call`, the folder of the stack to call"
     )
     commands = parser.add_subparsers(dest="command", required=True)
     for simulator, about in SIMULATORS.items():
         # Each simulator has its own parser, which lists its settings.
         commands.add_parser(simulator, help=f"{about}; `lab {simulator} --help` lists its settings", add_help=False)
     up = commands.add_parser("up", help="start the whole stack and leave it running")
-    up.add_argument("--free-ports", action="store_true", help="use any free ports instead of the documented ones")
+    up.add_argument("--free-ports", action="store_true", help="use free ports instead of the documented ones")
     commands.add_parser("down", help="stop the stack that `up` started")
     for name, about in (
-        ("demo", "start a stack, place one call, check it, stop"),
+        ("demo", "start a stack, place and check one call, then stop the stack"),
         ("call", "place one call on a running stack"),
     ):
         command = commands.add_parser(name, help=about)
         command.add_argument("scenario", type=Path, nargs="?", help="a scenario file (default: the built-in one)")
-        command.add_argument("--out", type=Path, default=Path("out"), help="folder of the WAV and the transcript")
+        command.add_argument("--out", type=Path, default=Path("out"), help="folder for the WAV file and the transcript")
         command.add_argument("--play", action="store_true", help="play the recording afterwards")
     load = commands.add_parser("load", help="place many concurrent calls and check their audio frame by frame")
     load.add_argument("--calls", type=int, default=20)
@@ -113,19 +113,29 @@ def _parser() -> argparse.ArgumentParser:
     chaos = commands.add_parser(
         "chaos", help="inject faults during calls and check the effect on callers against limits"
     )
-    chaos.add_argument("--rows", default="", help="names of rows, separated by commas (default: all)")
+    chaos.add_argument("--rows", default="", help="comma-separated names of rows (default: all)")
     chaos.add_argument("--calls", type=int, default=20)
     chaos.add_argument("--repeats", type=int, default=5)
-    chaos.add_argument("--quick", action="store_true", help="run only the rows that show regressions first")
-    chaos.add_argument("--json", type=Path, help="also store the figures in this file, next to those of other rows")
-    chaos.add_argument("--write-results", action="store_true", help="write docs/resilience.md from the stored figures")
+    chaos.add_argument(
+        "--quick", action="store_true", help="run only the few rows that are most likely to show a regression"
+    )
+    chaos.add_argument(
+        "--json", type=Path, help="also store the figures in this file; figures of other rows are preserved"
+    )
+    chaos.add_argument(
+        "--write-results", action="store_true", help="generate the table of docs/resilience.md from the stored figures"
+    )
     return parser
 
 
 def _up(folder: Path, ports: Ports) -> int:
     running, gone = stored_processes(folder)
     if running:
-        state = f"is up only in part: {', '.join(gone)} ended by itself (logs: {folder})" if gone else "is up already"
+        state = (
+            f"is running only in part: {', '.join(gone)} exited unexpectedly (logs: {folder})"
+            if gone
+            else "is already running"
+        )
         print(f"The stack of {folder} {state}. `{_command(folder)} down` stops it.", file=sys.stderr)
         return 1
     delete_state(folder)
@@ -149,7 +159,7 @@ def _up(folder: Path, ports: Ports) -> int:
         f"""
 The stack is up. Logs are in {folder}/.
   call it:       {_command(folder)} call
-  by hand:       curl -d '{{"from": "+14255550100", "to": "+18005551212"}}' http://127.0.0.1:{ports.acs}/lab/calls
+  with curl:     curl -d '{{"from": "+14255550100", "to": "+18005551212"}}' http://127.0.0.1:{ports.acs}/lab/calls
   see the calls: curl -H 'X-Api-Key: {API_KEY}' http://127.0.0.1:{ports.call_control}/api/calls
   stop it:       {_command(folder)} down
   more:          docs/lab.md (scenarios, faults, settings)
@@ -169,9 +179,12 @@ def _down(folder: Path) -> int:
         return 0
     there = stack_folder(Ports())
     if there is None or there == folder.absolute():
-        print("Nothing was up.")
+        print("No stack was running.")
         return 0
-    print(f"Nothing was up here. The stack of {there} is: `{_command(there)} down` stops it.", file=sys.stderr)
+    print(
+        f"No stack was running in this folder. The stack of {there} is running; `{_command(there)} down` stops it.",
+        file=sys.stderr,
+    )
     return 1
 
 

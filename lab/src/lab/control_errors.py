@@ -1,5 +1,5 @@
-"""Errors of the control routes of all simulators: `{"error": …}` with a text, or with a list of texts for an invalid
-body.
+"""Errors of the control routes of all simulators: `{"error": …}` with a string, or with a list of strings for an
+invalid body.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ ModelT = TypeVar("ModelT", bound=BaseModel)
 
 
 class ControlError(Exception):
-    """A control request that fails with this status; `reason` becomes the body `{"error": reason}`."""
+    """A control request that fails with this status. `reason` becomes the body `{"error": reason}`."""
 
     def __init__(self, status: int, reason: str | list[str]) -> None:
         super().__init__(reason)
@@ -28,7 +28,9 @@ class ControlError(Exception):
 
 
 async def decode_body(request: Request, model: type[ModelT], *, default: bytes = b"") -> ModelT:
-    """Raises `ControlError` with a text for each fault, including the known keys for an unknown one."""
+    """Decode and validate a JSON body. Raises `ControlError` with a list of all faults; for an unknown key it includes
+    the known keys.
+    """
     try:
         return model.model_validate_json(await request.body() or default)
     except ValidationError as error:
@@ -45,7 +47,7 @@ async def _not_found(request: Request, _: Exception) -> Response:
 
 
 async def _method_not_allowed(request: Request, _: Exception) -> Response:
-    """Lists the methods of all routes of the path; starlette lists only those of the first."""
+    """Answer 405 with the methods of all routes of the path. Starlette lists only those of the first route."""
     methods: set[str] = set()
     for route in request.app.routes:
         if isinstance(route, Route) and route.matches(request.scope)[0] is not Match.NONE:
@@ -56,4 +58,4 @@ async def _method_not_allowed(request: Request, _: Exception) -> Response:
 
 
 HTTP_ERRORS: Final[Mapping[Any, Handler]] = {404: _not_found, 405: _method_not_allowed, ControlError: _control_error}
-"""Exception handlers of each simulator."""
+"""Exception handlers for the application of each simulator."""

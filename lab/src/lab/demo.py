@@ -27,7 +27,7 @@ DEFAULT_SCENARIO: Final = Path(str(files("lab") / "scenarios" / "opening-hours.y
 _CALL_TIMEOUT_S: Final = 120.0
 _START: Final = "Start one with `make up` or `docker compose --profile sim up`."
 _SETTLE_S: Final = 2.0
-"""A call's resources are released within this time of its end."""
+"""A call's resources are released within this time after its end."""
 
 
 def demo(scenario_path: Path, folder: Path, out: Path, *, play: bool = False) -> int:
@@ -50,20 +50,20 @@ def demo(scenario_path: Path, folder: Path, out: Path, *, play: bool = False) ->
 def call_running_stack(
     scenario_path: Path, folder: Path, out: Path, *, play: bool = False, only_here: bool = False
 ) -> int:
-    """Place one call on a running stack of `lab up` or Docker Compose. `only_here`: only use the stack of `folder`."""
+    """Place one call on a running stack of `lab up` or Docker Compose. `only_here`: use only the stack of `folder`."""
     scenario = _read(scenario_path)
     if scenario is None:
         return 2
     ports = Ports()
     stack = load_stack(folder) if only_here else find_stack(folder, ports)
     if stack is None:
-        print(_no_stack(folder, ports) if only_here else f"No stack is up. {_START}", file=sys.stderr)
+        print(_no_stack(folder, ports) if only_here else f"No stack is running. {_START}", file=sys.stderr)
         return 2
     if stack.folder.absolute() != folder.absolute() or load_stack(folder) is None:
         whose = f"the stack of {stack.folder}" if load_stack(stack.folder) else "the stack on the documented ports"
         print(f"Calling {whose} ({stack.url('acs')}).", flush=True)
     if missing := not_ready(stack):
-        print(f"The stack is up only in part; not ready: {', '.join(missing)}.", file=sys.stderr)
+        print(f"The stack is running only in part; not ready: {', '.join(missing)}.", file=sys.stderr)
         print(f"Logs: {stack.folder}. `lab --folder {stack.folder} down` stops the rest.", file=sys.stderr)
         return 1
     try:
@@ -74,17 +74,21 @@ def call_running_stack(
 
 
 def _no_stack(folder: Path, ports: Ports) -> str:
-    """Return the error, with the command that calls the stack of another folder or of Docker Compose if one is up."""
+    """Return an error message. If another stack is running, the message contains the command that calls it."""
     there = stack_folder(ports)
     if there is not None and load_stack(there) is not None:
-        return f"No stack of {folder} is up. The stack of {there} is: `{lab_command(there)} call` calls it."
+        return (
+            f"No stack of {folder} is running. The stack of {there} is running; `{lab_command(there)} call` calls it."
+        )
     if stack_on_ports(folder, ports) is not None:
-        return f"No stack of {folder} is up. One is on the documented ports: `{lab_command(None)} call` calls it."
-    return f"No stack of {folder} is up. {_START}"
+        return (
+            f"No stack of {folder} is running. One runs on the documented ports; `{lab_command(None)} call` calls it."
+        )
+    return f"No stack of {folder} is running. {_START}"
 
 
 def _read(path: Path) -> Scenario | None:
-    """Print the reason and return None if the scenario is not usable."""
+    """Load the scenario. If it is invalid, print the reason and return None."""
     try:
         return load_scenario(path)
     except OSError as error:
@@ -151,7 +155,7 @@ def _follow(stack: Stack, call: ObservedCall) -> None:
 
 
 def _settled(call: ObservedCall) -> tuple[Json, list[Json]]:
-    """Return the record and transcript once call-control reports the call as ended, or after `_SETTLE_S`."""
+    """Return the record and the transcript when call-control reports the call as ended, or after `_SETTLE_S`."""
     deadline = time.monotonic() + _SETTLE_S
     while True:
         record = call.record()

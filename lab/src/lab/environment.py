@@ -17,10 +17,10 @@ from pydantic import BeforeValidator, TypeAdapter, ValidationError
 from lab.yaml_mistakes import fault_text
 
 NOT_FROM_ENVIRONMENT: Final = {"from_environment": False}
-"""Metadata of a field that no variable sets."""
+"""Metadata of a field that no environment variable can set."""
 
 AnyCase: Final = BeforeValidator(str.lower)
-"""Annotation of a `Literal` of lower-case texts that are accepted in any case."""
+"""Annotation of a `Literal` of lower-case strings: the value may be in upper or lower case."""
 NonNegative = Annotated[float, pydantic.Field(ge=0, lt=1e9)]
 Seconds = NonNegative
 Count = Annotated[int, pydantic.Field(ge=0)]
@@ -30,13 +30,17 @@ LogLevel = Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], BeforeValidat
 
 @dataclass(frozen=True)
 class SimulatorSettings:
-    """Every field has a default and is set by the environment variable of the same name in capitals."""
+    """Base class of settings. Every field has a default; the environment variable of the same name in capitals
+    sets it.
+    """
 
     log_level: LogLevel = "INFO"
 
     @classmethod
     def from_env(cls, environment: Mapping[str, str] | None = None) -> Self:
-        """Read the settings; an empty variable counts as unset. Raises `ValueError` that lists every invalid value."""
+        """Read the settings from the environment. An empty variable counts as unset. Raises `ValueError` that lists
+        every invalid value.
+        """
         environment = os.environ if environment is None else environment
         given = {one.name: environment.get(one.name.upper()) for one in _variables(cls)}
         try:
@@ -46,7 +50,9 @@ class SimulatorSettings:
 
 
 def _explained(problem: Any) -> str:
-    """The value is shown unless a validator of the settings refused it: it may be a key."""
+    """Return the error text of one setting. The value is included unless a validator of the settings rejected it,
+    because then it may be a key.
+    """
     got = "" if problem["type"] == "value_error" else f", got {problem['input']!r}"
     return f"{str(problem['loc'][0]).upper()} {fault_text(problem)}{got}"
 
@@ -56,7 +62,7 @@ def _variables(settings: type[SimulatorSettings]) -> list[Field[object]]:
 
 
 def settings_help(settings: type[SimulatorSettings]) -> str:
-    """List each setting with its default and the docstring below its field, for the end of `--help`."""
+    """List each setting with its default and the docstring of its field, for the end of `--help`."""
     about = _field_docs(settings)
     lines = ["settings, read from the environment:"]
     for setting in _variables(settings):
@@ -73,7 +79,7 @@ def _shown(default: object) -> str:
 
 
 def _field_docs(settings: type[SimulatorSettings]) -> dict[str, str]:
-    """Return the docstrings below the fields, from the source: Python does not store them in the class."""
+    """Return the docstrings of the fields, from the source: Python does not store them in the class."""
     tree = ast.parse(textwrap.dedent(inspect.getsource(settings)))
     body = tree.body[0].body if isinstance(tree.body[0], ast.ClassDef) else []
     found: dict[str, str] = {}

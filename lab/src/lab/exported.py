@@ -1,4 +1,4 @@
-"""Exported settings: which of them reach the processes of a simulated stack.
+"""Selects the exported settings that are passed to the processes of a simulated stack.
 
 Services and simulators read their settings from the environment. All variables exported in the shell that runs `lab`
 are passed to them, except the settings that connect and authenticate the processes (`OWNED`) and the credentials of a
@@ -27,7 +27,7 @@ OWNED: Final = frozenset(
         "APPLICATIONINSIGHTS_CONNECTION_STRING",
     }
 )
-"""Set by `lab` or left unset, regardless of exported values."""
+"""Settings that `lab` sets or leaves unset; exported values are ignored."""
 
 _PASSED: Final = frozenset({"AZURE_OPENAI_DEPLOYMENT", "AZURE_AI_SCOPE", "AZURE_COGNITIVE_SERVICES_SCOPE"})
 """Settings of agent-relay that share the `AZURE_` prefix with azure-identity and other Azure tools."""
@@ -37,14 +37,14 @@ _REPLACEABLE: Final = frozenset(
         *("ALLOWED_TARGETS", "CALLS_PER_CALLER_PER_MIN"),
     }
 )
-"""An exported value of these replaces the value that `lab` sets."""
+"""Settings for which an exported value replaces the value that `lab` sets."""
 _CONNECTION_MODES: Final = ("VOICE_LIVE_MODEL", "AGENT_ID", "AZURE_OPENAI_DEPLOYMENT")
-"""Each selects a connection mode other than `AGENT_NAME`."""
+"""Settings that select a connection mode other than `AGENT_NAME`."""
 _LOCAL: Final = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
 class RemoteRedisError(ValueError):
-    """`REDIS_URL` names a server on another machine; the message contains the remedy."""
+    """`REDIS_URL` points to a server on a remote host. The message contains the remedy."""
 
 
 def passed(environ: Mapping[str, str] | None = None) -> dict[str, str]:
@@ -60,7 +60,7 @@ def left_out(environ: Mapping[str, str] | None = None) -> list[str]:
 
 
 def defaults(values: Mapping[str, str], environ: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Return the `values` of one process without those that an exported setting replaces."""
+    """Return `values`, the settings of one process, without those that an exported setting replaces."""
     environ = os.environ if environ is None else environ
     replaced = {name for name in _REPLACEABLE if environ.get(name)}
     if any(environ.get(name) for name in _CONNECTION_MODES):
@@ -69,13 +69,17 @@ def defaults(values: Mapping[str, str], environ: Mapping[str, str] | None = None
 
 
 def allow_insecure(environ: Mapping[str, str] | None = None) -> str:
-    """Return `ALLOW_INSECURE` of the services: `known-keys`, as the keys are published, plus the exported value."""
+    """Return `ALLOW_INSECURE` for the services: the exported value plus `known-keys`, because the access keys of the
+    simulators are public.
+    """
     environ = os.environ if environ is None else environ
     return ",".join(filter(None, ("known-keys", environ.get("ALLOW_INSECURE"))))
 
 
 def redis_url(environ: Mapping[str, str] | None = None) -> str:
-    """`REDIS_URL` if it names a server on this machine, empty if it is not set. Raises `RemoteRedisError`."""
+    """Return the exported `REDIS_URL`, empty if it is not set. Raises `RemoteRedisError` if its server is not on this
+    machine.
+    """
     environ = os.environ if environ is None else environ
     url = environ.get("REDIS_URL", "")
     parts = urlsplit(url)
@@ -83,15 +87,15 @@ def redis_url(environ: Mapping[str, str] | None = None) -> str:
     names = {urlsplit(f"//{host}").hostname or "" for host in hosts}
     if url and parts.scheme != "unix" and not names <= _LOCAL:
         raise RemoteRedisError(
-            f"REDIS_URL names another machine ({', '.join(sorted(names))}); simulated calls must not write to it."
-            " Unset REDIS_URL: `lab` then starts its own server"
+            f"REDIS_URL points to a remote host ({', '.join(sorted(names))}); simulated calls must not write to it."
+            " Unset REDIS_URL; `lab` then starts its own server"
         )
     return url
 
 
 def notices(folder: Path, environ: Mapping[str, str] | None = None) -> list[str]:
     """Return warnings about exported settings, one line each, to print before a stack starts."""
-    # Imported here: it loads all simulators, which a single simulator does not need.
+    # Imported only here: it loads all simulators, and a single simulator does not need the others.
     from lab.setting_names import misspelled
 
     environ = os.environ if environ is None else environ
@@ -100,7 +104,7 @@ def notices(folder: Path, environ: Mapping[str, str] | None = None) -> list[str]
         lines.append(f"Ignored, as `lab` sets its own values: {', '.join(names)}.")
     if names := misspelled(environ):
         lines.append(f"Unknown settings, ignored: {', '.join(names)}.")
-    with contextlib.suppress(RemoteRedisError):  # the start will report it
+    with contextlib.suppress(RemoteRedisError):  # The start of the stack reports it.
         if redis_url(environ):
             lines.append("Redis: using the server of the exported REDIS_URL with its existing data.")
     if (folder / ".env").exists():

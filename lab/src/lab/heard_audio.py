@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 Samples = NDArray[np.float64]
 
 SILENCE_RMS: Final = 30.0
-"""RMS of 16-bit samples up to which 10 ms count as silence."""
+"""Maximum RMS of 16-bit samples at which 10 ms count as silence."""
 
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """A stereo call recording: the caller on the left, the agent as heard on the right."""
+    """A stereo call recording: the caller on the left, the agent as heard by the caller on the right."""
 
     rate_hz: int
     caller: Samples
@@ -31,14 +31,14 @@ class Recording:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """Position of a piece of speech in a recording, and its normalized correlation: 1.0 is identical."""
+    """Position of an utterance in a recording, and its normalized correlation: 1.0 is identical."""
 
     at_s: float
     likeness: float
 
 
 def read_recording(wav: bytes) -> Recording:
-    """Raises `ValueError` unless `wav` is a stereo 16-bit WAV."""
+    """Decode a recording. Raises `ValueError` unless `wav` is a stereo 16-bit WAV."""
     with wave.open(io.BytesIO(wav)) as stored:
         if stored.getnchannels() != 2 or stored.getsampwidth() != 2:
             raise ValueError("a call recording must be a stereo 16-bit WAV")
@@ -64,7 +64,7 @@ def find_speech(agent: Samples, rate_hz: int, speech: bytes, *, from_s: float = 
 
 
 def sound_ms(agent: Samples, rate_hz: int, from_s: float, to_s: float) -> float:
-    """Return the ms of sound between two times, in steps of 10 ms."""
+    """Return how many ms between two times contain sound, in steps of 10 ms."""
     step = rate_hz // 100
     part = agent[max(0, int(from_s * rate_hz)) : max(0, int(to_s * rate_hz))]
     frames = part[: len(part) // step * step].reshape(-1, step)
@@ -72,7 +72,7 @@ def sound_ms(agent: Samples, rate_hz: int, from_s: float, to_s: float) -> float:
 
 
 def last_sound_s(agent: Samples, rate_hz: int, from_s: float, to_s: float) -> float:
-    """Return the end of the last 10 ms with sound between two times; `from_s` if all is silent."""
+    """Return the end of the last sound between two times, in steps of 10 ms; `from_s` if all is silent."""
     step = rate_hz // 100
     first = max(0, int(from_s * rate_hz))
     part = agent[first : max(0, int(to_s * rate_hz))]

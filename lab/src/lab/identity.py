@@ -37,7 +37,7 @@ _ALGORITHM = "HS256"
 
 
 class TokenError(ValueError):
-    """The bearer token is not from this endpoint or has expired; a new token helps."""
+    """The bearer token has expired or was not issued by this endpoint. The client must request a new one."""
 
 
 @dataclass(frozen=True)
@@ -54,14 +54,14 @@ class IdentitySettings(SimulatorSettings):
     host: str = "127.0.0.1"
     port: Port = 8093
     lab_identity_secret: str = DEFAULT_SECRET
-    """Signs the tokens; the simulated Voice Live needs the same value."""
+    """Secret that signs the tokens; the simulated Voice Live needs the same value."""
     identity_header: str = DEFAULT_HEADER
     """Required value of the header `X-IDENTITY-HEADER`."""
     token_lifetime_s: Count = 24 * 3600
 
 
 def mint_token(token: IssuedToken, secret: str, now_s: float) -> str:
-    """Sign a token; `now_s` in Unix seconds."""
+    """Return a signed token. `now_s` in Unix seconds."""
     claims = {
         "iss": ISSUER,
         "aud": token.audience,
@@ -75,7 +75,7 @@ def mint_token(token: IssuedToken, secret: str, now_s: float) -> str:
 
 
 def object_id(client_id: str) -> str:
-    """Return the principal of a client id; Azure Managed Redis uses it as the user name."""
+    """Return the object id of the identity with this client id. Azure Managed Redis uses it as the user name."""
     return str(uuid.uuid5(uuid.NAMESPACE_URL, f"{ISSUER}{client_id}"))
 
 
@@ -88,15 +88,17 @@ def read_token(encoded: str, secret: str, now_s: float) -> IssuedToken:
         claims = jwt.decode(encoded, secret, algorithms=[_ALGORITHM], issuer=ISSUER, options=own_checks)
         token = IssuedToken(str(claims["aud"]).rstrip("/"), str(claims.get("appid", "")), int(claims["exp"]))
     except (jwt.InvalidTokenError, ValueError, TypeError) as error:
-        raise TokenError(f"the token is not from the simulated identity: {error}") from None
+        raise TokenError(f"the token was not issued by the simulated identity: {error}") from None
     if token.expires_on <= now_s:
         raise TokenError(f"the token expired {now_s - token.expires_on:.0f} s ago")
     return token
 
 
 class IdentityFaults(BaseModel):
-    """Body of `PUT /lab/faults`. `status`: respond with it instead of a token, `times` times (null: until removed).
-    `delay_s`: before each response. `token_lifetime_s`: lifetime of new tokens (negative: already expired).
+    """Body of `PUT /lab/faults`.
+
+    `status`: respond with it instead of a token, `times` times (null: until removed). `delay_s`: before each response.
+    `token_lifetime_s`: lifetime of new tokens (negative: already expired).
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -153,7 +155,7 @@ class _Endpoint:
 
     def _refuse(self, status: int, reason: str) -> Response:
         self.refused[reason] += 1
-        log.warning("token refused", extra={"status": status, "reason": reason})
+        log.warning("token request failed", extra={"status": status, "reason": reason})
         return JSONResponse({"statusCode": status, "message": reason}, status_code=status)
 
     async def counts(self, _request: Request) -> Response:

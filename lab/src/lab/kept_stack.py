@@ -1,4 +1,4 @@
-"""A stack that keeps running: the state file that `lab up` writes, and how `lab call` and `lab down` find it."""
+"""Stores a stack that continues to run after `lab up`, so that `lab call` and `lab down` find it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from lab.stack_process import Process, probe_of
 
 _FILE: Final = "stack.json"
 _SAME_START_S: Final = 1.0
-"""If two start times differ by more than this, the pid was reused by another process."""
+"""Maximum difference between two start times of one process; if it is larger, another process has the same pid."""
 
 
 def save_stack(stack: Stack) -> None:
@@ -28,7 +28,7 @@ def save_stack(stack: Stack) -> None:
 
 
 def load_stack(folder: Path) -> Stack | None:
-    """Return the stack that `save_stack` stored, without process handles, or None."""
+    """Return the stack stored by `save_stack`, without process handles, or None."""
     stored = _stored(folder)
     if stored is None:
         return None
@@ -41,7 +41,7 @@ def load_stack(folder: Path) -> Stack | None:
 
 
 def stored_processes(folder: Path) -> tuple[list[str], list[str]]:
-    """Return the names of the stored stack's processes: those that run, and those that have exited."""
+    """Return the names of the stored stack's processes: those that are running, and those that have exited."""
     rows = (_stored(folder) or {"processes": []})["processes"]
     rows = [row for row in rows if row["pid"]]
     running = [row["name"] for row in rows if _alive(row)]
@@ -53,7 +53,9 @@ def delete_state(folder: Path) -> None:
 
 
 def find_stack(folder: Path, ports: Ports) -> Stack | None:
-    """Find the stack to call: that of this folder, else another folder's or Docker Compose's on these ports."""
+    """Find the stack to call: the one of this folder, or else a stack of another folder or of Docker Compose on these
+    ports.
+    """
     if (stack := load_stack(folder)) is not None:
         return stack
     there = stack_folder(ports)
@@ -84,10 +86,12 @@ def addresses(stack: Stack) -> list[str]:
 
 
 def stack_on_ports(folder: Path, ports: Ports) -> Stack | None:
-    """Return a stack that others started on these ports, such as Docker Compose; None unless it is ready for calls."""
+    """Return a stack that runs on these ports but was not started from this folder, such as Docker Compose; None unless
+    it is ready for calls.
+    """
     stack = Stack(ports, folder)
     for name in PARTS:
-        if name == "identity":  # Compose does not publish it
+        if name == "identity":  # Compose does not publish the port of Redis.
             continue
         process = Process(name, stack.port_of(name), None, None, probe_of(name))
         if process.status() != 200:
@@ -97,7 +101,7 @@ def stack_on_ports(folder: Path, ports: Ports) -> Stack | None:
 
 
 def not_ready(stack: Stack) -> list[str]:
-    """Return the processes whose probe does not answer 200, with the status."""
+    """Return the names of the processes whose probe does not answer 200, each with the status."""
     statuses = [(one.name, one.status()) for one in stack.processes if one.probe]
     return [f"{name} ({status or 'no answer'})" for name, status in statuses if status != 200]
 
@@ -136,7 +140,9 @@ def _started(pid: int) -> float:
 
 
 def _alive(row: dict[str, Any]) -> bool:
-    """Also compares start times: after a reboot the pid may belong to another program."""
+    """Whether the process still runs. Start times are compared because after a reboot another program may have
+    the pid.
+    """
     try:
         process = psutil.Process(row["pid"])
         same = abs(process.create_time() - row.get("started", process.create_time())) < _SAME_START_S

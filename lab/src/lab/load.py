@@ -50,7 +50,9 @@ class LoadReport:
 
 
 def load(calls: int, seconds: float, folder: Path, *, json_path: Path | None = None) -> int:
-    """Return exit code 0 if all calls were answered and no frame was lost, repeated, reordered or from another call."""
+    """Run a load test. Return exit code 0 if all calls were answered and no frame was lost, repeated, reordered or
+    received by another call.
+    """
     capacity = str(max(50, calls))
     extra = {"agent-relay": {"RELAY_CAPACITY": capacity}, "media-gateway": {"GATEWAY_CAPACITY": capacity}}
     print(f"Starting the stack for {calls} calls of {seconds:.0f} s:", end="", flush=True)

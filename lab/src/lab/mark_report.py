@@ -1,4 +1,4 @@
-"""Computes loss, repetition, reordering, cross-talk and delay from sent and heard marks. Pure."""
+"""Computes loss, repetition, reordering, crosstalk and delay from sent and heard marks. No I/O."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from itertools import pairwise
 
 @dataclass(slots=True)
 class Direction:
-    """One direction of many calls. Delays in ms, from the socket of the sender to the socket of the receiver."""
+    """One direction of many calls. Delays are in ms, from the socket of the sender to the socket of the receiver."""
 
     sent: int = 0
     lost: int = 0
     repeated: int = 0
     disordered: int = 0
     foreign: int = 0
-    """Marks of another call: cross-talk."""
+    """Number of heard marks that belong to another call (crosstalk)."""
     delays_ms: list[float] = field(default_factory=list)
 
     @property
@@ -47,7 +47,7 @@ class Direction:
         self.delays_ms += [(times[seq] - t) * 1000 for seq, t in sent_at.items() if seq in times]
 
     def percentile(self, share: float) -> float:
-        """Return the delay percentile in ms; 0 without frames. `share`: 0.99 for p99."""
+        """Return the delay percentile in ms, 0 without frames. `share`: 0.99 for p99."""
         return percentile(self.delays_ms, share)
 
     def as_row(self) -> dict[str, float | int]:
@@ -65,6 +65,6 @@ class Direction:
 
 
 def percentile(values: Iterable[float], share: float) -> float:
-    """Return 0 without values. `share`: 0.99 for p99."""
+    """Return a percentile of the values, 0 without values. `share`: 0.99 for p99."""
     ordered = sorted(values)
     return ordered[min(len(ordered) - 1, int(share * len(ordered)))] if ordered else 0.0

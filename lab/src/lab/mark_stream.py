@@ -1,6 +1,6 @@
 """Fast reader of marks in a stream, for the simulators under load.
 
-Once the offset of the marks is known, one strided slice over the high bytes in the middle of each slot reads a frame:
+When the offset of the marks is known, one strided slice over the high bytes in the middle of each slot reads a frame:
 their signs are the bits.
 """
 
@@ -18,7 +18,7 @@ _SIGNS: Final = bytes(b"1"[0] if byte < 0x80 else b"0"[0] for byte in range(256)
 
 
 class MarkStream:
-    """Accepts PCM16 in pieces of any size of whole samples."""
+    """Decodes the marks of one stream of PCM16, passed in pieces of any size of whole samples."""
 
     def __init__(self, rate_hz: int) -> None:
         self._rate_hz = rate_hz
@@ -30,14 +30,14 @@ class MarkStream:
         self._place: int | None = None
         """Offset of the next frame from the start of `_rest`; it may be beyond the received data."""
         self._before = 0
-        """Bytes of the stream before `_rest`, modulo a frame."""
+        """Number of bytes of the stream before `_rest`, modulo the size of a frame."""
         self.shift_ms: float | None = None
-        """Delay of the marks within their frames, caused by resamplers; known from the first mark on. The stream must
-        begin with a whole frame.
+        """Delay of the marks within their frames, caused by resamplers; known after the first mark. The stream must
+        start with a whole frame.
         """
 
     def feed(self, pcm: bytes) -> list[tuple[int, int]]:
-        """Return (call, seq) of the marks that `pcm` completes, in order."""
+        """Return (call, seq) of the marks that are complete with `pcm`, in order."""
         data = self._rest + pcm if self._rest else pcm
         at = self._place
         marks: list[tuple[int, int]] = []
@@ -97,7 +97,9 @@ class MarkStream:
         return first is not None and second is not None and first[0] == second[0] and first[1] < second[1]
 
     def _measure_shift(self, data: bytes, place: int) -> None:
-        """A mark follows silence and its first slot is high: it begins where the signal exceeds half the level."""
+        """Measure the delay. Before a mark there is silence and its first slot is high, so it begins where the signal
+        exceeds half the level.
+        """
         begin = place + self._frame - self._slot
         edge = np.frombuffer(data[begin : begin + 2 * self._slot], "<i2") >= _HALF_LEVEL
         onset = begin + 2 * int(np.argmax(edge))

@@ -1,5 +1,5 @@
-"""Numbered marks in audio: every 20 ms frame contains the number of its call and its own. With them, loss, repetition,
-reordering, cross-talk and delay are measured on the audio itself, behind resamplers and processes.
+"""Numbered marks in audio: every 20 ms frame contains the number of its call and its own number. With them, loss,
+repetition, reordering, crosstalk and delay are measured on the audio itself, behind resamplers and processes.
 
 A mark has 47 slots of 0.375 ms, each at one of two levels: 7 slots preamble (a Barker code), 16 bits call, 16 bits
 sequence, 8 bits checksum. A slot is 6 samples at 16 kHz and 9 at 24 kHz, slow enough for a telephone-band resampler.
@@ -36,12 +36,12 @@ def slot_samples(rate_hz: int) -> int:
 
 
 def checksum(number: int) -> int:
-    """`number`: the 32 bits of call and sequence."""
+    """Return the checksum of a mark. `number`: the 32 bits of call and sequence."""
     return (number * 2654435761 & 0xFFFFFFFF) >> 24
 
 
 def encode_mark(call: int, seq: int, rate_hz: int) -> bytes:
-    """Return a 20 ms frame of PCM16 with `call` and `seq` (both 0 to 65535). `rate_hz`: 16000 or 24000."""
+    """Return a frame of 20 ms of PCM16 with `call` and `seq` (both 0 to 65535). `rate_hz`: 16000 or 24000."""
     number = (call & MAX_CALL) << 16 | (seq & MAX_SEQ)
     word = number << 8 | checksum(number)
     bits = np.concatenate([PREAMBLE, (word & _WEIGHTS) != 0])

@@ -1,4 +1,4 @@
-"""Checks that the services' metrics agree with the simulators and the transcript of a call."""
+"""Compares the services' metrics with the simulators and the transcript of a call."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Metrics = Mapping[str, float]
 
 
 def read_metrics(stack: Stack, service: str) -> Metrics:
-    """Raises `WireError`."""
+    """Read the metrics of one service. Raises `WireError`."""
     return parse_metrics(raw("GET", f"{stack.url(service)}/metrics").decode())
 
 
@@ -32,7 +32,9 @@ def parse_metrics(text: str) -> Metrics:
 
 @dataclass(frozen=True, slots=True)
 class MetricsBefore:
-    """Metrics of each service before the call. `settle_s`: time for the last increments after the call."""
+    """Metrics of each service before the call. `settle_s`: maximum time after the call until the metrics have their
+    final values.
+    """
 
     services: Mapping[str, Metrics]
     read_now: Callable[[str], Metrics]
@@ -45,7 +47,7 @@ class MetricsBefore:
 
     @property
     def other_calls(self) -> bool:
-        """Whether other calls were active, which would distort the differences."""
+        """Whether other calls were active. They would change the differences."""
         return any(metrics.get("bridge_active_calls", 0) > 0 for metrics in self.services.values())
 
     def checks(self, call: ObservedCall, transcript: list[Json]) -> Iterator[CallCheck]:
@@ -54,7 +56,9 @@ class MetricsBefore:
         wanted_of = expected(call, transcript)
         for service, wanted in wanted_of.items():
             grown = self._grown(service, wanted)
-            wrong = [f"{name} {grown[name]:g}, not {value:g}" for name, value in wanted.items() if grown[name] != value]
+            wrong = [
+                f"{name} {grown[name]:g}, expected {value:g}" for name, value in wanted.items() if grown[name] != value
+            ]
             shown = ", ".join(f"{_short(name)} {value:g}" for name, value in wanted.items())
             yield CallCheck(f"/metrics of {service} match", not wrong, "; ".join(wrong) or shown)
 
@@ -69,7 +73,7 @@ class MetricsBefore:
 
 
 def expected(call: ObservedCall, transcript: list[Json]) -> dict[str, dict[str, float]]:
-    """Return by service the expected growth of each metric."""
+    """Return the expected increase of each metric, by service."""
     stops = len(call.times("phone", "stop_audio"))
     turns = [row for row in transcript if row.get("role")]
     answered = len(call.times("phone", "answered"))
@@ -100,7 +104,7 @@ def _measured(turns: list[Json], latency: str) -> int:
 
 
 def _short(name: str) -> str:
-    """`bridge_relay_turns_total{role="agent"}` → `turns agent`, for printing."""
+    """Shorten a metric name for printing: `bridge_relay_turns_total{role="agent"}` → `turns agent`."""
     bare, _, labels = name.partition("{")
     for part in ("bridge_", "relay_", "gateway_", "_total", "_count"):
         bare = bare.replace(part, "")

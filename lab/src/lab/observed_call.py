@@ -12,11 +12,11 @@ from lab.stack import Stack
 from lab.wire import Json, WireError, call_json, raw, rows
 
 UNSCRIPTED: Final = "(speech)"
-"""Transcription by the simulated Voice Live of a turn for which the scenario has no `heard`."""
+"""Transcription by the simulated Voice Live if the scenario has no `heard` for a turn."""
 LOST_WITH_THE_CALL_S: Final = 1.5
-"""Speech that ends within this time of the end of the call may be lost: a turn ends only after silence."""
+"""Speech may be lost if it ends within this time before the end of the call: a turn ends only after silence."""
 KEYS_LOST_WITH_THE_CALL_S: Final = 4.0
-"""The same for keys, which are collected until the caller pauses."""
+"""The same for keys: they are collected until the caller pauses."""
 FINISHED: Final = frozenset({"ended", "redirected", "rejected", "unanswered"})
 _LATE_S: Final = 0.6
 """Maximum delay with which the simulated phone reports the end of agent speech (`HANGOVER_MS` of quiet)."""
@@ -24,20 +24,24 @@ _LATE_S: Final = 0.6
 
 @dataclass(frozen=True, slots=True)
 class CallerTurn:
-    """An utterance or a played file of the caller; `cut_off`: the call may have ended before its transcription."""
+    """An utterance or a played file of the caller. `cut_off`: the call may have ended before its transcription."""
 
     text: str
     cut_off: bool = False
 
     def sounds_like(self, transcribed: str) -> bool:
-        """Whether a transcription has the same words. A played file and an unscripted transcription match anything."""
+        """Whether a transcription has the same words. A played file and a transcription that is not in the script match
+        anything.
+        """
         anything = self.text.startswith("[") or transcribed == UNSCRIPTED
         return anything or _words(self.text) == _words(transcribed)
 
 
 @dataclass(slots=True)
 class ObservedCall:
-    """Polls both simulators; `phone` and `voice` are their latest answers, `new_events` returns unseen events."""
+    """Polls both simulators. `phone` and `voice` are their latest answers; `new_events` returns events that it has not
+    returned before.
+    """
 
     stack: Stack
     lab_id: str
@@ -77,7 +81,7 @@ class ObservedCall:
 
     @property
     def rang_at(self) -> float | None:
-        """Time at which the phone began to ring, on the clock of the timelines."""
+        """The time at which the phone began to ring, on the clock of the timelines."""
         return min(self.times("phone", "incoming_call_sent"), default=None)
 
     def times(self, side: str, event: str) -> list[float]:
@@ -94,7 +98,9 @@ class ObservedCall:
         return [CallerTurn(text, t > late) for text, t in zip(said, over, strict=True)]
 
     def keys(self) -> tuple[str, str]:
-        """Return the keys that the caller pressed, and the last of them, which the end of the call may have cut off."""
+        """Return the keys that the caller pressed, and those at the end that may not have been processed before the
+        call ended.
+        """
         pressed = [row for row in self._phone_timeline() if row["event"] == "dtmf" and row["by"] == "caller"]
         late = self._ended() - KEYS_LOST_WITH_THE_CALL_S
         kept = [str(row["tone"]) for row in pressed if float(row["t"]) <= late]
@@ -105,7 +111,7 @@ class ObservedCall:
         return rows
 
     def _ended(self) -> float:
-        """Time at which the call ended, in monotonic seconds; infinity while it runs."""
+        """The time at which the call ended, in monotonic seconds; infinity while it runs."""
         return min([*self.times("phone", "hang_up"), *self.times("phone", "ended")], default=float("inf"))
 
     def speech(self, item_id: str) -> bytes:

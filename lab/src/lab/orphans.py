@@ -1,6 +1,6 @@
 """Terminates child processes when their parent ends, also after `kill -9`.
 
-The kernel closes the pipes of a dead process. A watcher process reads pids from a pipe and terminates them once the
+The kernel closes the pipes of a dead process. A watcher process reads pids from a pipe and terminates them when the
 pipe is closed. A parent-death signal (Linux) would be simpler, but it is sent at the end of the *thread* that started
 the child.
 """
@@ -22,7 +22,9 @@ PATIENCE_S: Final = 5.0
 
 
 class Guard:
-    """Starts the watcher process with the first child. `patience_s`: from SIGTERM to SIGKILL."""
+    """Terminates watched processes when this process ends. The watcher is started with the first child. `patience_s`:
+    time from SIGTERM to SIGKILL.
+    """
 
     def __init__(self, patience_s: float = PATIENCE_S) -> None:
         self._patience_s = patience_s
@@ -33,7 +35,7 @@ class Guard:
         self._send(f"{pid}\n")
 
     def release(self) -> None:
-        """Keep all watched processes running, for `lab up`."""
+        """Stop watching: `lab up` leaves its processes running."""
         if self._watcher is not None:
             self._send("release\n")
 
@@ -45,7 +47,7 @@ class Guard:
                     [sys.executable, "-m", "lab.orphans", str(self._patience_s)],
                     stdin=subprocess.PIPE,
                     stdout=subprocess.DEVNULL,
-                    start_new_session=True,  # Ctrl-C in the terminal reaches only the parent
+                    start_new_session=True,  # Ctrl-C in the terminal must reach only the parent.
                 )
                 atexit.register(_finish, watcher)
             assert watcher.stdin is not None
@@ -54,7 +56,7 @@ class Guard:
 
 
 def _finish(watcher: subprocess.Popen[bytes]) -> None:
-    """At exit: wait until the watcher has terminated the children."""
+    """Wait at exit until the watcher has terminated the children."""
     assert watcher.stdin is not None
     with contextlib.suppress(BrokenPipeError):
         watcher.stdin.close()
@@ -66,12 +68,12 @@ _guards: dict[int, Guard] = {}
 
 
 def guard() -> Guard:
-    """Return the guard of this process; a fork has its own."""
+    """Return the guard of this process; a forked process gets its own."""
     return _guards.setdefault(os.getpid(), Guard())
 
 
 def watch_until_closed(lines: Iterable[str], patience_s: float = PATIENCE_S) -> None:
-    """Read pids until the pipe is closed, then terminate the processes that still run."""
+    """Read pids until the pipe is closed, then terminate the processes that are still running."""
     watched: dict[int, psutil.Process] = {}
     for line in lines:
         if line.strip() == "release":
@@ -79,7 +81,7 @@ def watch_until_closed(lines: Iterable[str], patience_s: float = PATIENCE_S) -> 
             continue
         with contextlib.suppress(psutil.NoSuchProcess):
             watched[int(line)] = psutil.Process(int(line))
-    # psutil also compares start times: a pid that was reused by another process is skipped.
+    # psutil also compares start times, so a pid that was reused by another process is skipped.
     left = [process for process in watched.values() if process.is_running()]
     for process in left:
         _end(process, force=False)

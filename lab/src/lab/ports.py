@@ -18,7 +18,9 @@ from pathlib import Path
 from typing import Final
 
 FIRST_PORT: Final = 20_000
-"""For port 0 and outgoing connections, Linux uses ports from 32768, macOS from 49152."""
+"""First port above the reserved ports. For port 0 and outgoing connections, Linux uses ports from 32768, macOS from
+49152.
+"""
 BLOCK_PORTS: Final = 200
 BLOCKS: Final = 60
 
@@ -28,8 +30,10 @@ class NoPortError(RuntimeError):
 
 
 class PortBlock:
-    """The ports of one process, used in rotation. `folder` contains the locks of all processes, which divide `blocks`
-    blocks among them. `is_free`: whether a server can listen on a port. Raises `NoPortError` if no block is free.
+    """The ports of one process, used in rotation. Raises `NoPortError` if no block is free.
+
+    `folder` contains the locks of all processes, which divide `blocks` blocks among them. `is_free`: whether a server
+    can listen on a port.
     """
 
     def __init__(
@@ -53,13 +57,13 @@ class PortBlock:
 
 
 def free_port() -> int:
-    """Return a free TCP port of 127.0.0.1 that no other process gets from this function."""
+    """Return a free TCP port of 127.0.0.1. No other process that calls this function gets the same port."""
     return _block_of(os.getpid()).next()
 
 
 @functools.cache
 def _block_of(_process: int) -> PortBlock:
-    """Cached by process: a fork has its own block."""
+    """Return the ports of a process, cached by pid: a forked process needs its own."""
     return PortBlock(Path(tempfile.gettempdir()))
 
 
@@ -73,7 +77,7 @@ def _first_free(folder: Path, blocks: int) -> tuple[int, int]:
 
 
 def _lock(path: Path) -> int | None:
-    """Return the file descriptor; None if another process or user has the lock."""
+    """Lock the file and return its file descriptor; None if another process or user has the lock."""
     try:
         file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except PermissionError:
@@ -88,7 +92,7 @@ def _lock(path: Path) -> int | None:
 
 def can_be_had(port: int) -> bool:
     with socket.socket() as probe:
-        # Like servers do: connections in TIME_WAIT do not block the port.
+        # Servers set this as well, so that connections in TIME_WAIT do not block the port.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind(("127.0.0.1", port))

@@ -19,7 +19,7 @@ _NODE_TIMEOUT_MS: Final = 1000
 @dataclass(slots=True)
 class RedisCluster(RedisServers):
     ports: list[int] = field(default_factory=list)
-    """Ports of the servers with slots, in the order of the slots."""
+    """Ports of the primaries, in the order of their slots."""
     replica_ports: list[int] = field(default_factory=list)
     """Ports of the replicas, in the order of `ports`."""
     _bus_ports: dict[int, int] = field(default_factory=dict)
@@ -29,7 +29,7 @@ class RedisCluster(RedisServers):
         return f"redis://127.0.0.1:{self.ports[0]}/0"
 
     def start(self, servers: int = 3, *, replicas: bool = False) -> None:
-        """Return when every server knows the owner of every slot. Raises `NoRedisError`."""
+        """Start the servers and return when each of them knows the owner of every slot. Raises `NoRedisError`."""
         self.folder.mkdir(parents=True, exist_ok=True)
         self.ports = [self._start_server() for _ in range(servers)]
         self.replica_ports = [self._start_server() for _ in range(servers)] if replicas else []
@@ -38,12 +38,14 @@ class RedisCluster(RedisServers):
             ask(port, "CLUSTER", "ADDSLOTSRANGE", first, after - 1)
         for port in [*self.ports[1:], *self.replica_ports]:
             ask(port, "CLUSTER", "MEET", "127.0.0.1", self.ports[0], self._bus_ports[self.ports[0]])
-        self.wait_until(lambda: all(self.is_complete(port) for port in self.processes), "the cluster did not form")
+        self.wait_until(
+            lambda: all(self.is_complete(port) for port in self.processes), "the servers did not form a cluster in time"
+        )
         for port, primary in zip(self.replica_ports, self.ports, strict=False):
             ask(port, "CLUSTER", "REPLICATE", ask(primary, "CLUSTER", "MYID"))
         self.wait_until(
             lambda: all(_follows(port) for port in self.replica_ports),
-            "the replicas did not connect to their primaries",
+            "the replicas did not connect to their primaries in time",
         )
 
     def owner_of(self, key: str, observer: int | None = None) -> int:
@@ -60,9 +62,9 @@ class RedisCluster(RedisServers):
         # can revert the move.
         ask(to, "CLUSTER", "SETSLOT", slot, "IMPORTING", ask(self.owner_of(key, to), "CLUSTER", "MYID"))
         for port in (to, *(port for port in self.processes if port != to)):
-            with contextlib.suppress(RedisRefusedError):  # replicas refuse; their primaries inform them
+            with contextlib.suppress(RedisRefusedError):  # A replica rejects the command; its primary informs it.
                 ask(port, "CLUSTER", "SETSLOT", slot, "NODE", owner)
-        self.wait_until(lambda: self.owner_of(key, self.ports[0]) == to, "the slot was not moved")
+        self.wait_until(lambda: self.owner_of(key, self.ports[0]) == to, "the slot was not moved in time")
 
     def flush(self) -> None:
         for port in self.processes:
@@ -83,7 +85,7 @@ class RedisCluster(RedisServers):
         return port
 
     def is_complete(self, port: int) -> bool:
-        """Whether the server on this port reports a working cluster of all servers."""
+        """Whether the server on this port reports a healthy cluster with all servers."""
         lines = str(ask(port, "CLUSTER", "INFO")).split()
         facts = dict(line.split(":", 1) for line in lines)
         return facts["cluster_state"] == "ok" and facts["cluster_known_nodes"] == str(len(self.processes))

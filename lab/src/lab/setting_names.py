@@ -41,12 +41,12 @@ OF_SERVICES: Final = frozenset(
         *("VOICE_LIVE_OPEN_TIMEOUT_S", "VOICE_LIVE_PING_INTERVAL_S", "WAIT_AUDIO"),
     }
 )
-"""The names of .env.example; a test compares the two."""
+"""All names in .env.example; a test compares the two."""
 _OF_SIMULATORS: Final = frozenset(
     one.name.upper() for settings in (AcsSettings, VoiceLiveSettings, IdentitySettings) for one in fields(settings)
 )
 _PREFIXES: Final = ("ACS_", "AZURE_VOICE_", "EVENT_GRID_", "MEDIA_", "RELAY_", "ROUTING_", "VOICE_")
-"""Prefixes that no other program uses."""
+"""Prefixes of setting names that no other program uses."""
 _ALIKE: Final = 0.85
 _NEAREST: Final = 0.5
 

@@ -1,4 +1,4 @@
-"""Parts that the simulators share: command line, log and HTTP server."""
+"""Code that all simulators share: command line, log and HTTP server."""
 
 from __future__ import annotations
 
@@ -18,8 +18,9 @@ from lab.environment import SimulatorSettings, settings_help
 from lab.tls import Tls, add_tls_options, tls_from
 
 KEEP_ALIVE_S: Final = 65
-"""Longer than clients keep idle connections (httpx 5 s, aiohttp 15 s, Node.js 5 s). If the server closes first, the
-close races with the next request, and the client reports a read error, as with uvicorn's default of 5 s.
+"""Keep-alive timeout, longer than clients keep idle connections (httpx 5 s, aiohttp 15 s, Node.js 5 s). If the server
+closed first, as with uvicorn's default of 5 s, a request could arrive at the same time, and its client would report a
+read error.
 """
 S = TypeVar("S", bound=SimulatorSettings)
 log = logging.getLogger("lab")
@@ -33,7 +34,9 @@ def run_simulator(
     server_config: Callable[[S, Tls | None], uvicorn.Config],
     argv: Sequence[str],
 ) -> int:
-    """Serve until SIGINT or SIGTERM. Return exit code 2 if a setting is invalid. `command`: as in `lab COMMAND`."""
+    """Run a simulator until SIGINT or SIGTERM. Return exit code 2 if a setting is invalid. `command`: as in `lab
+    COMMAND`.
+    """
     strict = "lab_strict" in settings_type.__dataclass_fields__
     parser = argparse.ArgumentParser(
         prog=f"lab {command}",
@@ -70,7 +73,9 @@ class JsonLineFormatter(logging.Formatter):
 
 
 def configure_log(level: str) -> None:
-    """Log one JSON line to stderr for each state change, none for a frame. Raises `ValueError` for an unknown level."""
+    """Set up the log: one JSON line on stderr for each state change, none for a frame. Raises `ValueError` for an
+    unknown level.
+    """
     log.setLevel(level)
     output = logging.StreamHandler(sys.stderr)
     output.setFormatter(JsonLineFormatter())

@@ -2,7 +2,7 @@
 
 PCM is 16-bit signed little-endian mono. espeak-ng has global state, so a lock guards it; a sentence takes a few
 milliseconds, and results are cached. Synthesis is not reproducible: the waveform continues from the previous sentence.
-Store speech that is compared later.
+Speech that is compared later must be stored.
 """
 
 from __future__ import annotations
@@ -27,18 +27,20 @@ _INITIALIZE_DONT_EXIT = 0x8000
 _CHARS_UTF8 = 1
 _POSITION_CHARACTER = 1
 _LONGEST_PATH = 150
-"""In bytes; espeak-ng has 160 bytes for the path of its data and appended names (N_PATH_HOME in its sources)."""
+"""Maximum length of the data path in bytes. espeak-ng has 160 bytes for the path and appended names (N_PATH_HOME in its
+sources).
+"""
 
 _Synthesized = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_int, ctypes.c_void_p)
 _lock = threading.Lock()
 
 
 class SpeechError(RuntimeError):
-    """espeak-ng has no data or does not know the voice; retries do not help."""
+    """espeak-ng has no data or does not know the voice. Retries do not help."""
 
 
 def synthesize(text: str, rate_hz: int, voice: str = "en-us") -> bytes:
-    """Return PCM16 at `rate_hz`; empty for a text without words. Raises `SpeechError`."""
+    """Return PCM16 at `rate_hz`, empty for a text without words. Raises `SpeechError`."""
     return _spoken(" ".join(text.replace("\0", " ").split()), rate_hz, voice)
 
 
@@ -57,7 +59,7 @@ def _spoken(text: str, rate_hz: int, voice: str) -> bytes:
 
 @lru_cache(maxsize=CACHED_TEXTS)
 def _native(text: str, voice: str) -> bytes:
-    """Synthesize at the rate of the engine; cached, so that all rates are resampled from the same utterance."""
+    """Synthesize at the sample rate of the engine. Cached, so that all rates are resampled from the same utterance."""
     if not text:
         return b""
     with _lock:
@@ -65,14 +67,16 @@ def _native(text: str, voice: str) -> bytes:
 
 
 class _Engine:
-    """The loaded library. Every use needs the lock of the module."""
+    """The loaded espeak-ng library. Every use requires the module's lock."""
 
     def __init__(self) -> None:
         self._library = ctypes.CDLL(str(espeakng_loader.get_library_path()))
         data = self._data_path(Path(espeakng_loader.get_data_path())).encode()
         rate_hz = self._library.espeak_Initialize(_AUDIO_OUTPUT_SYNCHRONOUS, 0, data, _INITIALIZE_DONT_EXIT)
         if rate_hz <= 0:
-            raise SpeechError(f"espeak-ng found no data under {data.decode()} (longest path: {_LONGEST_PATH} bytes)")
+            raise SpeechError(
+                f"espeak-ng found no data under {data.decode()} (at most {_LONGEST_PATH} bytes of path are allowed)"
+            )
         self.rate_hz = int(rate_hz)
         self._synth = self._library.espeak_Synth
         self._synth.argtypes = [
@@ -97,7 +101,7 @@ class _Engine:
 
     def speak(self, text: str, voice: str) -> bytes:
         if self._library.espeak_SetVoiceByName(voice.encode()) != 0:
-            raise SpeechError(f"unknown voice of espeak-ng: {voice!r}")
+            raise SpeechError(f"espeak-ng does not know the voice {voice!r}")
         pcm = bytearray()
 
         def keep(samples: int | None, count: int, _events: int) -> int:
@@ -105,7 +109,9 @@ class _Engine:
                 pcm.extend(ctypes.string_at(samples, count * BYTES_PER_SAMPLE))
             return 0
 
-        callback = _Synthesized(keep)  # must outlive espeak_Synth, which calls it from this thread
+        callback = _Synthesized(
+            keep
+        )  # This must stay referenced until espeak_Synth returns, which calls it in this thread.
         self._library.espeak_SetSynthCallback(callback)
         said = text.encode()
         if self._synth(said, len(said) + 1, 0, _POSITION_CHARACTER, 0, _CHARS_UTF8, None, None) != 0:

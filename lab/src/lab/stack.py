@@ -26,24 +26,24 @@ from lab.redis_server import start_server
 from lab.stack_process import SIMULATORS, Process, probe_of
 
 API_KEY: Final = "lab-operator-key"
-"""Operator API key of the simulated stack; a documented value, not a secret."""
+"""Operator API key of the simulated stack. It is public, not a secret."""
 MEDIA_TOKEN_KEY: Final = "lab-media-token-key-lab-media-token-key"
 EVENT_GRID_SECRET: Final = "lab-event-grid-secret"
 IDENTITY_HEADER: Final = "lab-identity-header"
 PARTS: Final = ("identity", "voice-live", "acs", "call-control", "media-gateway", "agent-relay")
-"""In start order; Redis starts first."""
+"""Process names in start order; Redis is started before them."""
 _READY_TIMEOUT_S: Final = 30.0
 STOP_TIMEOUT_S: Final = 10.0
 _HASTY_S: Final = 1.0
 
 
 class StackError(RuntimeError):
-    """The stack failed to start or run; the message names the process, the reason and the log."""
+    """The stack failed to start or run. The message contains the name of the process, the reason and the log."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ports:
-    """The documented ports; `Ports.free()` allows several stacks on one machine."""
+    """The ports of a stack, by default the documented ones. `Ports.free()` allows several stacks on one machine."""
 
     redis: int = 6390
     acs: int = 8090
@@ -63,7 +63,7 @@ class Ports:
 
 @dataclass(slots=True)
 class Stack:
-    """`extra` adds or replaces environment variables by process name, e.g. {"agent-relay": {...}}."""
+    """A running stack. `extra` adds or replaces environment variables by process name, e.g. {"agent-relay": {...}}."""
 
     ports: Ports
     folder: Path
@@ -71,7 +71,7 @@ class Stack:
     processes: list[Process] = field(default_factory=list)
     redis_url: str = ""
     progress: Callable[[str], None] | None = None
-    """Called with the name of each process once it is ready."""
+    """Called with the name of each process when it is ready."""
     created: list[Path] = field(default_factory=list)
     """Folders created by `start`, innermost first."""
     stop_within_s: float = STOP_TIMEOUT_S
@@ -103,7 +103,7 @@ class Stack:
         guard().release()
 
     def hurry(self) -> None:
-        """After Ctrl-C: `stop` no longer waits for calls to end."""
+        """Shorten the timeout of `stop`, after Ctrl-C: it no longer waits for calls to end."""
         print("\nInterrupted; stopping.", file=sys.stderr, flush=True)
         self.stop_within_s = _HASTY_S
 
@@ -120,7 +120,7 @@ class Stack:
                 if process.popen.poll() is None:
                     process.popen.kill()
                     process.popen.wait()
-        with contextlib.suppress(OSError):  # a folder that is not empty is kept
+        with contextlib.suppress(OSError):  # A folder that is not empty is not removed.
             for folder in self.created:
                 folder.rmdir()
 
@@ -170,12 +170,15 @@ class Stack:
         if can_be_had(port):
             return
         there = stack_folder(self.ports)
-        whose = (
-            f"the stack of {there} is up (stop it: `lab --folder {there} down`)"
+        used_by, remedy = (
+            (f"the stack of {there}", f"stop it with `lab --folder {there} down`")
             if there
-            else "another program listens on it"
+            else ("another program", "stop that program")
         )
-        raise StackError(f"port {port} of {name} is taken: {whose}. Or start this stack with `lab up --free-ports`")
+        raise StackError(
+            f"port {port}, which {name} needs, is in use by {used_by}; {remedy}, or use other ports with"
+            " `lab up --free-ports`"
+        )
 
     def _environment(self, name: str) -> dict[str, str]:
         ports = self.ports
@@ -240,19 +243,19 @@ def _given_redis() -> str:
 
 
 def _find_scripts() -> None:
-    """Raises `StackError` if the simulators are installed without the services."""
+    """Check that the services are installed as well as the simulators. Raises `StackError` if they are not."""
     scripts = Path(sys.executable).parent
     missing = [name for name in ("lab", *_SERVICES) if not (scripts / name).exists()]
     if missing:
         raise StackError(
-            f"{', '.join(missing)} not found in {scripts}: a stack needs the services as well (`make install` in the"
-            " repository). The simulators run by themselves: `lab acs`, `lab voice-live`, `lab identity`"
+            f"{', '.join(missing)} not found in {scripts}; a stack needs the services as well. Run `make install` in"
+            " the repository, or start only simulators: `lab acs`, `lab voice-live`, `lab identity`"
         )
 
 
 @contextlib.contextmanager
 def running(stack: Stack) -> Iterator[Stack]:
-    """Run the stack for the duration of the context. After Ctrl-C it stops without waiting for calls."""
+    """Run the stack for the duration of the context. After Ctrl-C the stack stops without waiting for calls."""
     try:
         stack.start()
         yield stack

@@ -1,4 +1,4 @@
-"""One process of a stack: its probe and its log."""
+"""One process of a stack, with its probe and its log."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Process:
     name: str
     port: int
     popen: subprocess.Popen[bytes] | None
-    """None for a process that this stack did not start."""
+    """The process handle; None if another program started the process."""
     log_path: Path | None = None
     probe: str = ""
 
@@ -29,7 +29,7 @@ class Process:
 
     @property
     def listens(self) -> bool:
-        """Whether this process listens on its port; with several stacks another process may answer the probe."""
+        """Whether this process listens on its port. If several stacks run, another process may answer the probe."""
         if self.popen is None:
             return True
         try:
@@ -41,7 +41,7 @@ class Process:
         return any(one.status == psutil.CONN_LISTEN and one.laddr.port == self.port for one in sockets)
 
     def status(self) -> int:
-        """Return the HTTP status of the probe, 0 without an answer."""
+        """Return the HTTP status of the probe, 0 if there is no answer."""
         return probe_status(f"http://127.0.0.1:{self.port}{self.probe}")
 
     def log_tail(self, lines: int = 15) -> str:
@@ -52,14 +52,14 @@ class Process:
 
 
 def probe_of(name: str) -> str:
-    """Return the path that answers 200 once the process is ready; empty for Redis."""
+    """Return the path that answers 200 when the process is ready; empty for Redis."""
     if name == "redis":
         return ""
     return "/healthz" if name in SIMULATORS else "/readyz"
 
 
 def probe_status(url: str) -> int:
-    """Return the HTTP status of a GET, 0 without an answer."""
+    """Return the HTTP status of a GET request, 0 if there is no answer."""
     try:
         with urllib.request.urlopen(url, timeout=1) as reply:
             return int(reply.status)

@@ -13,11 +13,11 @@ from typing import Final
 
 try:
     from websockets.speedups import apply_mask
-except ImportError:  # a platform without the compiled extension
+except ImportError:  # The platform has no compiled extension.
     from websockets.utils import apply_mask
 
 WHOLE_TEXT: Final = 0x81
-"""First byte of a final text frame without extension bits."""
+"""First byte of an unfragmented text frame without extension bits."""
 
 
 def encode_server_text(payload: bytes) -> bytes:
@@ -39,7 +39,9 @@ def _header(length: int, mask_bit: int) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class WireFrame:
-    """`raw`: the whole frame as received; `text`: the unmasked payload of a whole text message, else None."""
+    """One WebSocket frame. `raw`: the frame as received; `text`: the unmasked payload if the frame is a complete text
+    message, else None.
+    """
 
     raw: bytes
     text: bytes | None
@@ -47,8 +49,8 @@ class WireFrame:
 
 @dataclass(slots=True)
 class FrameSplitter:
-    """Splits a stream of bytes that begins with a frame. From a frame above `max_bytes` on, it forwards the bytes
-    unchanged, so that the library refuses the frame.
+    """Splits a byte stream, which starts with a frame, into frames. After the first frame larger than `max_bytes`, it
+    forwards the bytes unchanged, so that the library rejects the frame.
     """
 
     max_bytes: int

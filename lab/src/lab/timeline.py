@@ -16,7 +16,7 @@ _LINES: Final[dict[tuple[str, str], str]] = {
     ("phone", "agent_starts"): "caller    hears the agent",
     ("phone", "agent_ends"): "caller    hears the agent stop",
     ("phone", "caller_says"): "caller    says “{text}”",
-    ("phone", "caller_ends"): "caller    has finished",
+    ("phone", "caller_ends"): "caller    stops speaking",
     ("voice", "speech_started"): "voice     speech_started: the caller speaks",
     ("voice", "speech_stopped"): "voice     speech_stopped",
     ("voice", "response_created"): "agent     begins to answer",
@@ -37,7 +37,7 @@ _LINES: Final[dict[tuple[str, str], str]] = {
 
 
 def format_event(side: str, event: Json) -> str:
-    """Return the line for one event; empty for events that are not printed."""
+    """Return the line for one event; empty if the event is not printed."""
     template = _LINES.get((side, str(event["event"])), "")
     try:
         return template.format_map(event)

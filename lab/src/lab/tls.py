@@ -1,6 +1,6 @@
-"""TLS for the simulators, so that clients that insist on `https` and `wss` connect to them unmodified.
+"""TLS for the simulators, so that clients that require `https` and `wss` can connect without changes.
 
-The certificate authority is created on first use and kept in a folder. Simulators that share the folder share the
+The certificate authority is created on first use and stored in a folder. Simulators that share the folder share the
 authority, so an application has to trust a single file. It is for tests only: its key is in the same folder.
 """
 
@@ -26,7 +26,7 @@ _ORGANIZATION: Final = "Simulators of one machine, for tests only"
 
 @dataclass(frozen=True)
 class Tls:
-    """`ca`: absolute path of the certificate of the authority (PEM); `context`: for a server."""
+    """TLS configuration of a server. `ca`: absolute path of the certificate of the authority (PEM)."""
 
     ca: Path
     context: ssl.SSLContext
@@ -36,7 +36,7 @@ class Tls:
 
     @property
     def environment(self) -> dict[str, str]:
-        """Variables that make Python (ssl, httpx, requests) and Node.js trust the authority."""
+        """The environment variables that make Python (ssl, httpx, requests) and Node.js trust the authority."""
         return dict.fromkeys(("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "NODE_EXTRA_CA_CERTS"), str(self.ca))
 
     def instructions(self) -> str:
@@ -65,7 +65,7 @@ def add_tls_options(parser: argparse.ArgumentParser) -> None:
 
 
 def tls_from(options: argparse.Namespace) -> Tls | None:
-    """Set up TLS and print the instructions; `None` without `--tls`. Raises `OSError`."""
+    """Set up TLS and print the variables to export. Return `None` without `--tls`. Raises `OSError`."""
     if not options.tls:
         return None
     tls = server_tls(options.tls_folder, options.tls_name)
@@ -98,7 +98,7 @@ def _authority(certificate: Path, key: Path) -> trustme.CA:
 
 @contextmanager
 def _locked(folder: Path) -> Iterator[None]:
-    """Simulators that start at the same time create one authority."""
+    """Lock the folder, so that simulators that start at the same time create only one authority."""
     folder.mkdir(parents=True, exist_ok=True)
     lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:

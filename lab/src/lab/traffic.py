@@ -20,14 +20,14 @@ END_TIMEOUT_S: Final = 15.0
 _POLL_S: Final = 0.2
 
 Sent = list[tuple[int, float]]
-"""(seq, time of the write to the socket)."""
+"""Sent marks: (seq, time of the write to the socket)."""
 Heard = list[tuple[int, int, float]]
-"""(call, seq, time of arrival), in order of arrival."""
+"""Heard marks: (call, seq, time of arrival), in order of arrival."""
 
 
 @dataclass(frozen=True, slots=True)
 class CallMarks:
-    """The marks of one call; times in monotonic seconds, shifts as in `MarkStream.shift_ms`."""
+    """The marks of one call. Times are in monotonic seconds; shifts as in `MarkStream.shift_ms`."""
 
     number: int
     uplink_sent: Sent
@@ -42,9 +42,8 @@ class CallMarks:
 
 
 def place_calls(stack: Stack, numbers: Iterable[int], *, record: bool = False) -> dict[int, str]:
-    """Place a call for each number; return their ids at the simulated ACS. Raises `WireError`.
-
-    `record`: record the audio that the callers hear.
+    """Place a call for each number and return their ids in the simulated ACS. Raises `WireError`. `record`: record the
+    audio that the callers hear.
     """
     acs = stack.url("acs")
     with ThreadPoolExecutor(8) as pool:
@@ -60,7 +59,7 @@ def place_call(acs: str, number: int, audio: str = "marks", *, record: bool = Fa
 
 
 def await_talking(stack: Stack, placed: dict[int, str]) -> int:
-    """Wait until every call is connected and hears marks of the agent; return their number. Raises `StackError`."""
+    """Wait until every call is connected and hears marks of the agent. Return their number. Raises `StackError`."""
 
     def talks(row: Json) -> bool:
         return bool(row["state"] == "connected" and row["counters"].get("frames_heard", 0) > 0)
@@ -75,8 +74,9 @@ def hang_up(stack: Stack, placed: dict[int, str]) -> None:
 
 
 def collect(stack: Stack, placed: dict[int, str]) -> list[CallMarks]:
-    """Collect the marks of each call from both simulators. A session belongs to the call of its first mark; a call
-    that got a second session has the marks of both.
+    """Collect the marks of each call from both simulators.
+
+    A voice session belongs to the call of its first mark. A call that had a second session has the marks of both.
     """
     acs, voice = stack.url("acs"), stack.url("voice-live")
     sessions = [
@@ -105,7 +105,7 @@ def _marks_of(number: int, lab_id: str, phone: Json, sessions: list[Json]) -> Ca
 
 
 def directions(calls: Iterable[CallMarks], window: tuple[float, float]) -> tuple[Direction, Direction]:
-    """Return uplink and downlink of all calls. Only marks sent within `window` (monotonic seconds) count."""
+    """Return the uplink and the downlink of all calls. Only marks sent within `window` (monotonic seconds) count."""
     uplink, downlink = Direction(), Direction()
     for call in calls:
         uplink.add(call.number, call.uplink_sent, call.uplink_heard, window)

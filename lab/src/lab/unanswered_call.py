@@ -13,7 +13,9 @@ from lab.wire import Json
 
 
 def outcome_of(call: ObservedCall, record: Json) -> str:
-    """Return one sentence; empty for an answered call. `record`: from the operator API, empty if it has none."""
+    """Return the outcome as one sentence; empty for an answered call. `record`: from the operator API, empty if it has
+    none.
+    """
     if call.times("phone", "answered"):
         return ""
     state = str(call.phone.get("state"))
@@ -33,7 +35,7 @@ def _why(record: Json) -> str:
 
 
 def unchecked(call: ObservedCall, scenario: Scenario) -> list[str]:
-    """Return the checks of a conversation, none of which can run without an answer."""
+    """Return the names of the checks that are skipped because the call was not answered."""
     silence = Recording(16_000, np.zeros(0), np.zeros(0))
     metrics = [f"/metrics of {service} match" for service in SERVICES]
     return [check.claim for check in check_call(call, scenario, silence, [])] + metrics

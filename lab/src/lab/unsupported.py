@@ -1,4 +1,6 @@
-"""Requests that a simulator accepts without their effect: counted by `GET /lab/unsupported`, refused in strict mode."""
+"""Counts requests for features that have no effect in a simulator. `GET /lab/unsupported` lists them; strict mode
+rejects them.
+"""
 
 from __future__ import annotations
 
@@ -10,11 +12,11 @@ from typing import Final
 
 IGNORED: Final = "the field is ignored"
 MAX_UNKNOWN: Final = 1000
-"""Limit of listed fields that the simulator does not know; they come from requests."""
+"""Maximum number of listed fields that are unknown to the simulator; clients choose their names."""
 
 
 class PretendedError(Exception):
-    """Strict mode: the request relies on something that the simulator does not act on."""
+    """In strict mode: the request uses a feature that has no effect in the simulator."""
 
     def __init__(self, where: str, what: str) -> None:
         super().__init__(f"{where}: {what}")
@@ -31,8 +33,8 @@ class _Uses:
 
 
 class Unsupported:
-    """`known`: the behavior of the simulator by operation and field. `simplified`: the same for features that strict
-    mode does not refuse; their uses are not counted.
+    """Uses of features that have no effect. `known`: what the simulator does instead, by operation and field.
+    `simplified`: the same for features that strict mode accepts.
     """
 
     def __init__(
@@ -50,7 +52,7 @@ class Unsupported:
         self._limit = len(self._uses) + MAX_UNKNOWN
 
     def used(self, *places: str) -> None:
-        """Count uses. In strict mode, raises `PretendedError` for the first."""
+        """Count one use of each feature. In strict mode, raises `PretendedError` for the first feature."""
         for where in places:
             uses = self._uses.get(where) or _Uses(IGNORED)
             if len(self._uses) < self._limit or where in self._uses:
@@ -61,7 +63,9 @@ class Unsupported:
                 raise PretendedError(where, uses.what)
 
     def json(self) -> list[dict[str, object]]:
-        """`since`: the first use in UTC, ISO 8601; null if there was none."""
+        """Return the features with their uses. `since`: time of the first use in UTC, ISO 8601; null if there was
+        none.
+        """
         return [
             {
                 "what": uses.what,

@@ -26,7 +26,7 @@ def peaks(samples: NDArray[np.int16]) -> NDArray[np.float64]:
 
 
 def draw(samples: NDArray[np.int16], rate_hz: int, marks: Sequence[tuple[float, str]] = ()) -> str:
-    """`samples`: one row for each sample time, with the caller's and the agent's sample."""
+    """Return the SVG. `samples`: one row for each sample time, with the caller's and the agent's sample."""
     seconds = len(samples) / rate_hz
     height = TOP + LANE * len(LANES) + 24
     loudest = max(float(np.abs(samples.astype(np.float64)).max()) / 32768, 0.01)

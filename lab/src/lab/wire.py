@@ -13,11 +13,13 @@ Json = dict[str, Any]
 
 
 class WireError(RuntimeError):
-    """No response or an error status; the message contains the response."""
+    """There was no response, or it had an error status. The message contains the response."""
 
 
 def call_json(method: str, url: str, body: object = None, *, timeout_s: float = 30.0) -> Any:
-    """Return the decoded JSON response. Raises `WireError` without a response or for a status other than 2xx."""
+    """Send a request and return the decoded JSON response. Raises `WireError` without a response or for a status other
+    than 2xx.
+    """
     content = raw(method, url, body, timeout_s=timeout_s)
     return json.loads(content) if content else {}
 

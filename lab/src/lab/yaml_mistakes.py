@@ -10,8 +10,8 @@ from pydantic import BaseModel, ValidationError
 
 _TEXTS: Final = {
     "missing": "is missing",
-    "string_type": 'must be text; put it in quotes ("1", "+14255550100")',
-    "string_pattern_mismatch": "has the wrong form: {hint}",
+    "string_type": 'must be a string; put it in quotes ("1", "+14255550100")',
+    "string_pattern_mismatch": "has an invalid format; expected {hint}",
     "int_type": "must be a whole number",
     "int_parsing": "must be a whole number",
     "int_from_float": "must be a whole number",
@@ -26,9 +26,9 @@ _TEXTS: Final = {
     "model_type": "must be a mapping (key: value)",
     "model_attributes_type": "must be a mapping (key: value)",
     "dict_type": "must be a mapping (key: value)",
-    "tuple_type": "must be a list (lines that begin with -)",
+    "tuple_type": "must be a list (lines that start with -)",
 }
-"""By pydantic's error type; for others the text of pydantic is used."""
+"""Error text by pydantic's error type; for other types the text of pydantic is used."""
 
 
 def syntax_mistake(error: yaml.YAMLError, text: str) -> str:
@@ -43,8 +43,8 @@ def syntax_mistake(error: yaml.YAMLError, text: str) -> str:
     if opened is not None and "quoted scalar" in context:
         return f"{_position(opened)}: the quote that opens here is not closed: {problem} (line {line})"
     where = _position(mark) if line == mark.line + 1 else f"line {line}, at the end of the file"
-    since = f", {context} that begins in line {opened.line + 1}" if opened is not None and context else ""
-    hint = " (quote a text that contains a colon or begins with one of *&!%@`)"
+    since = f", {context} that starts in line {opened.line + 1}" if opened is not None and context else ""
+    hint = " (strings that contain a colon or start with one of *&!%@` need quotes)"
     return f"{where}: {problem}{since}{hint}"
 
 
@@ -69,7 +69,7 @@ def repeated_keys(node: yaml.Node | None) -> Iterator[str]:
 def explain(
     error: ValidationError, model: type[BaseModel], node: yaml.Node | None, hints: Mapping[str, str]
 ) -> list[str]:
-    """Return a line for each error. `hints`: the expected form of a text, by field."""
+    """Return a line for each error. `hints`: the expected format of a string, by field."""
     return [_explained(problem, model, node, hints) for problem in error.errors(include_url=False)]
 
 
@@ -84,7 +84,7 @@ def _explained(problem: Any, model: type[BaseModel], node: yaml.Node | None, hin
 
 
 def fault_text(problem: Any, hint: str = "") -> str:
-    """`problem`: an entry of `ValidationError.errors()`."""
+    """Return the text of one error. `problem`: an entry of `ValidationError.errors()`."""
     text = _TEXTS.get(problem["type"])
     if text is None or ("{hint}" in text and not hint):
         return str(problem["msg"]).removeprefix("Value error, ")

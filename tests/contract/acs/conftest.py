@@ -1,4 +1,4 @@
-"""One simulated ACS for each test, with its stage."""
+"""Starts one simulated ACS for each test."""
 
 from __future__ import annotations
 

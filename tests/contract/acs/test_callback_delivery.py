@@ -1,4 +1,4 @@
-"""Callbacks as an application receives them: tokens, retries, and the faults of a network."""
+"""Callbacks as an application receives them: tokens, retries, and network faults."""
 
 from __future__ import annotations
 

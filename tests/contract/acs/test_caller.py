@@ -1,4 +1,4 @@
-"""A caller who follows a script: talks with an agent, interrupts, presses keys, hangs up; and the recording of it."""
+"""A caller who follows a script: talks with an agent, interrupts, presses keys, hangs up. The call is recorded."""
 
 from __future__ import annotations
 
@@ -56,7 +56,9 @@ async def test_a_scripted_call_from_greeting_to_hang_up_is_recorded(stage: Stage
 
 
 async def the_recording_is_true(stage: Stage, call_id: str) -> None:
-    """Left: the caller's speech at its time. Right: the audio that the caller heard, which ends with StopAudio."""
+    """Check the recording. Left: the caller's speech at its time. Right: the audio that the caller heard; it ends at
+    StopAudio.
+    """
     response = await stage.lab.get(f"/lab/calls/{call_id}/recording.wav")
     with wave.open(io.BytesIO(response.content)) as reader:
         assert (reader.getnchannels(), reader.getsampwidth(), reader.getframerate()) == (2, 2, RATE_HZ)
@@ -141,7 +143,7 @@ def test_agent_ends_is_true_for_an_agent_who_has_just_stopped() -> None:
 
 
 def test_agent_ends_does_not_count_an_agent_who_spoke_before_the_callers_words() -> None:
-    """The greeting, then a question of two seconds: the step waits for the end of the answer."""
+    """The agent greets; then the caller asks for two seconds. The step waits for the end of the reply."""
     heard = line()
     heard.play(loud(0.5), 0.0)
     run(heard, 0.0, 2.5)

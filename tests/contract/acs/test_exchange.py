@@ -22,7 +22,9 @@ async def test_a_call_that_is_dropped_does_not_touch_its_neighbour(stage: Stage)
 
 
 async def test_stopping_in_the_middle_of_calls_ends_everything() -> None:
-    """A task that is left running fails the test. When the simulator stops, one call rings, one connects, one talks."""
+    """The simulator stops while one call is ringing, one is connecting and one is connected. A task that still runs
+    afterwards fails the test.
+    """
     async with acs_stage(media_open_delay_s=0.3) as stage:
         await stage.connected(steps=[{"say": "This takes a while to say, longer than the simulator lives."}])
         await stage.place()

@@ -31,7 +31,7 @@ async def test_calls_are_listed_and_shown(stage: Stage) -> None:
         (b'{"from": "unknown"}', "`from` String should match pattern"),
         (b'{"audio": "loud"}', "`audio` must be 'script', "),
         (b'{"mark": 65536}', "`mark` "),
-        (b'{"steps": [{"say": "a", "dtmf": "1"}]}', "`steps[0]` must have exactly one of "),
+        (b'{"steps": [{"say": "a", "dtmf": "1"}]}', "`steps[0]` must contain exactly one of "),
         (b'{"stepz": []}', "unknown key `stepz`; allowed: "),
     ],
 )

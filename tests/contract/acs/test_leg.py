@@ -1,4 +1,4 @@
-"""The life of a call from ring to end; afterwards all its resources are released."""
+"""A call from the first ring to its end. Afterwards all its resources are released."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ async def test_hanging_up_while_connecting_leaves_no_socket_behind() -> None:
         await stage.reception.event("CallDisconnected")
         assert stage.reception.order() == ["CallDisconnected"]
         await stage.noted(call_id, "ended")
-        await asyncio.sleep(0.3)  # longer than the delay after which the socket would have been opened
+        await asyncio.sleep(0.3)  # Longer than the delay before a socket is opened.
         assert stage.media.connections == []
 
 

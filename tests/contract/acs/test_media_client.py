@@ -1,4 +1,4 @@
-"""The media socket of the simulated ACS from the side of a server: frames, pace, accepted messages, faults."""
+"""The media socket of the simulated ACS, tested from a server: frames, pace, accepted messages, faults."""
 
 from __future__ import annotations
 

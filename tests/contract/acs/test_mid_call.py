@@ -1,4 +1,4 @@
-"""The unmodified Python SDK acts on an established call: properties, tones, hold, hanging up."""
+"""The unmodified Python SDK controls an established call: properties, tones, hold, hang-up."""
 
 from __future__ import annotations
 

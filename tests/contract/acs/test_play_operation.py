@@ -1,4 +1,4 @@
-"""The Play operation of the unmodified Python SDK."""
+"""The unmodified Python SDK plays prompts (Play operation)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The simulator against traffic that Microsoft's own tests recorded from the live service: facts, in own words.
+"""Compares the simulator with traffic that Microsoft's own tests recorded from the live service.
 
 Sources, with the day of the recording. Callbacks: azure-sdk-for-python, `tests/events` of the Call Automation package,
 start_stop_media_streaming (2024-12-17) and add_and_mute_participant (2025-03-17); azure-sdk-for-java,
@@ -50,11 +50,15 @@ CALLBACKS: dict[str, dict[str, Any]] = {
     },
     "CallDisconnected": {"resultInformation": {"code": 200, "subCode": 7000, "message": str}},
 }
-"""`data` of each event of a call without an operationContext that the application hangs up, beside `EVERY_DATA`."""
+"""`data` of each event, in addition to `EVERY_DATA`, in a call without an operationContext that the application hangs
+up.
+"""
 
 
 def differences(found: object, recorded: object, at: str = "") -> list[str]:
-    """Places where `found` differs from the recorded form: a type, a pattern, a value, or an object or list of them."""
+    """Return the places where `found` differs from the recorded format: a type, a pattern, a value, or an object or
+    list of them.
+    """
     if isinstance(recorded, dict):
         if not isinstance(found, dict):
             return [f"{at}: {found!r} is no object"]
@@ -83,14 +87,14 @@ def test_a_difference_is_found(found: object, recorded: object) -> None:
 
 
 class Rest:
-    """The REST API without an SDK, which would hide differences from the recordings."""
+    """Client of the REST API without an SDK, because an SDK would hide differences from the recordings."""
 
     def __init__(self, lab: httpx.AsyncClient) -> None:
         self._lab = lab
         self.last = httpx.Response(500)
 
     async def ask(self, method: str, path: str, body: object = None, *, repeatable: bool = True) -> Json:
-        """Check the headers that every recorded response has. Returns the body."""
+        """Send a request and check the headers that every recorded response has. Return the body."""
         headers = {"Authorization": "Bearer a.b.c", "x-ms-client-request-id": str(uuid.uuid4())}
         if repeatable:
             headers |= {
@@ -164,7 +168,9 @@ async def test_an_incoming_call_has_the_recorded_form(stage: Stage) -> None:
 
 
 async def test_a_refused_outbound_call_ends_with_two_callbacks_of_one_result(stage: Stage) -> None:
-    """The service delivered CallDisconnected before CreateCallFailed, though they were made in this order."""
+    """The service delivered CallDisconnected before CreateCallFailed, although it created them in the opposite
+    order.
+    """
     await stage.lab.put("/lab/callee", json={"after_s": 0.0, "outcome": "declined"})
     create = {"targets": [{"rawId": CALLER, "communicationUser": {"id": CALLER}}], "callbackUri": stage.callback_url}
     await Rest(stage.lab).ask("POST", "", create)
@@ -196,7 +202,7 @@ async def test_an_answer_and_the_following_requests_have_the_recorded_status_hea
         "correlationId": GUID,
         "answeredBy": {"id": str},
     }
-    # `answeredFor` is documented; the recorded calls were not to a number.
+    # `answeredFor` is documented. The recorded calls were not calls to a number.
     assert differences(answered, properties | {"answeredFor": {"value": str}}) == []
     assert rest.last.headers["x-microsoft-skype-chain-id"] == answered["correlationId"]
     await stage.reception.event("CallConnected")
@@ -228,7 +234,7 @@ async def test_an_answer_and_the_following_requests_have_the_recorded_status_hea
 
 
 async def test_an_outbound_call_has_no_server_call_id_before_it_is_connected(stage: Stage) -> None:
-    """Absent from the response to create and from a later get (five recordings of 2022 and 2023)."""
+    """In five recordings of 2022 and 2023 it is missing in the response to create and in a later get."""
     await stage.lab.put("/lab/callee", json={"after_s": 0.3})
     rest = Rest(stage.lab)
     target = {"rawId": "4:+14255550123", "phoneNumber": {"value": "+14255550123"}}

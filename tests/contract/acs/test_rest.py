@@ -1,4 +1,6 @@
-"""Behavior common to all operations, through the unmodified Python SDK: keys, errors, faults, retries, repeats."""
+"""Behavior of all operations, tested with the unmodified Python SDK: keys, errors, faults, retries, repeated
+requests.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,7 @@ WRONG_KEY = "d3Jvbmcga2V5"
 
 
 class AllowHttp(SansIOHTTPPolicy):  # type: ignore[type-arg]  # azure-core's generics are for its own transports
-    """Allows plain HTTP: by default, the SDK sends tokens over HTTPS only."""
+    """Allows plain HTTP. By default, the SDK sends tokens over HTTPS only."""
 
     def on_request(self, request: PipelineRequest) -> None:  # type: ignore[type-arg]  # as above
         request.context.options["enforce_https"] = False
@@ -128,7 +130,7 @@ async def test_500_is_tried_again_by_the_sdk_until_its_retries_are_spent(stage: 
 
 
 async def test_an_answer_that_was_lost_is_replayed_to_the_retry(stage: Stage) -> None:
-    """The SDK repeats the request with the same Repeatability-Request-ID; the simulator answers the call once."""
+    """The SDK repeats the request with the same Repeatability-Request-ID. The simulator answers the call only once."""
     call_id = await stage.place()
     await stage.faults({"rest": {"answer": {"status": 503, "when": "after", "times": 1}}})
     answer = await stage.client().answer_call(stage.context(), stage.callback_url)

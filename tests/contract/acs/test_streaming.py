@@ -1,4 +1,4 @@
-"""Media streaming started and stopped by the unmodified Python SDK, and lost by the network."""
+"""The unmodified Python SDK starts and stops media streaming; the network interrupts it."""
 
 from __future__ import annotations
 
@@ -193,7 +193,7 @@ async def test_a_loss_that_is_not_reported_leaves_streaming_running_until_it_is_
 
 
 async def test_a_socket_that_is_slow_to_close_is_not_mistaken_for_the_next_one(stage: Stage) -> None:
-    """The server of the first socket stalls while streaming is stopped and started again."""
+    """The server of the first socket does not close it while streaming is stopped and started again."""
     call_id, connection = await stage.connected()
     first = await stage.media.connection()
     first.socket.transport.pause_reading()

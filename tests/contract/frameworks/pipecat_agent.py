@@ -1,4 +1,4 @@
-"""A caller and pipecat's Azure Voice Live service, both unmodified pipecat: runs in an environment that has pipecat.
+"""Connects a caller to pipecat's unmodified Azure Voice Live service. Runs in an environment with pipecat.
 
 Reads the resource and the caller's audio from the environment and runs one conversation (greeting, a question that
 needs a function, a barge-in). The last line of its output is the result as JSON.
@@ -37,7 +37,7 @@ WITHIN_S = 20
 
 
 class Listener(FrameProcessor):
-    """End of the pipeline: receives the audio for the caller."""
+    """Last stage of the pipeline: receives the audio for the caller."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -67,11 +67,11 @@ class Listener(FrameProcessor):
                     self.changed.clear()
                     await self.changed.wait()
         except TimeoutError:
-            sys.exit(f"not within {WITHIN_S} s: {what}")
+            sys.exit(f"not true within {WITHIN_S} s: {what}")
 
 
 class Caller:
-    """Sends audio in real time: silence, or the words passed to `speak`."""
+    """Sends audio in real time: silence, or the text passed to `speak`."""
 
     def __init__(self, worker: PipelineWorker) -> None:
         self._worker = worker
@@ -97,7 +97,7 @@ async def converse(worker, listener: Listener, words: bytes) -> None:
         caller.speak(words)
         heard = listener.audio_bytes
         await listener.until(lambda: listener.audio_bytes > heard + RATE_HZ, "half a second of the answer")
-        caller.speak(words)  # a barge-in
+        caller.speak(words)  # Interrupt the agent (barge-in).
         answered = listener.answers
         await listener.until(lambda: listener.interruptions, "the interruption")
         await listener.until(lambda: listener.answers >= answered + 2, "the answer to the interruption")

@@ -39,7 +39,7 @@ CALL_WITHIN_S = 120.0
 
 
 class Simulator:
-    """`lab voice-live --tls`, and its control API."""
+    """A running `lab voice-live --tls`, and the client of its control API."""
 
     def __init__(self, folder: Path, port: int) -> None:
         self.url = f"https://localhost:{port}"
@@ -54,7 +54,7 @@ class Simulator:
         self._tls = ssl.create_default_context(cafile=self.trust["SSL_CERT_FILE"])
 
     def _exports(self) -> Iterator[tuple[str, str]]:
-        """The environment that the simulator prints for applications."""
+        """Return the environment variables that the simulator prints for applications."""
         assert self._process.stdout is not None
         for line in self._process.stdout:
             name, found, value = line.strip().removeprefix("export ").partition("=")
@@ -96,7 +96,7 @@ def simulator(folder: Path) -> Iterator[Simulator]:
 
 
 def call(python: str, folder: Path, lab: Simulator, model: str) -> dict[str, Any]:
-    """Runs the conversation and returns the framework's result."""
+    """Run the conversation and return the framework's result."""
     words = folder / "caller.pcm"
     words.write_bytes(synthesize(QUESTION, 24_000))
     environment = {
@@ -118,7 +118,7 @@ def call(python: str, folder: Path, lab: Simulator, model: str) -> dict[str, Any
 
 
 def faults(found: Mapping[str, Any], session: Mapping[str, Any]) -> list[str]:
-    """Failed checks. `found` is the framework's result, `session` the simulator's record."""
+    """Return the failed checks. `found` is the framework's result, `session` the simulator's record."""
     said = [(row["text"], row["status"]) for row in session["said"]]
     cancelled = [row for row in session["timeline"] if row["event"] == "response_done" and row["status"] == "cancelled"]
     spoken = [message.get("content") for message in found["context"] if message.get("role") == "user"]
@@ -147,7 +147,7 @@ def main() -> int:
             found = call(python, Path(name), lab, model)
             session = lab.ask("GET", f"/lab/sessions/{lab.ask('GET', '/lab/sessions')['sessions'][-1]['id']}")
             wrong = faults(found, session)
-            print(f"pipecat with {model} over {lab.url}: {'; '.join(f'not so: {what}' for what in wrong) or 'ok'}")
+            print(f"pipecat with {model} over {lab.url}: {'; '.join(f'failed: {what}' for what in wrong) or 'ok'}")
             if wrong:
                 print(json.dumps({"found": found, "said": session["said"], "timeline": session["timeline"]}, indent=1))
             failed = failed or bool(wrong)

@@ -42,7 +42,7 @@ ISSUER = "http://acs.lab"
 
 @dataclass
 class Received:
-    """One request that ACS or Event Grid made."""
+    """One request from ACS or Event Grid."""
 
     t: float
     path: str
@@ -61,7 +61,7 @@ def types(events: list[Json]) -> list[str]:
 
 
 class Reception:
-    """Test double for call-control: receives Event Grid's events and ACS's callbacks."""
+    """Test double for call-control. It receives Event Grid's events and ACS's callbacks."""
 
     def __init__(self) -> None:
         self.handshakes: list[Received] = []
@@ -69,7 +69,7 @@ class Reception:
         self.callbacks: list[Received] = []
         self.validates = True
         self.webhook_statuses: list[int] = []
-        """Status codes of the next responses; afterwards 200."""
+        """Status codes of the next responses; later responses have 200."""
         self.callback_statuses: list[int] = []
         self.app = Starlette(
             routes=[
@@ -81,7 +81,7 @@ class Reception:
         self.prompt = b""
 
     def events(self, kind: str) -> list[Json]:
-        """The callback events of one kind, in the order of their arrival."""
+        """Return the callback events of one type, in the order of their arrival."""
         return [event for post in self.callbacks for event in post.events if types([event]) == [kind]]
 
     async def event(self, kind: str, within_s: float = 5.0) -> Json:
@@ -115,7 +115,7 @@ class Reception:
 
 @dataclass
 class MediaConnection:
-    """One media socket as the server sees it."""
+    """One media socket, on the side of the server."""
 
     socket: ServerConnection
     path: str
@@ -191,7 +191,7 @@ class Stage:
         return self._webhook_base + path
 
     def client(self, key: str = LAB_ACCESS_KEY, retries: int = 2) -> CallAutomationClient:
-        """The unmodified SDK's client; closed with the stage."""
+        """Return the client of the unmodified SDK; it is closed with the stage."""
         client = CallAutomationClient(
             self.url,
             AzureKeyCredential(key),
@@ -225,13 +225,15 @@ class Stage:
         )
 
     async def place(self, **call: object) -> str:
-        """Place a phone call to the app; returns the simulator's id once the webhook has received the event."""
+        """Place a phone call to the application. Return its id in the simulator when the webhook has received the
+        event.
+        """
         response = await self.lab.post("/lab/calls", json={"from": "+14255550100", "to": "+18005551212"} | call)
         assert response.status_code == 201, response.text
         return str(response.json()["id"])
 
     def context(self, number: int = -1) -> str:
-        """The incoming-call context of the last event, or of the event at index `number`."""
+        """Return the incoming-call context of the last event, or of the event at index `number`."""
         return str(data(self.reception.incoming[number].events[0])["incomingCallContext"])
 
     async def call(self, call_id: str) -> Json:
@@ -241,7 +243,7 @@ class Stage:
         return answer
 
     async def timeline(self, call_id: str, event: str = "") -> list[Json]:
-        """The timeline of a call, or its events of one name."""
+        """Return the timeline of a call, or its events with one name."""
         entries = (await self.call(call_id))["timeline"]
         assert isinstance(entries, list)
         return [entry for entry in entries if not event or entry["event"] == event]
@@ -261,7 +263,9 @@ class Stage:
         return await eventually(reached, within_s=within_s, every_s=0.02, what=f"state {state}")
 
     async def connected(self, **call: object) -> tuple[str, CallConnectionClient]:
-        """Place a call that is answered with media streaming and connected. With steps it may already have ended."""
+        """Place a call and return it when it is answered with media streaming and connected. A call with steps may
+        already have ended.
+        """
         call_id = await self.place(**call)
         client = self.client()
         answer = await client.answer_call(self.context(), self.callback_url, media_streaming=self.streaming())
@@ -279,7 +283,7 @@ class Stage:
 
 
 def settings_for(webhook: str, **changes: object) -> AcsSettings:
-    """Default settings with short pauses."""
+    """Return the default settings with short delays."""
     values: dict[str, object] = {
         "port": 0,
         "acs_issuer": ISSUER,

@@ -1,4 +1,4 @@
-"""The handshake on a real socket: paths, statuses, errors after 101, quota; and the settings of the program."""
+"""Handshakes on a real socket: paths, status codes, errors after 101, quota, settings of the program."""
 
 from __future__ import annotations
 

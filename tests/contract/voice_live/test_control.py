@@ -47,7 +47,7 @@ MODEL = f"api-version={NEWEST}&model=gpt-4o"
 
 
 async def greeting(client: RawClient) -> object:
-    """The text of the agent's greeting."""
+    """Return the text of the agent's greeting."""
     await client.tell(type="response.create")
     return (await client.until("response.audio_transcript.done"))["transcript"]
 

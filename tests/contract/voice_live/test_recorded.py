@@ -1,4 +1,4 @@
-"""The simulator against recorded sessions of the real services: the same events, order, keys and values."""
+"""Compares the simulator with recorded sessions of the real services: the same events, order, keys and values."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ CREATED = ("conversation.item.created", "conversation.item.added")
 
 
 async def replay(session: Mapping[str, Any]) -> list[Event]:
-    """Replay the messages of the recorded client. Returns all received events."""
+    """Send the messages of the recorded client. Return all received events."""
     path = RECORDED["pipelines"][session["pipeline"]]["path"]
     async with running(server_config(SETTINGS)) as address:
         async with httpx.AsyncClient(base_url=f"http://{address}") as lab:
@@ -49,7 +49,7 @@ async def act(client: RawClient, step: Mapping[str, Any]) -> None:
 
 
 def keys(value: object, path: str) -> Iterator[str]:
-    """The paths of all leaves; empty containers and free-form fields count as leaves."""
+    """Return the paths of all leaves. Empty containers and free-form fields count as leaves."""
     if isinstance(value, Mapping) and value and not path.endswith((".parameters", ".metadata")):
         for key, inner in value.items():
             yield from keys(inner, f"{path}.{key}" if path else str(key))
@@ -68,7 +68,7 @@ def value_at(event: Event, path: str) -> object:
 
 
 def shown_previous(event: Event) -> object:
-    """Replaces ids that the service generates, because they differ in each run."""
+    """Replace ids that the service generates, because they differ in each run."""
     previous = event["previous_item_id"]
     return "item" if isinstance(previous, str) and previous.startswith(("item_", "msg_")) else previous
 

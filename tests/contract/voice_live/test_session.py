@@ -1,4 +1,6 @@
-"""One session on a real socket: pace, order, faults, expiry, and invalid input, which affects no other session."""
+"""One session on a real socket: pace, order, faults, expiry, and invalid input, which must not affect other
+sessions.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +34,7 @@ async def talking(
     faults: Mapping[str, object] | None = None,
     model: str = "gpt-4o",
 ) -> AsyncIterator[tuple[RawClient, httpx.AsyncClient]]:
-    """A client after `session.created`, and a client of the control API."""
+    """Yields a client that has received `session.created`, and a client of the control API."""
     async with running(server_config(settings)) as address, httpx.AsyncClient(base_url=f"http://{address}") as lab:
         (await lab.put("/lab/agent", json=agent or {})).raise_for_status()
         (await lab.put("/lab/faults", json=faults or {})).raise_for_status()

@@ -16,13 +16,13 @@ CALLER = "4:+14255550100"
 
 
 class AcsMediaPeer:
-    """One media socket. `heard` has the received messages: PCM, or None for a StopAudio."""
+    """One media socket. `heard` contains the received messages: PCM, or None for a StopAudio."""
 
     def __init__(self, socket: ClientConnection) -> None:
         self.socket = socket
         self.heard: list[bytes | None] = []
         self.heard_at: list[float] = []
-        """Arrival times of `heard`, monotonic seconds."""
+        """Arrival times of the messages in `heard`, in monotonic seconds."""
         self.closed_at = 0.0
         self.close_code: int | None = None
         self.close_reason = ""
@@ -50,7 +50,7 @@ class AcsMediaPeer:
         await self._send({"kind": "DtmfData", "dtmfData": {"data": tone}})
 
     async def closed(self, within_s: float = 5.0) -> int | None:
-        """The code with which the gateway closed the socket."""
+        """Return the code with which the gateway closed the socket."""
         async with asyncio.timeout(within_s):
             await self._listening
         return self.close_code

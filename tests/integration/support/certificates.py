@@ -1,4 +1,4 @@
-"""TLS for tests: a self-signed certificate."""
+"""TLS for tests with a self-signed certificate."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from cryptography.x509.oid import NameOID
 
 
 def certified(folder: Path, name: str) -> tuple[ssl.SSLContext, ssl.SSLContext]:
-    """TLS for a server called `name`, which may be an IP address, and for a client that trusts it."""
+    """Return TLS contexts for a server called `name`, which may be an IP address, and for a client that trusts it."""
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     now = datetime.datetime.now(datetime.UTC)

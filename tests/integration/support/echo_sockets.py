@@ -34,7 +34,7 @@ FIN = 0x80
 
 @dataclass
 class Heard:
-    """A receiver that records everything and echoes text."""
+    """A receiver that records all messages and echoes text."""
 
     socket: FrameSocket
     path: str
@@ -49,7 +49,7 @@ class Heard:
     def text(self, message: memoryview) -> None:
         self.texts.append(bytes(message))
         if self.texts[-1] == b"break":
-            raise RuntimeError("the receiver broke")
+            raise RuntimeError("the receiver failed")
         if self.texts[-1] == b"stop":
             self.socket.stop()
         self.socket.send(self.texts[-1])
@@ -69,7 +69,7 @@ class Heard:
 
 
 class Echoes:
-    """A service with echoing routes, with frames by callback or plain ASGI messages."""
+    """A service with routes that echo messages, received by callback or as plain ASGI messages."""
 
     def __init__(self, close_s: float) -> None:
         self._close_s = close_s
@@ -79,11 +79,11 @@ class Echoes:
         self.server: WebServer
         self.sockets: list[Heard] = []
         self.gate = asyncio.Event()
-        """New sockets are not listened to before it is set."""
+        """While it is cleared, new sockets do not process messages."""
         self.gate.set()
         self.alive = True
         self.waiting = 0
-        """Peers that the route of `/waits` has neither accepted nor refused."""
+        """Number of peers that the route of `/waits` has neither accepted nor rejected."""
 
     @property
     def url(self) -> str:
@@ -114,7 +114,7 @@ class Echoes:
                 socket.close(1008, "not you")
                 return
             if heard.path == "broken":
-                raise RuntimeError("the route broke")
+                raise RuntimeError("the route failed")
             socket.listen(heard)
             await heard.gone.wait()
 
@@ -156,7 +156,7 @@ class Echoes:
 async def running_echoes(
     tls: ssl.SSLContext | None = None, ws: str = "", limits: SocketLimits | None = None, **settings_: int
 ) -> AsyncIterator[Echoes]:
-    """`ws`: a WebSocket implementation of uvicorn instead of our own."""
+    """Run the service. `ws`: a WebSocket implementation of uvicorn, to be used instead of the gateway's own."""
     limits = limits or SocketLimits()
     echoes = Echoes(limits.close_s)
     settings = ServiceSettings.model_validate({"redis_url": "redis://127.0.0.1:1/0", "port": 0, **settings_})
@@ -172,7 +172,7 @@ async def running_echoes(
 
 
 async def fill(heard: Heard) -> int:
-    """Send to a peer that does not read until the writer is paused and stays so; the number of messages."""
+    """Send to a peer that does not read, until the writer is paused permanently. Return the number of messages."""
     sent = 0
 
     def is_full() -> bool:
@@ -188,7 +188,7 @@ async def fill(heard: Heard) -> int:
 
 
 async def drained(writer: asyncio.StreamWriter, within_s: float) -> bool:
-    """Whether the server reads what was written in time."""
+    """Whether the server has read all that was written before the timeout."""
     try:
         async with asyncio.timeout(within_s):
             await writer.drain()
@@ -198,7 +198,7 @@ async def drained(writer: asyncio.StreamWriter, within_s: float) -> bool:
 
 
 class RawPeer:
-    """One connection on the level of bytes."""
+    """One TCP connection, read and written as bytes."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.reader = reader
@@ -207,7 +207,7 @@ class RawPeer:
     async def request(
         self, path: str = "/ws/x", connection: str = "Upgrade", *frames: bytes, headers: str = ""
     ) -> bytes:
-        """Request a WebSocket, with frames in the same write. Returns the head of the reply."""
+        """Request a WebSocket, with frames in the same write. Return the head of the response."""
         key = base64.b64encode(os.urandom(16)).decode()
         head = (
             f"GET {path} HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: {connection}\r\n"
@@ -220,7 +220,7 @@ class RawPeer:
         self.writer.write(frame(opcode, payload, masked=masked))
 
     async def receive(self) -> tuple[int, bytes]:
-        """First byte and payload of the next frame."""
+        """Return the first byte and the payload of the next frame."""
         async with asyncio.timeout(5):
             first, length = await self.reader.readexactly(2)
             if length == 126:
@@ -230,7 +230,7 @@ class RawPeer:
             return first, await self.reader.readexactly(length)
 
     async def closed_with(self) -> int:
-        """The code of the close frame; frames before it are ignored."""
+        """Return the code of the close frame. Frames before it are ignored."""
         while True:
             first, payload = await self.receive()
             if first == FIN | CLOSE:
@@ -241,7 +241,7 @@ class RawPeer:
         (transport.resume_reading if reads else transport.pause_reading)()
 
     async def ended(self, within_s: float = 5.0) -> bool:
-        """Whether the server closes the connection in time; remaining data is ignored."""
+        """Whether the server closes the connection before the timeout. Remaining data is ignored."""
         try:
             async with asyncio.timeout(within_s):
                 while await self.reader.read(65536):
@@ -254,7 +254,7 @@ class RawPeer:
 
 
 def frame(opcode: int, payload: bytes = b"", *, masked: bool = True) -> bytes:
-    """`opcode` is the whole first byte, without FIN for a fragment."""
+    """Encode a frame. `opcode` is the whole first byte, without FIN for a fragment."""
     mask = os.urandom(4) if masked else b""
     flag = 0x80 if masked else 0
     if len(payload) < 126:
@@ -271,7 +271,7 @@ def frame(opcode: int, payload: bytes = b"", *, masked: bool = True) -> bytes:
 
 @asynccontextmanager
 async def raw_peer(port: int, *, receives_bytes: int = 0) -> AsyncIterator[RawPeer]:
-    """`receives_bytes`: of the kernel's buffer; then it does not grow as it fills."""
+    """Connect a peer. `receives_bytes`: fixed size of the kernel's receive buffer."""
     connection = socket.socket()
     connection.setblocking(False)
     if receives_bytes:

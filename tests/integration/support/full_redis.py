@@ -1,4 +1,4 @@
-"""A Redis that responds but refuses every command that needs memory."""
+"""A Redis that responds but rejects every command that needs memory."""
 
 from __future__ import annotations
 

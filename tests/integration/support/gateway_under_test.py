@@ -1,4 +1,4 @@
-"""The real media-gateway on a free port with a real Redis; the test acts as the relay and call-control."""
+"""Runs the real media-gateway on a free port with a real Redis; the test acts as the relay and call-control."""
 
 from __future__ import annotations
 
@@ -51,14 +51,14 @@ class Line:
         return len(self.said(kind)) >= times
 
     async def told(self, kind: type[InboxEntry]) -> list[InboxEntry]:
-        """Entries of this kind that have arrived in the inbox since the last call of this method."""
+        """Return the entries of this kind that have arrived in the inbox since the last call of this method."""
         deliveries = await self.inbox.read(block_ms=20, count=100)
         for delivery in deliveries:
             await self.inbox.ack(delivery)
         return [delivery.entry for delivery in deliveries if isinstance(delivery.entry, kind)]
 
     async def await_told(self, kind: type[InboxEntry], times: int = 1) -> list[InboxEntry]:
-        """Wait until `times` entries of this kind have arrived in the inbox; fails if there are more."""
+        """Wait until `times` entries of this kind have arrived in the inbox. Fails if there are more."""
         found: list[InboxEntry] = []
 
         async def enough() -> bool:
@@ -115,7 +115,7 @@ async def running_gateway(
 
 @asynccontextmanager
 async def open_line(clients: RedisClients, keys: Keys, correlation_id: str) -> AsyncIterator[Line]:
-    """A connected call with its record and streams, and a reader and a writer like those of a relay."""
+    """Create a connected call with its record and streams, and a reader and a writer like those of a relay."""
     store = CallStore(clients.control, keys)
     call_id = call_id_of(correlation_id)
     record = CallRecord(call_id=call_id, status=Status.CONNECTED, created_ms=1, caller=CALLER, connection_id="leg-1")

@@ -1,4 +1,4 @@
-"""A replica of call-control without its web server: the worker over real Redis."""
+"""A replica of call-control without its web server: the inbox worker with a real Redis."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ AT_ONCE = CallPolicy(answer_at_once=True)
 
 
 class Replica:
-    """A worker with its own entry in the fleet; it can be lost without a report."""
+    """A worker with its own entry in the fleet. A test can stop it without deregistration, as a crash does."""
 
     def __init__(self, name: str, clients: RedisClients, acs: AcsClient, policy: CallPolicy = AT_ONCE) -> None:
         keys = Keys(1)
@@ -62,7 +62,7 @@ class Replica:
             await asyncio.gather(running, return_exceptions=True)
 
     async def idle(self) -> bool:
-        """Every inbox entry was read and acknowledged."""
+        """Whether every inbox entry was read and acknowledged."""
         return await self.inbox.depth() == 0
 
 

@@ -1,4 +1,4 @@
-"""A Redis that announces its maintenance, as Redis Software does to clients that request it."""
+"""A Redis server that announces maintenance to clients that request it, as Redis Software does."""
 
 from __future__ import annotations
 
@@ -10,19 +10,20 @@ from tests.integration.support.tcp_proxy import TcpProxy
 
 _REQUEST = b"MAINT_NOTIFICATIONS"
 _ACCEPTED_BY_ECHO = b"*2\r\n$4\r\nECHO\r\n$2\r\nOK\r\n"
-"""Forwarded instead, because the real server does not know the command. Its reply is `OK`, too."""
+"""Command that is forwarded instead, because the real server does not know MAINT_NOTIFICATIONS. Its reply is `OK`, too.
+"""
 _TTL_S = 8
 
 
 class MovingRedis(TcpProxy):
-    """`asked`: how many connections asked for maintenance notifications."""
+    """A proxy that announces maintenance. `asked`: number of connections that requested maintenance notifications."""
 
     def __init__(self, target_port: int) -> None:
         super().__init__(target_port)
         self.asked = 0
 
     def announce_move(self, to: str) -> None:
-        """Push MOVING on every connection; the old address continues to answer, as it does during maintenance."""
+        """Push MOVING to every connection. The old address continues to answer, as it does during maintenance."""
         push = b">4\r\n$6\r\nMOVING\r\n:1\r\n:%d\r\n$%d\r\n%b\r\n" % (_TTL_S, len(to), to.encode())
         for writer in self._open:
             writer.write(push)

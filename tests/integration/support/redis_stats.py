@@ -8,7 +8,7 @@ from lab.redis_line import ask
 
 
 def unknown_scripts(port: int) -> int:
-    """Number of EVALSHA commands without such a script since CONFIG RESETSTAT."""
+    """Return the number of EVALSHA commands with an unknown script since CONFIG RESETSTAT."""
     found = re.search(r"errorstat_NOSCRIPT:count=(\d+)", str(ask(port, "INFO", "errorstats")))
     return int(found[1]) if found else 0
 

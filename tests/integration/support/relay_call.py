@@ -1,4 +1,4 @@
-"""A real relay worker with a real Redis; the test acts as call-control and as the gateway."""
+"""Runs a real relay worker with a real Redis; the test acts as call-control and as the gateway."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ def resources(*targets: VoiceTarget, tokens: Tokens, quota: ConnectionQuota | No
 
 @dataclasses.dataclass
 class RelayProcess:
-    """The tasks of an agent-relay process, under a unique name."""
+    """The tasks of an agent-relay process, with a unique name."""
 
     context: CallContext
     worker: RelayWorker
@@ -114,7 +114,7 @@ class RelayProcess:
     tasks: list[asyncio.Task[None]]
 
     async def kill(self) -> None:
-        """Cancel all tasks, as a crash does: nothing is published or released."""
+        """Cancel all tasks, as a crash does. Nothing is published or released."""
         for task in self.tasks:
             task.cancel()
         await asyncio.gather(*self.tasks, return_exceptions=True)
@@ -203,7 +203,7 @@ class Call:
         await self.leases.offer(self.call_id)
 
     async def attach(self) -> None:
-        """Attach as the gateway that has accepted the media socket."""
+        """Attach to the call like a gateway that has accepted the media socket."""
         grant = await self.store.attach_media(self.call_id)
         assert grant is not None
         self._uplink = self._writer.outlet(self.keys.uplink(self.call_id), grant.epoch, lambda: None)
@@ -228,7 +228,7 @@ class Call:
         self.send(*[AudioFrame(FRAME)] * frames)
 
     def speak_numbered(self, numbers: Iterable[int]) -> None:
-        """Send distinguishable frames; `Session.frames` of the scripted Voice Live has their numbers."""
+        """Send frames that can be distinguished. `Session.frames` of the scripted Voice Live returns their numbers."""
         self.send(*[AudioFrame(number.to_bytes(2, "little") * 480) for number in numbers])
 
     async def end(self) -> None:
@@ -236,12 +236,12 @@ class Call:
         await self.store.end_streams(self.call_id, "caller hung up")
 
     async def news(self) -> list[InboxEntry]:
-        """All inbox entries received until now."""
+        """Return all inbox entries received until now."""
         self.inbox += [delivery.entry for delivery in await self._inbox.read(block_ms=20)]
         return self.inbox
 
     async def told(self, kind: type[InboxEntry]) -> InboxEntry:
-        """Wait for the first inbox entry of a kind."""
+        """Wait for the first inbox entry of a kind and return it."""
 
         async def look() -> InboxEntry | None:
             return next((entry for entry in await self.news() if isinstance(entry, kind)), None)
@@ -262,7 +262,7 @@ class Call:
         return [entry.what for _, entry in await self.store.read_transcript(self.call_id) if isinstance(entry, Notice)]
 
     async def noticed(self, *expected: str) -> bool:
-        """Whether the transcript has these notices, which a relay writes a moment after the fact."""
+        """Whether the transcript contains these notices. A relay writes them shortly after the event."""
         return set(expected) <= set(await self.notices())
 
     def of(self, kind: type[Entry]) -> list[Entry]:
@@ -271,7 +271,7 @@ class Call:
 
 @contextlib.asynccontextmanager
 async def calls(clients: RedisClients) -> AsyncIterator[list[Call]]:
-    """Ten calls that share a reader and a writer of the gateway."""
+    """Create ten calls that share a reader and a writer of the gateway."""
     writer, reader = StreamWriter(clients.media), StreamReader(clients.blocking)
     tasks = [asyncio.create_task(writer.run()), asyncio.create_task(reader.run())]
     try:

@@ -1,4 +1,6 @@
-"""A call of a relay with the simulated Voice Live: what the caller hears, and what operators see."""
+"""A call of a relay with the simulated Voice Live, with checks of the audio that the caller hears and of the records
+for operators.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +31,9 @@ AGENT: Final = {
 }
 PROFILE: Final = AgentProfile(greeting=Greeting(say_how="Greet the caller."), fallback_text=FALLBACK)
 SHORT: Final = Limits(start_s=0.8, patience_s=2.0, fallback_s=2.0)
-"""For faults that are detected by a timeout. All other tests use the default limits and end long before them."""
+"""Short limits for faults that are detected by a timeout. All other tests use the default limits and complete long
+before them.
+"""
 SERVER_ERROR: Final = {"type": "server_error", "code": None}
 NEVER: Final = {"delay_s": 600}
 ONCE: Final = {"times": 1}
@@ -41,7 +45,7 @@ Overdue = list[tuple[str, str]]
 
 
 class Line:
-    """A call with the actions of its caller and the checks of its outcome."""
+    """A call, with actions of its caller and checks of its outcome."""
 
     def __init__(self, call: Call, voice_live: Simulator, sessions_before: int) -> None:
         self.call = call
@@ -63,7 +67,7 @@ class Line:
 
     # -- the caller
     async def asks(self) -> None:
-        """Send speech and silence faster than real time. The script determines what it means."""
+        """Send speech and silence faster than real time. The script determines the words."""
         pcm = synthesize("Hello there", 24_000) + bytes(48 * 1000)
         size = 48 * FRAME_MS
         for at in range(0, len(pcm) - size, size * 40):
@@ -72,7 +76,7 @@ class Line:
             await self.call.flush()
 
     async def begins_to_hear(self) -> str:
-        """Play the first audio of the agent's next item. Returns the id of the item."""
+        """Play the first audio of the agent's next item. Return the id of the item."""
         item_id = await eventually(lambda: next(iter(self._unheard()), ""), what="audio on the downlink")
         self._begun.append(item_id)
         self.call.send(Playing(item_id))
@@ -96,7 +100,7 @@ class Line:
             return len(await self._agent_said()) >= len(agent_said) and len(await self.overdue()) >= len(overdue)
 
         await eventually(recorded)
-        # pytest shows no values of assertions in a support module.
+        # In a support module, pytest does not show the values of a failed assertion.
         found = (await self._agent_said(), self._unheard(), await self.overdue(), len(await self.sessions()))
         assert found == (list(agent_said), [], overdue, sessions), found
         counted = _counted() - self._counted_before
@@ -108,7 +112,7 @@ class Line:
         return [turn.text for turn in turns if turn.role == "agent"]
 
     async def overdue(self) -> Overdue:
-        """Kind and outcome of each notice about overdue speech."""
+        """Return kind and outcome of each notice about an overdue agent response."""
         entries = [entry for _, entry in await self.call.store.read_transcript(self.call.call_id)]
         details = [entry.detail for entry in entries if isinstance(entry, Notice) and entry.what == "speech_overdue"]
         return [(detail.partition(":")[0], detail.rpartition("; ")[2]) for detail in details]
@@ -119,7 +123,7 @@ class Line:
         return found[self._sessions_before :]
 
     async def timeline(self, event: str) -> list[dict[str, Any]]:
-        """Events of this kind in all voice sessions of the call."""
+        """Return the events of this kind in all voice sessions of the call."""
         whole = [await self.voice_live.get(f"/lab/sessions/{one['id']}") for one in await self.sessions()]
         rows: list[dict[str, Any]] = [row for session in whole for row in session["timeline"]]  # type: ignore[attr-defined]
         return [row for row in rows if row["event"] == event]
@@ -130,7 +134,7 @@ def _is_of(end: object, item_id: str) -> bool:
 
 
 def _counted() -> Counter[tuple[str, str]]:
-    """`bridge_relay_overdue_speech_total` by kind and outcome."""
+    """Return `bridge_relay_overdue_speech_total` by kind and outcome."""
     samples = [sample for metric in REGISTRY.collect() for sample in metric.samples]
     counted = [sample for sample in samples if sample.name == "bridge_relay_overdue_speech_total"]
     return Counter({(one.labels["kind"], one.labels["outcome"]): int(one.value) for one in counted})
@@ -153,5 +157,5 @@ async def responses_begun(line: Line, count: int) -> bool:
 
 
 async def text_of(line: Line, item_id: str) -> str:
-    """The transcript of an item; "" before it is written."""
+    """Return the transcript of an item; "" before it is written."""
     return next((turn.text for turn in await line.call.turns() if turn.item_id == item_id), "")

@@ -1,7 +1,7 @@
 """A Voice Live that follows a script: each step has an expected client event and the server events that it triggers.
 
 There is one script per connection, in order. Unexpected client events and unused steps fail the test. Caller audio is
-collected in `audio` and matches no step.
+collected in `audio`; steps do not apply to it.
 """
 
 from __future__ import annotations
@@ -36,12 +36,14 @@ class Step:
 class Script:
     steps: Sequence[Step] = ()
     greets: Sequence[Event] = ()
-    """Sent unprompted when the socket opens."""
+    """Events that are sent when the socket opens."""
     refuses: int = 0
-    """Answer the handshake with this status."""
+    """HTTP status that rejects the handshake; 0: accept it."""
     retry_after_s: int = 0
     answers_first_probe: bool = True
-    """A configured session gets a request for an item that does not exist (a probe); no script has a step for it."""
+    """If true, the first request for an item that does not exist (a probe of a configured session) is answered without
+    a step of the script.
+    """
 
 
 @dataclass
@@ -57,7 +59,7 @@ class Session:
     connection: ServerConnection | None = None
 
     async def push(self, *events: Event) -> None:
-        """Send events without a trigger."""
+        """Send events without a client event."""
         assert self.connection is not None
         for event in events:
             await self.connection.send(json.dumps(event))
@@ -73,7 +75,7 @@ class Session:
 
     @property
     def frames(self) -> list[int]:
-        """The numbers of the caller's frames, if they are numbered."""
+        """Return the numbers of the caller's frames, if they are numbered."""
         return [int.from_bytes(self.audio[at : at + 2], "little") for at in range(0, len(self.audio), 960)]
 
     def types(self) -> list[str]:
@@ -108,7 +110,7 @@ class ScriptedVoiceLive:
         for number, session in enumerate(self.sessions):
             assert not session.surprises, f"session {number}: {session.surprises}"
             unused = session.script.steps[session.used :]
-            assert not unused, f"session {number} never got {[step.expects for step in unused]}"
+            assert not unused, f"session {number} never received {[step.expects for step in unused]}"
         assert len(self.sessions) == len(self._scripts), f"{len(self.sessions)} of {len(self._scripts)} connections"
 
     def admit(self, connection: ServerConnection, request: Request) -> Response | None:
@@ -139,8 +141,9 @@ class ScriptedVoiceLive:
 async def scripted(
     *scripts: Script, tls: ssl.SSLContext | None = None, then_full: bool = False
 ) -> AsyncIterator[ScriptedVoiceLive]:
-    """Serves the scripts; at the end of the context they must have been used. `then_full`: further connections are
-    turned away; otherwise they fail the test."""
+    """Serve the scripts. All of them must have been used when the context ends. `then_full`: further connections are
+    rejected; otherwise they fail the test.
+    """
     service = ScriptedVoiceLive(scripts, then_full=then_full)
     async with serve(service.talk, "127.0.0.1", 0, process_request=service.admit, max_size=2**24, ssl=tls) as server:
         host, port = server.sockets[0].getsockname()[:2]
@@ -165,7 +168,7 @@ def updated(session_id: str = "sess_1", conversation_id: str = "") -> Event:
 
 
 def opened(*steps: Step, session_id: str = "sess_1", conversation_id: str = "") -> Script:
-    """A script whose session is configured first, as every session is."""
+    """Return a script whose session is configured first, as every session is."""
     configured = Step("session.update", [updated(session_id, conversation_id)])
     return Script(greets=[created(session_id)], steps=[configured, *steps])
 
@@ -173,7 +176,7 @@ def opened(*steps: Step, session_id: str = "sess_1", conversation_id: str = "") 
 def reply(
     response: str, item: str, text: str, pcm: bytes, *, status: str = "completed", delta_bytes: int = 12_000
 ) -> list[Event]:
-    """A whole spoken response, faster than real time."""
+    """Return a whole spoken response, sent faster than real time."""
     ids = {"response_id": response, "item_id": item, "output_index": 0, "content_index": 0}
     deltas = [
         {
@@ -207,7 +210,7 @@ def caller_said(item: str, text: str) -> list[Event]:
 
 
 async def until_open(service: ScriptedVoiceLive, number: int) -> Session:
-    """The session of that connection, once its script's opening was used."""
+    """Return the session of that connection, when its script's opening events were used."""
     await eventually(
         lambda: len(service.sessions) > number and service.sessions[number].used, what=f"session {number} is open"
     )

@@ -1,4 +1,4 @@
-"""The three services in this process, on a given Redis."""
+"""Runs the three services in this process, with a given Redis."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.support.scripted_acs import ScriptedAcs
 from tests.support.switchboard import environment, replica
 
 Start: TypeAlias = Callable[[str], AbstractAsyncContextManager[str]]
-"""Starts a service on this Redis and yields its address."""
+"""Function that starts a service with this Redis and yields its address."""
 
 
 @asynccontextmanager
@@ -52,7 +52,7 @@ async def agent_relay(url: str) -> AsyncIterator[str]:
 
 
 async def await_readiness(address: str, status: int, part: str) -> None:
-    """Wait until /readyz responds with this status and `part` in its reason."""
+    """Wait until /readyz responds with this status and a reason that contains `part`."""
     async with httpx.AsyncClient(base_url=address, trust_env=False) as http:
 
         async def reached() -> bool:

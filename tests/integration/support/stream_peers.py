@@ -30,7 +30,7 @@ async def running(peer: StreamReader | StreamWriter) -> AsyncIterator[None]:
 
 
 class Listener:
-    """Sinks that record their entries."""
+    """Stream callbacks that record the received entries."""
 
     def __init__(self) -> None:
         self.heard: dict[str, list[str]] = defaultdict(list)
@@ -60,7 +60,7 @@ def tones(count: int, first: int = 0) -> list[str]:
 
 
 async def publish(redis: Redis, key: str, epoch: int, seq: int) -> None:
-    """As a writer does after the append of the entry `<epoch>-<seq>`."""
+    """Publish a wake-up notification as a writer does after the append of the entry `<epoch>-<seq>`."""
     await command(redis, "PUBLISH", key, b"%d-%d " % (epoch, seq) + encode(Dtmf(str(seq - 1))))
 
 
@@ -74,13 +74,13 @@ async def make_stream(redis: Redis, key: str = "stream") -> str:
 
 
 async def content(redis: Redis, key: str = "stream") -> list[tuple[str, Entry | None]]:
-    """All entries except the first one, `Opened`."""
+    """Return all entries except the first one, `Opened`."""
     stored: list[tuple[bytes, dict[bytes, bytes]]] = await command(redis, "XRANGE", key, "-", "+")
     return [(entry_id.decode(), decode(fields[b"e"])) for entry_id, fields in stored][1:]
 
 
 class Fences:
-    """Records the fenced outlets by name."""
+    """Records the names of the fenced outlets."""
 
     def __init__(self) -> None:
         self.fenced: list[str] = []

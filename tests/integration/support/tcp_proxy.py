@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 
 
 class TcpProxy:
-    """Forwards bytes in both directions. `silent`: replies of the server are delayed until it is unset."""
+    """A proxy that forwards bytes in both directions. `silent`: delay replies of the server until it is unset."""
 
     def __init__(self, target_port: int) -> None:
         self._target_port = target_port
@@ -40,7 +40,7 @@ class TcpProxy:
             writer.transport.abort()
 
     def lose_replies(self, count: int = 1) -> None:
-        """Forward the next requests to the server, and reset the connection instead of returning its replies."""
+        """Forward the next requests to the server, and reset the connection instead of forwarding its replies."""
         self._replies_to_lose = count
 
     async def close(self) -> None:
@@ -94,7 +94,7 @@ class TcpProxy:
 
 @asynccontextmanager
 async def tcp_proxy(target_port: int, encrypted: ssl.SSLContext | None = None) -> AsyncIterator[TcpProxy]:
-    """A proxy on a free port; with `encrypted` its clients use TLS."""
+    """Run a proxy on a free port. With `encrypted`, its clients use TLS."""
     proxy = TcpProxy(target_port)
     server = await asyncio.start_server(proxy.serve, "127.0.0.1", 0, ssl=encrypted)
     proxy.port = server.sockets[0].getsockname()[1]

@@ -1,4 +1,4 @@
-"""The two ends of a voice socket in a test: a listener that records messages, and a service that sends bytes."""
+"""The two ends of a voice socket: a listener that records messages, and a service that sends bytes."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def listening(socket: VoiceSocket) -> Ear:
 
 
 class RawService(asyncio.Protocol):
-    """One connection on the level of bytes. `answers`: accept the handshake."""
+    """One connection to a client, written as bytes. `answers`: accept the handshake."""
 
     def __init__(self, *, answers: bool) -> None:
         self.url = ""
@@ -86,7 +86,7 @@ class RawService(asyncio.Protocol):
             self._transport.abort()
 
     async def until_close_frame(self) -> int:
-        """The code of the client's close frame, which must be its first frame."""
+        """Return the code of the client's close frame, which must be its first frame."""
         await eventually(lambda: len(self.received) >= 8, what="a close frame")
         assert self.received[0] == 0x88
         mask = self.received[2:6]

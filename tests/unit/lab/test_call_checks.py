@@ -1,4 +1,4 @@
-"""The checks of a demo call, with a scripted call; tests/e2e has a real one."""
+"""The checks of a demo call, applied to a scripted call. tests/e2e applies them to a real one."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ HEARD_MS = 1500
 
 
 class SpokenCall(ObservedCall):
-    """A call whose speech needs no simulator."""
+    """A call whose speech is set by the test, without a simulator."""
 
     def speech(self, item_id: str) -> bytes:
         return next(synthesize(row["text"], 24_000) for row in self.voice["said"] if row["item_id"] == item_id)
 
 
 def _call() -> tuple[ObservedCall, Recording, list[Json]]:
-    """Greeting at 0.5 s, first reply at 8 s, cut after 1.5 s, second reply at 14 s."""
+    """Return a call: greeting at 0.5 s, first reply at 8 s (interrupted after 1.5 s), second reply at 14 s."""
     agent = np.zeros(20 * RATE_HZ)
     for at_s, text, ms in ((0.5, GREETING, None), (8.0, FIRST, HEARD_MS), (14.0, SECOND, None)):
         sent = np.frombuffer(synthesize(text, 24_000), dtype="<i2")
@@ -77,7 +77,7 @@ def _broken(
 
 
 def _figure(claim: str, call: ObservedCall, recording: Recording, transcript: list[Json]) -> str:
-    """The figure printed with a claim."""
+    """Return the figure that is printed with a claim."""
     return next(check.figure for check in check_call(call, SCENARIO, recording, transcript) if check.claim == claim)
 
 
@@ -139,7 +139,9 @@ KEYS = "keys are in the transcript and are answered"
 
 
 def test_unexpected_words_are_noticed() -> None:
-    """`heard` does not select a reply: replies in another order than the questions are a mistake in the scenario."""
+    """`heard` does not select a reply. If the replies are in another order than the questions, the scenario is
+    wrong.
+    """
     call, recording, transcript = _call()
     transcript[0], transcript[1] = transcript[1], transcript[0]
     assert _broken(call, recording, transcript) == [CALLERS]
@@ -192,7 +194,7 @@ def test_the_turns_after_a_missing_one_are_counted() -> None:
 
 
 def _with_keys(pressed_at: float = 13.8) -> tuple[ObservedCall, Recording, list[Json]]:
-    """The caller presses a key instead of asking the second question."""
+    """Return a call in which the caller presses a key instead of asking the second question."""
     call, recording, transcript = _call()
     call.phone["timeline"] += [
         {"t": pressed_at + at, "event": "dtmf", "tone": tone, "by": "caller"} for at, tone in ((0.0, "4"), (0.2, "#"))

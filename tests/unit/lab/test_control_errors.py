@@ -1,4 +1,4 @@
-"""The errors of all simulators have one form and list the known keys."""
+"""The errors of all simulators have the same format and list the known keys."""
 
 from __future__ import annotations
 

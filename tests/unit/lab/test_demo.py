@@ -1,4 +1,4 @@
-"""Selection of the stack that `lab call` uses, and the messages about it."""
+"""Selection of the stack that `lab call` calls, and the messages about it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from lab.stack_process import Process
 
 @pytest.fixture
 def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Stack:
-    """A stack of another folder runs on the documented ports."""
+    """A stack of another folder, which runs on the documented ports."""
     folder = tmp_path / "elsewhere"
     folder.mkdir()
     stack = Stack(Ports(), folder)
@@ -47,7 +47,7 @@ def test_a_folder_without_a_stack_is_refused_with_the_command_that_works(
 ) -> None:
     assert main(["--folder", str(tmp_path / "mine"), "call"]) == 2
     printed = capsys.readouterr().err
-    assert f"No stack of {tmp_path / 'mine'} is up." in printed
+    assert f"No stack of {tmp_path / 'mine'} is running." in printed
     assert f"--folder {elsewhere.folder} call` calls it" in printed
     assert called == []
 

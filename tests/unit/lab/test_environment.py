@@ -1,4 +1,6 @@
-"""Settings are read from variables of their names; all invalid values are reported together; `--help` lists all."""
+"""Settings are read from environment variables with their names; all invalid values are reported together; `--help`
+lists all settings.
+"""
 
 from __future__ import annotations
 

@@ -48,7 +48,9 @@ def test_an_exported_setting_replaces_the_labs_own_value() -> None:
     values = {"AGENT_NAME": "lab-agent", "AGENT_PROJECT_NAME": "lab-project", "VOICE_LIVE_CONNECTIONS_PER_MIN": "0"}
     assert defaults(values, {}) == values
     assert "VOICE_LIVE_CONNECTIONS_PER_MIN" not in defaults(values, {"VOICE_LIVE_CONNECTIONS_PER_MIN": "30"})
-    assert "AGENT_NAME" not in defaults(values, {"VOICE_LIVE_MODEL": "gpt-realtime"}), "two ways would be refused"
+    assert "AGENT_NAME" not in defaults(values, {"VOICE_LIVE_MODEL": "gpt-realtime"}), (
+        "two connection modes would be an error"
+    )
     assert defaults({"BASE_URL": "http://lab"}, {"BASE_URL": "https://real"}) == {"BASE_URL": "http://lab"}
 
 

@@ -49,9 +49,9 @@ def test_expiry_secret_issuer_and_form_are_checked() -> None:
     foreign = jwt.encode({"iss": "x", "aud": AI, "exp": 2_000_000}, DEFAULT_SECRET, algorithm="HS256")
     unsigned = jwt.encode({"iss": ISSUER, "aud": AI, "exp": 2_000_000}, "", algorithm="none")
     for bad in (encoded[:-4] + "AAAA", foreign, unsigned, "", "a.b.c", "Bearer x"):
-        with pytest.raises(TokenError, match="not from the simulated identity"):
+        with pytest.raises(TokenError, match="not issued by the simulated identity"):
             read_token(bad, DEFAULT_SECRET, 1_000_000.0)
-    with pytest.raises(TokenError, match="not from the simulated identity"):
+    with pytest.raises(TokenError, match="not issued by the simulated identity"):
         read_token(encoded, "another-secret-of-enough-length-for-hs256", 1_000_000.0)
 
 

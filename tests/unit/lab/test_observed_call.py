@@ -23,10 +23,10 @@ def call_of(tmp_path: Path) -> ObservedCall:
 
 def test_an_event_that_becomes_known_later_is_shown_in_its_place(tmp_path: Path) -> None:
     call = call_of(tmp_path)
-    # The phone is polled first: its events during the poll of the voice service arrive with the next poll.
+    # The phone is polled first. Its events during the poll of the voice service are returned by the next poll.
     call.phone, call.voice = source(10.0, (9.0, "answered")), source(10.2, (10.15, "speech_started"))
     assert shown(call) == ["answered"]
-    # The end of agent speech is detected after a silence, but has the time of the last sound.
+    # The end of agent speech is detected after a silence, but its event has the time of the last sound.
     call.phone = source(11.2, (9.0, "answered"), (10.1, "caller_says"), (9.9, "agent_ends"))
     call.voice = source(11.4, (10.15, "speech_started"))
     assert shown(call) == ["agent_ends", "caller_says", "speech_started"]

@@ -1,4 +1,4 @@
-"""Child processes end with their parent, also if it is killed."""
+"""Child processes are terminated when their parent exits, even if the parent is killed."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from lab.ports import BLOCK_PORTS, BLOCKS, FIRST_PORT, NoPortError, PortBlock, c
 
 @pytest.fixture
 def taken() -> set[int]:
-    """Ports in use, instead of those of the machine."""
+    """The ports in use, set by the test instead of read from the machine."""
     return set()
 
 
@@ -55,7 +55,9 @@ def test_a_taken_port_is_skipped(block: PortBlock, taken: set[int]) -> None:
 
 def test_a_port_with_a_listener_is_taken() -> None:
     with socket.socket() as listener:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # like a server, after connections in TIME_WAIT
+        listener.setsockopt(
+            socket.SOL_SOCKET, socket.SO_REUSEADDR, 1
+        )  # Servers set this as well: connections in TIME_WAIT do not block the port.
         listener.bind(("127.0.0.1", free_port()))
         listener.listen()
         assert not can_be_had(listener.getsockname()[1])

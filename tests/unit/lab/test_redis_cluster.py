@@ -1,4 +1,4 @@
-"""Replies of a cluster, decoded; the tests of the services' clients show that a real cluster forms."""
+"""Decoding of a cluster's replies. The tests of the services' Redis clients start a real cluster."""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""URL and replies of a group; the tests of the services' clients show that a real group forms and fails over."""
+"""URL and decoded replies of a group with sentinels. The tests of the services' Redis clients start a real group and
+fail it over.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Single commands to a real server."""
+"""Single commands sent to a real server."""
 
 from __future__ import annotations
 

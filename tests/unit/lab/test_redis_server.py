@@ -39,7 +39,9 @@ def test_a_server_on_the_path_serves_where_the_wheel_is_missing(
 def test_the_server_that_was_chosen_is_used(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     chosen = tmp_path / "redis-server"
     monkeypatch.setenv("REDIS_SERVER", str(chosen))
-    with pytest.raises(redis_server.NoRedisError, match=f"REDIS_SERVER must be an executable file, got '{chosen}'"):
+    with pytest.raises(
+        redis_server.NoRedisError, match=f"REDIS_SERVER must be the path of an executable file, got '{chosen}'"
+    ):
         redis_server.server_binary()
     chosen.write_text("#!/bin/sh\n")
     chosen.chmod(0o755)

@@ -21,5 +21,5 @@ def test_a_step_has_exactly_one_action(step: dict[str, object]) -> None:
 
 
 def test_a_reply_says_or_calls_something() -> None:
-    with pytest.raises(ValidationError, match="must have `say`, `call`"):
+    with pytest.raises(ValidationError, match="must contain `say`, `call`"):
         Reply(heard="hello")

@@ -1,4 +1,4 @@
-"""The speech synthesizer: audible, of plausible length, equal at every rate, thread-safe."""
+"""Speech synthesis: audible, of plausible length, equal at every sample rate, thread-safe."""
 
 from __future__ import annotations
 
@@ -67,7 +67,9 @@ def test_duration_counts_whole_milliseconds() -> None:
 
 
 def test_speaks_when_the_project_lies_deep_in_the_file_system(tmp_path: Path) -> None:
-    """espeak-ng has 160 bytes for the path of its data. A process has one engine, so the test uses another process."""
+    """espeak-ng has 160 bytes for the path of its data. A process can load the engine only once, so the test starts
+    another process.
+    """
     deep = tmp_path / ("d" * 100) / ("e" * 60) / "espeak-ng-data"
     deep.parent.mkdir(parents=True)
     deep.symlink_to(espeakng_loader.get_data_path())

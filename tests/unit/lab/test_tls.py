@@ -37,7 +37,9 @@ def client_context(ca: Path) -> ssl.SSLContext:
 
 
 def served_names(server: ssl.SSLContext, client: ssl.SSLContext, host: str) -> None:
-    """Handshake in memory. Raises `ssl.SSLCertVerificationError` if the client refuses the certificate."""
+    """Perform a handshake in memory and return the names in the certificate. Raises `ssl.SSLCertVerificationError` if
+    the client rejects the certificate.
+    """
     to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
     a = client.wrap_bio(to_client, to_server, server_hostname=host)
     b = server.wrap_bio(to_server, to_client, server_side=True)
@@ -116,7 +118,7 @@ def test_every_simulator_takes_the_options(
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """If the folder is a file, the program ends with exit code 2 before it serves."""
+    """If the folder is a file, the program exits with code 2 before it serves requests."""
     (tmp_path / "file").touch()
     served: list[uvicorn.Server] = []
     monkeypatch.setattr(uvicorn.Server, "serve", served.append)

@@ -23,7 +23,7 @@ RECORD = {
 
 
 class DivertedCall(ObservedCall):
-    """A call that was redirected."""
+    """A call that was redirected, as its phone reports it."""
 
     def poll(self) -> None:
         timeline = [

@@ -11,7 +11,7 @@ from lab.wire import WireError, call_json, raw
 
 
 class _Answers(BaseHTTPRequestHandler):
-    def do_POST(self) -> None:  # the method name that http.server requires
+    def do_POST(self) -> None:  # http.server requires this name.
         body = self.rfile.read(int(self.headers["Content-Length"]))
         self.send_response(400 if b"bad" in body else 201)
         self.end_headers()

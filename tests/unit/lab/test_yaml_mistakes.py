@@ -1,4 +1,4 @@
-"""Errors of `lab demo my.yaml` for a scenario with mistakes."""
+"""Errors of `lab demo my.yaml` for an invalid scenario."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def mistakes_of(text: str, folder: Path) -> str:
     path.write_text(text, encoding="utf-8")
     with pytest.raises(ScenarioError) as caught:
         load_scenario(path)
-    assert "mine.yaml cannot be used" in str(caught.value)
+    assert "mine.yaml is invalid" in str(caught.value)
     assert "pydantic" not in str(caught.value)
     return str(caught.value)
 
@@ -28,13 +28,13 @@ CASES = {
     "an open bracket": ("name: x\ncaller:\n  steps: [\n", "line 3, at the end of the file: "),
     "an open mapping": (
         "name: x\nagent: {greeting: a\ncaller: {}\n",
-        "while parsing a flow mapping that begins in line 2",
+        "while parsing a flow mapping that starts in line 2",
     ),
     "a colon in a text": ("name: x\nagent:\n  greeting: Hello: world\n", "line 3, column 18"),
     "empty": ("", "`name` is missing"),
     "a list": ("- name: x\n", "must be a mapping"),
     "no name": ("caller:\n  steps: []\n", "`name` is missing"),
-    "a name with a slash": ("name: a/b\n", "line 1: `name` has the wrong form: letters"),
+    "a name with a slash": ("name: a/b\n", "line 1: `name` has an invalid format; expected letters"),
     "a key of the whole": ("name: x\ncalls: 1\n", "line 2: unknown key `calls`; allowed: name, caller, agent"),
     "a key of the caller": ("name: x\ncaller:\n  nummer: 1\n", "line 3: unknown key `nummer` in `caller`"),
     "a key of a step": (
@@ -51,17 +51,20 @@ CASES = {
     ),
     "a number for a key": (
         "name: x\ncaller:\n  steps:\n    - dtmf: 1\n",
-        'line 4: `caller.steps[0].dtmf` must be text; put it in quotes ("1"',
+        'line 4: `caller.steps[0].dtmf` must be a string; put it in quotes ("1"',
     ),
-    "an odd key": ("name: x\ncaller: {steps: [{dtmf: E}]}\n", "keys are 0-9, A-D, * and #"),
-    "a phone number": ("name: x\ncaller: {number: '12'}\n", "`caller.number` has the wrong form: an E.164 number"),
+    "an odd key": ("name: x\ncaller: {steps: [{dtmf: E}]}\n", "the keys 0-9, A-D, * and #"),
+    "a phone number": (
+        "name: x\ncaller: {number: '12'}\n",
+        "`caller.number` has an invalid format; expected an E.164 number",
+    ),
     "an odd wait": (
         "name: x\ncaller: {steps: [{wait_for: agent}]}\n",
         "`caller.steps[0].wait_for` must be 'agent_starts', 'agent_ends' or 'silence'",
     ),
     "two things in a step": (
         "name: x\ncaller:\n  steps:\n    - say: a\n      hang_up: true\n",
-        "line 4: `caller.steps[0]` must have exactly one of say, play, dtmf, wait_for, pause_ms, hang_up",
+        "line 4: `caller.steps[0]` must contain exactly one of say, play, dtmf, wait_for, pause_ms, hang_up",
     ),
     "ms without a wait": (
         "name: x\ncaller: {steps: [{say: a, ms: 500}]}\n",
@@ -70,7 +73,7 @@ CASES = {
     "a negative pause": ("name: x\ncaller: {steps: [{pause_ms: -1}]}\n", "must be 0 or more"),
     "no list": ("name: x\ncaller: {steps: {say: a}}\n", "must be a list"),
     "twice": ("name: x\ncaller: {}\ncaller: {}\n", "line 3: repeated key `caller`; remove one of them"),
-    "no such recording": ("name: x\ncaller: {steps: [{play: none.wav}]}\n", "steps[0].play`: there is no file"),
+    "no such recording": ("name: x\ncaller: {steps: [{play: none.wav}]}\n", "steps[0].play`: the file "),
 }
 
 

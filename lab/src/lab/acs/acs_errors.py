@@ -8,10 +8,10 @@
     ├─ WrongStateError       400/8585  the action is not allowed in the current state of the call
     ├─ StaleContextError     400       IDX23010, the incoming-call context has expired
     ├─ AcsConflictError      409/8519
-    ├─ NotConfiguredError    405/8522  the answer to the call did not set a required option
+    ├─ NotConfiguredError    405/8522  the answer request did not set a required option
     └─ NotSimulatedError     405/8520  ACS supports the operation, the simulator does not
 
-All are the fault of the client, except `NotSimulatedError`. Retrying the same request never helps.
+All are client errors, except `NotSimulatedError`. Retrying the same request never helps.
 """
 
 from __future__ import annotations

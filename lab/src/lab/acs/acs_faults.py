@@ -11,12 +11,14 @@ from pydantic import BaseModel, ConfigDict, Field
 
 class _Fault(BaseModel):
     model_config = ConfigDict(extra="forbid")
-    times: int | None = Field(default=None, ge=1, description="number of uses; unset: until it is removed")
-    for_s: float | None = Field(default=None, gt=0, description="seconds of effect, from the PUT request on")
+    times: int | None = Field(default=None, ge=1, description="number of uses; if unset, until the fault is removed")
+    for_s: float | None = Field(default=None, gt=0, description="duration in seconds, starting with the PUT request")
 
 
 class RestFault(_Fault):
-    """Fails a REST operation, by default before it is carried out. With `when: after` only the response is lost."""
+    """A failing REST operation. By default the operation is not executed; with `when: after` it is, and only the
+    response fails.
+    """
 
     status: int | None = Field(default=None, ge=400, le=599)
     code: str = "InternalServerError"
@@ -28,8 +30,8 @@ class RestFault(_Fault):
 
 
 class EventGridFault(_Fault):
-    """Deliver each event `duplicates` more times, after `delay_s`, or in one batch with `neighbours`: any JSON, such as
-    events of other calls or topics, or malformed events.
+    """A fault of event delivery: deliver each event `duplicates` more times, after `delay_s`, or in one batch with
+    `neighbours` (any JSON, such as events of other calls or topics, or malformed events).
     """
 
     duplicates: int = Field(default=0, ge=0)
@@ -38,13 +40,15 @@ class EventGridFault(_Fault):
 
 
 class CallbackFault(_Fault):
-    """`reorder`: send the events of one request in reverse order, after `delay_s` (0.3 s if unset), without delaying
-    later requests. `neighbours`: any JSON, sent before the events of the request. `results`: the type of the codes in
+    """A fault of callback delivery.
+
+    `reorder`: send the events of one request in reverse order, after `delay_s` (0.3 s if unset), without delaying later
+    requests. `neighbours`: any JSON, sent before the events of the request. `results`: JSON type of the codes in
     `resultInformation`. `correlation`: the call that `correlationId` identifies.
     """
 
     types: tuple[str, ...] = ()
-    """Affects only requests with an event whose type ends in one of these; empty: all."""
+    """Type suffixes: only requests with an event of such a type are affected; empty: all requests."""
     duplicates: int = Field(default=0, ge=0)
     reorder: bool = False
     drop: bool = False
@@ -66,7 +70,7 @@ class OddFrame(BaseModel):
 
 
 class MediaFault(_Fault):
-    """`refuse`: do not connect the media socket. `drop_after_s`: abort it without a close frame."""
+    """A fault of media sockets. `refuse`: do not connect the socket. `drop_after_s`: abort it without a close frame."""
 
     refuse: bool = False
     drop_after_s: float | None = Field(default=None, ge=0)
@@ -74,7 +78,7 @@ class MediaFault(_Fault):
 
 
 class FaultPlan(BaseModel):
-    """`rest` is keyed by operation (`answer`, `hang_up`, …) or `*` for all."""
+    """Body of `PUT /lab/faults`. `rest` is keyed by operation (`answer`, `hang_up`, …) or `*` for all."""
 
     model_config = ConfigDict(extra="forbid")
     rest: dict[str, RestFault] = {}
@@ -84,7 +88,7 @@ class FaultPlan(BaseModel):
 
 
 def unknown_names(plan: FaultPlan, operations: Iterable[str], events: Iterable[str]) -> list[str]:
-    """Return an error for each unknown operation and event type of `plan`, with the known ones."""
+    """Return an error for each unknown operation or event type in `plan`; each lists the known names."""
     known_operations, known_events = sorted(operations), sorted(events)
     wrong = [
         f"rest: unknown operation {name!r}; known: *, {', '.join(known_operations)}"
@@ -93,7 +97,7 @@ def unknown_names(plan: FaultPlan, operations: Iterable[str], events: Iterable[s
     ]
     types = plan.callbacks.types if plan.callbacks is not None else ()
     return wrong + [
-        f"callbacks.types: unknown event {name!r}; known: {', '.join(known_events)}"
+        f"callbacks.types: unknown event type {name!r}; known: {', '.join(known_events)}"
         for name in types
         if not any(("Microsoft.Communication." + known).endswith(name) for known in known_events)
     ]

@@ -1,6 +1,6 @@
 """Playback queue of the caller's phone: audio is played in real time; StopAudio drops the unplayed part.
 
-Pure; `now` is monotonic time in seconds. Playback starts when audio arrives at an empty queue. An empty queue plays
+No I/O; `now` is monotonic time in seconds. Playback starts when audio arrives at an empty queue. An empty queue plays
 silence, so the samples rendered since `opened` are exactly what the caller heard.
 """
 
@@ -26,7 +26,7 @@ class CallAudio:
         return self._ms(self._queued_bytes)
 
     def add(self, pcm: bytes, now: float) -> None:
-        """Queue PCM16LE mono: whole samples, any length."""
+        """Append PCM16LE mono to the queue: whole samples, any length."""
         self._render(now)
         if pcm:
             self._queue.append(pcm)

@@ -1,4 +1,4 @@
-"""The ends of a call: result codes of `CallDisconnected` and of failed calls. Pure.
+"""How a call can end: result codes of `CallDisconnected` and of failed calls. No I/O.
 
 Sources: ACS docs, "Call end codes", and recorded callbacks. When a phone caller hangs up, the code reports the SIP
 response of their leg (560000 for outbound, 540000 for inbound calls); for users it depends on the client and the kind
@@ -16,15 +16,16 @@ from lab.acs.party_identifiers import Identifier
 
 PHONE_SUB_CODES: Final = (560000, 540000)
 USER_SUB_CODES: Final = (5002, 5001, 5007, 5010, 5020, 18503, 4097, 4521)
-"""In this order: all others left; ended for everyone; the initiator left; one participant remains; only hidden
-participants remain; in a call of two: the other left; the other ended the call; the other lost its connection.
+"""Why a call ended, in this order: all others left; ended for everyone; the initiator left; one participant remains;
+only hidden participants remain; in a call of two: the other left; the other ended the call; the other lost its
+connection.
 """
 Outcome = Literal["answers", "busy", "declined", "no_answer", "unreachable"]
 
 
 @dataclass(slots=True)
 class CallEnd:
-    """The codes and the message go to `resultInformation` of `CallDisconnected`."""
+    """How a call ended. The codes and the message go to `resultInformation` of `CallDisconnected`."""
 
     by: str
     reason: str
@@ -34,7 +35,7 @@ class CallEnd:
 
 
 class HangUpForm(BaseModel):
-    """Result codes of a caller who hangs up."""
+    """Result codes to report when the caller hangs up."""
 
     model_config = ConfigDict(extra="forbid", populate_by_name=True, frozen=True)
     code: int = 200
@@ -52,7 +53,9 @@ HUNG_UP_BY_APP: Final = CallEnd(
     7000,
     "Call was ended by Azure Communication Service Call Automation API or a server bot. DiagCode: 0#7000.@",
 )
-"""The DiagCode contains 0 where the event contains 200 (recorded callbacks of 2025)."""
+"""In this message the first number of DiagCode is 0, although the code of the event is 200 (recorded callbacks of
+2025).
+"""
 CANCELED_BY_CALLER: Final = CallEnd(
     "caller", "caller_canceled", 487, 540487, "Call canceled by the caller. DiagCode: 487#540487.@"
 )

@@ -20,7 +20,8 @@ _REORDER_S = 0.3
 
 
 class CallbackQueue:
-    """Sends the requests of one call in the order of `put`. After `finish`, `run` ends with the last request.
+    """Sends the requests of one call in the order of `put`. After `finish`, `run` returns when the last request is
+    sent.
 
     Delivery is at least once: a request without a 2xx response is sent again, with the same event ids and a new token,
     up to `callback_attempts` times. The retry schedule of ACS is not documented.
@@ -32,7 +33,9 @@ class CallbackQueue:
         self._queue: asyncio.Queue[tuple[str, list[Json]] | None] = asyncio.Queue()
 
     def put(self, *events: Json, url: str | None = None) -> None:
-        """Queue one request with `events` to `url`, by default the callback URL of the call; dropped without either."""
+        """Queue one request with `events` to `url`, by default the callback URL of the call. Without any URL, the
+        events are dropped.
+        """
         address = url or (self._call.callback.callback_url if self._call.callback else None)
         if address:
             self._queue.put_nowait((address, list(events)))

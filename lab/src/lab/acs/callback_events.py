@@ -1,8 +1,8 @@
 """The events that ACS posts to the callback URL of a call, as CloudEvents 1.0 (ACS docs, "Call Automation events").
 
-Pure. Like recorded payloads, `data` has two fields that the published models lack: `version` (the api-version of the
-request that set up the call) and `publicEventType`. All events have `resultInformation`, as all events recorded since
-the end of 2024; of older ones only some have it (fault `results: missing`).
+No I/O. Like recorded payloads, `data` has two fields that are missing from the published models: `version` (the
+api-version of the request that set up the call) and `publicEventType`. All events have `resultInformation`, as all
+events recorded since the end of 2024; of older ones only some have it (fault `results: missing`).
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ NAMES: Final = frozenset(
         *("ContinuousDtmfRecognitionToneReceived", "ContinuousDtmfRecognitionStopped"),
     }
 )
-"""Events that the simulator sends, without the prefix."""
+"""Types of the events that the simulator sends, without the prefix."""
 
 
 def event(call: SimulatedCall, name: str, context: str | None = None, **fields: object) -> Json:
-    """Return one CloudEvent with additional `fields`; fields with the value `None` are omitted."""
+    """Return one CloudEvent with additional `fields`. Fields with the value `None` are omitted."""
     if name not in NAMES:
         raise ValueError(f"ACS has no event {name!r}")
     source = f"calling/callConnections/{call.connection_id}"
@@ -66,7 +66,7 @@ def result(code: int = 200, sub_code: int = 0, message: str = SUCCESS) -> Json:
 
 
 def with_results(form: Json, results: Results) -> Json:
-    """Return the event with the codes of `resultInformation` as text or float, or without `resultInformation`."""
+    """Return the event with the codes of `resultInformation` as strings or floats, or without `resultInformation`."""
     data = form["data"]
     if results == "number" or not isinstance(data, dict) or not isinstance(info := data.get("resultInformation"), dict):
         return form
@@ -78,8 +78,8 @@ def with_results(form: Json, results: Results) -> Json:
 
 
 def with_correlation(form: Json, correlation: Correlation) -> Json:
-    """Return the event with the `correlationId` of the IncomingCall event, one of the connection, or none. The ACS
-    documentation does not state which is right.
+    """Return the event with the `correlationId` of the IncomingCall event, with one per connection, or without any. The
+    ACS documentation does not specify which one ACS sends.
     """
     data = form["data"]
     if correlation == "incoming" or not isinstance(data, dict):
@@ -112,8 +112,8 @@ def participants_updated(call: SimulatedCall) -> Json:
 def media_streaming(
     call: SimulatedCall, what: str, details: str, context: str | None = None, info: Json | None = None
 ) -> Json:
-    """`what`: Started, Stopped or Failed. `details`: a documented status detail. `context`: None for the
-    operationContext of the answer, "" for no context.
+    """Return a media streaming event. `what`: Started, Stopped or Failed. `details`: a documented status detail.
+    `context`: None for the operationContext of the answer request, "" for no context.
     """
     update = {
         "contentType": "Audio",
@@ -152,7 +152,7 @@ def failed(
 
 
 def tone_received(call: SimulatedCall, sequence: int, tone: str, context: str | None) -> Json:
-    """`tone`: a word (`five`, `pound`); the media socket uses characters."""
+    """Return the event of one DTMF tone. `tone`: a word (`five`, `pound`); the media socket uses characters."""
     return event(call, "ContinuousDtmfRecognitionToneReceived", context, sequenceId=sequence, tone=tone)
 
 

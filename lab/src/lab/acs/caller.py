@@ -21,7 +21,7 @@ from lab.speech import synthesize
 
 
 class CallerLeg(Protocol):
-    """The part of `Leg` that the caller uses."""
+    """The members of `Leg` that the caller uses."""
 
     call: SimulatedCall
 
@@ -33,10 +33,10 @@ class CallerLeg(Protocol):
 
 
 class Waiting:
-    """Decides when a `wait_for` step is complete, from the audio heard since it began. Pure.
+    """Decides when a `wait_for` step is complete, from the audio heard since it began. No I/O.
 
-    `agent_ends` also accepts agent sound that is playing when the step begins, but no earlier sound: otherwise the wait
-    after an utterance of the caller would end before the answer.
+    For `agent_ends`, agent sound that is playing when the step begins counts, but earlier sound does not: otherwise the
+    wait after an utterance of the caller would end before the agent responds.
     """
 
     def __init__(self, step: ScenarioStep, line: CallerLine) -> None:
@@ -59,7 +59,7 @@ class Waiting:
 
 
 class Caller:
-    """Runs the steps of a connected call. A wait that exceeds `within_s` is noted in the timeline and skipped."""
+    """Runs the steps of a connected call. A wait that exceeds `within_s` is recorded in the timeline and skipped."""
 
     def __init__(self, leg: CallerLeg) -> None:
         self._leg = leg
@@ -74,7 +74,7 @@ class Caller:
                 self._leg.call.note("step_failed", step=number, reason=f"{type(error).__name__}: {error}")
 
     async def say(self, text: str) -> Utterance:
-        """Queue `text` as speech, behind the current utterances."""
+        """Queue `text` as speech, after the utterances that are already queued."""
         line = self._line()
         return line.say(await asyncio.to_thread(synthesize, text, line.rate_hz), text)
 
@@ -114,7 +114,7 @@ class Caller:
     def _line(self) -> CallerLine:
         line = self._leg.call.line
         if line is None:
-            raise ValueError("the call has no open line; wait until it is connected")
+            raise ValueError("the call is not connected yet; retry when it is")
         return line
 
 
@@ -122,7 +122,7 @@ def decode_wav(content: bytes, rate_hz: int) -> bytes:
     """Return PCM16LE mono at `rate_hz` from a 16-bit WAV of any rate; only the first channel is used."""
     with wave.open(io.BytesIO(content)) as reader:
         if reader.getsampwidth() != 2:
-            raise ValueError(f"a WAV file must have 16-bit samples, got {reader.getsampwidth() * 8}-bit")
+            raise ValueError(f"a WAV file must have 16-bit samples, got {reader.getsampwidth() * 8}-bit samples")
         samples = np.frombuffer(reader.readframes(reader.getnframes()), dtype="<i2")
         mono = samples.reshape(-1, reader.getnchannels())[:, 0]
         if reader.getframerate() != rate_hz:

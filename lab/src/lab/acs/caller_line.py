@@ -1,6 +1,6 @@
 """The phone of the caller: sends and plays audio, on one time axis that starts when the line opens.
 
-Pure: no sockets, no clock. Every 20 ms the call sends the frame that `tick(now)` returns. Audio from the media socket
+No I/O and no clock. Every 20 ms the call sends the frame that `tick(now)` returns. Audio from the media socket
 goes to `play`, StopAudio to `clear`.
 """
 
@@ -25,10 +25,11 @@ Change = AgentStarts | AgentEnds | CallerSays | CallerEnds
 
 
 class CallerLine:
-    """`muted` suppresses the audio of the caller; `on_hold` blocks both directions.
+    """The phone line of a caller.
 
-    `prompts`: audio that ACS itself plays to the caller (the Play operation), mixed with the agent's. `noise` is added
-    to the audio of the caller unless the line is muted or on hold.
+    `muted` suppresses the audio of the caller; `on_hold` blocks both directions. `prompts`: audio that ACS itself plays
+    to the caller (the Play operation), mixed with the agent's. `noise` is added to the audio of the caller unless the
+    line is muted or on hold.
     """
 
     def __init__(
@@ -51,24 +52,29 @@ class CallerLine:
         self.mark_reader = MarkStream(rate_hz) if isinstance(uplink, Marks) else None
         self.marks_heard: list[tuple[int, int, float]] = []
         self.silences: list[tuple[float, float]] = []
-        """Only with marks: (start, end) of each period of digital silence longer than a second."""
+        """(start, end) of each period of digital silence longer than a second; recorded only if the caller sends marks.
+        """
         self._sounded_at = opened
         self.muted = False
         self.on_hold = False
         self._noise = noise
         self._cut = False
-        """StopAudio has arrived since the last tick."""
+        """True if StopAudio has arrived since the last tick."""
         self._sound_before_cut_ms = 0.0
         self._silence = bytes(frame_bytes(rate_hz))
 
     def say(self, pcm: bytes, text: str) -> Utterance:
-        """Queue speech. Raises `ValueError` on a call with marks."""
+        """Queue speech. Raises `ValueError` if the caller sends numbered frames (marks)."""
         if not isinstance(self.uplink, Speech):
-            raise ValueError("a call with marks cannot carry speech; place it with `audio: script`")
+            raise ValueError(
+                "the caller sends numbered frames (marks) and cannot speak; create the call with `audio: script`"
+            )
         return self.uplink.say(pcm, text)
 
     def play(self, pcm: bytes, now: float) -> None:
-        """Play agent audio that arrived at `now`. Marks are read on arrival and played only if they are recorded."""
+        """Queue agent audio that arrived at `now`. Marks are decoded on arrival and played only if the call is
+        recorded.
+        """
         if self.mark_reader is None or self.recording is not None:
             self.playout.add(pcm, now)
         if self.mark_reader is None:
@@ -93,7 +99,7 @@ class CallerLine:
 
     @property
     def agent_speaks(self) -> bool:
-        """Whether the caller hears the agent, including pauses between words; false after StopAudio."""
+        """Whether the caller hears the agent. Stays true in pauses between words; false after StopAudio."""
         interrupted = self._cut or self.hearing.sound_ms <= self._sound_before_cut_ms
         return self.hearing.speaking and not interrupted
 
@@ -113,7 +119,9 @@ class CallerLine:
         return (None if self.muted or self.on_hold else frame), changes
 
     def listen(self, now: float) -> None:
-        """Replaces `tick` on a line with marks. The caller is not recorded: the marks sent are in `uplink.sent`."""
+        """Play the received audio without sending any; replaces `tick` if the caller sends marks. The caller's channel
+        is not recorded: the sent marks are in `uplink.sent`.
+        """
         if self.recording is not None:
             self.recording.hear(self._heard(now))
 
@@ -128,8 +136,9 @@ class CallerLine:
         return heard
 
     def _align_caller(self, now: float) -> None:
-        """Fill the channel of the caller with silence after skipped ticks (a suspended machine). Ticks that are only
-        late still deliver their frames: silence would split a word and remain as a delay.
+        """Fill the recording of the caller with silence for skipped ticks (the machine was suspended).
+
+        Ticks that are only late still deliver their frames: silence would split a word and remain as a delay.
         """
         assert self.recording is not None
         frame_samples = len(self._silence) // 2

@@ -21,7 +21,7 @@ class CallerEnds:
 
 
 class CallerUplink(Protocol):
-    """`next_frame` is called every 20 ms; `None` is a frame of silence."""
+    """Source of the caller's audio. `next_frame` is called every 20 ms; `None` is a frame of silence."""
 
     def next_frame(self, now: float) -> bytes | None: ...
 
@@ -40,7 +40,7 @@ class Utterance:
 
 
 class Speech:
-    """Sends utterances one after the other, with silence between them."""
+    """Sends utterances one after the other, and silence between them."""
 
     def __init__(self, rate_hz: int) -> None:
         self._frame_bytes = frame_bytes(rate_hz)

@@ -1,4 +1,4 @@
-"""Calls of the simulated ACS: state, options of the answer, timeline."""
+"""Calls of the simulated ACS: state, media options, timeline."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class CallbackOptions:
     callback_url: str
     operation_context: str | None
     version: str
-    """The api-version of the request; repeated in each event."""
+    """The api-version of the request; every event contains it."""
 
 
 @dataclass(slots=True)
@@ -87,7 +87,7 @@ class SimulatedCall:
     audio: Audio = "script"
     mark: int = 0
     record: bool = False
-    """Also record a call with marks."""
+    """Record the call even if the caller sends marks."""
     announcement: IncomingCallEventData = field(default_factory=IncomingCallEventData)
     hang_up: HangUpForm | None = None
     """Codes reported when the caller hangs up; unset: the usual codes for this kind of caller."""
@@ -102,25 +102,25 @@ class SimulatedCall:
     state: CallState = CallState.RINGING
     end: CallEnd | None = None
     redirected_to: str | None = None
-    """Raw id."""
+    """The raw id of the participant."""
     media: MediaOptions | None = None
     callback: CallbackOptions | None = None
     answered: bool = False
     media_state: Literal["inactive", "active"] = "inactive"
     subscription_id: str = field(default_factory=lambda: str(uuid.uuid4()))
     continuous_dtmf: str | None = None
-    """Operation context of continuous tone recognition, empty without one; `None` while recognition is off."""
+    """Operation context of continuous tone recognition, empty if it has none; `None` while recognition is off."""
     participants: dict[str, Participant] = field(default_factory=dict)
     participants_sequence: int = 0
     line: CallerLine | None = None
     first_audio_at: float | None = None
-    """Arrival of the first agent audio, in monotonic seconds; the timeline contains when it was heard."""
+    """Arrival of the first agent audio, in monotonic seconds. The timeline contains the time at which it was played."""
     created: float = field(default_factory=time.monotonic)
     created_at: datetime = field(default_factory=lambda: datetime.now(UTC))
     timeline: list[Json] = field(default_factory=list)
     counters: Counter[str] = field(default_factory=Counter)
     decided: asyncio.Event = field(default_factory=asyncio.Event)
-    """Set once the call no longer rings."""
+    """Set when the call stops ringing."""
     ended: asyncio.Event = field(default_factory=asyncio.Event)
 
     def note(self, event: str, *, t: float | None = None, **fields: object) -> None:
@@ -129,7 +129,7 @@ class SimulatedCall:
     def become(self, state: CallState) -> None:
         """Set the state and log it. Raises `ValueError` for a change that is not in `TRANSITIONS`."""
         if state not in TRANSITIONS[self.state]:
-            raise ValueError(f"no transition from {self.state} to {state}")
+            raise ValueError(f"a call cannot change from {self.state} to {state}")
         log.info("call state changed", extra={"call": self.id, "before": self.state, "after": state})
         self.state = state
         if state is not CallState.RINGING:
@@ -197,7 +197,9 @@ class SimulatedCall:
 
 
 class CallBook:
-    """Calls by id, connection id and incoming-call context. Beyond `keep` calls, the oldest ended one is dropped."""
+    """Calls by id, connection id and incoming-call context. When there are more than `keep` calls, the oldest ended one
+    is dropped.
+    """
 
     def __init__(self, keep: int = 1000) -> None:
         self._keep = keep

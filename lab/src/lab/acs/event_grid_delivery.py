@@ -41,7 +41,9 @@ class EventGrid:
         self._final: set[str] = set()
 
     async def subscribe(self) -> str | None:
-        """Run the validation handshake, with retries while the webhook does not answer; return the error or `None`."""
+        """Perform the validation handshake and return the error or `None`. Retries while the webhook does not
+        answer.
+        """
         async with self._validating:
             deadline = time.monotonic() + self._shared.settings.webhook_wait_s
             while True:
@@ -52,7 +54,7 @@ class EventGrid:
                     return None
                 if not worth_retrying or time.monotonic() > deadline:
                     self._validated = False
-                    log.info("webhook not validated", extra={"reason": problem})
+                    log.info("webhook validation failed", extra={"reason": problem})
                     return problem
                 await asyncio.sleep(_POLL_S)
 
@@ -60,7 +62,7 @@ class EventGrid:
         return None if self._validated else await self.subscribe()
 
     async def deliver(self, call: SimulatedCall) -> str | None:
-        """Deliver the event of the call with the active faults; return the error of the last request or `None`."""
+        """Deliver the IncomingCall event with the active faults. Return the error of the last request or `None`."""
         fault = self._shared.faults.event_grid()
         if fault is not None:
             await asyncio.sleep(fault.delay_s)
@@ -86,7 +88,7 @@ class EventGrid:
         return f"the webhook answered {status}: {text[:200]}" if status else f"the webhook did not answer: {text}"
 
     async def _validate(self) -> tuple[str | None, bool]:
-        """Return the error of the handshake, if any, and whether a retry may succeed."""
+        """Perform the handshake once. Return the error, if any, and whether a retry may succeed."""
         if self._shared.settings.event_schema == "cloudevents":
             return await self._validate_by_options()
         code = str(uuid.uuid4())
@@ -125,7 +127,9 @@ class EventGrid:
     async def _request(
         self, method: str, body: Sequence[object] | None, headers: dict[str, str]
     ) -> tuple[int, object, str]:
-        """Return status (0: no response), JSON body (of OPTIONS: headers with lower-case names), and text or error."""
+        """Send a request. Return its status (0: no response), the JSON body (for OPTIONS: the headers, with lower-case
+        names), and the body text or the error.
+        """
         settings = self._shared.settings
         url = settings.webhook_url
         if settings.event_grid_secret:

@@ -58,7 +58,7 @@ class Exchange:
         return call, delivery
 
     def place_outbound(self, target: Identifier, number: str | None) -> Leg:
-        """Call `target` for the application; it behaves as the current callee plan."""
+        """Call `target` on behalf of the application. The callee behaves as set by `PUT /lab/callee`."""
         plan = self.shared.callee
         call = SimulatedCall(
             caller=target,
@@ -72,7 +72,7 @@ class Exchange:
         return self._start(call)
 
     def leg(self, call: SimulatedCall) -> Leg | None:
-        """Return the leg of `call`; `None` once the call is over."""
+        """Return the leg of `call`; `None` if the call has ended."""
         return self._legs.get(call.id)
 
     def stop(self) -> None:
@@ -94,8 +94,8 @@ class Exchange:
         try:
             await leg.run()
         except Exception:
-            logger.exception("call failed")
-            leg.call.note("lab_error", reason="the simulation of the call failed; see the log")
+            logger.exception("call simulation failed", extra={"call": leg.call.id})
+            leg.call.note("lab_error", reason="the call simulation failed; see the log of the simulated ACS")
         finally:
             del self._legs[leg.call.id]
 
@@ -103,11 +103,11 @@ class Exchange:
         try:
             return await self.event_grid.deliver(call)
         except Exception as error:
-            logger.exception("event delivery failed")
+            logger.exception("event delivery failed", extra={"call": call.id})
             return f"{type(error).__name__}: {error}"
 
     async def _deliver_again(self, call: SimulatedCall, delivery: asyncio.Task[str | None]) -> None:
-        """The second and last attempt of Event Grid, while the call still rings."""
+        """Make the second and last delivery attempt of Event Grid, if the call still rings."""
         try:
             if await asyncio.shield(delivery) is None:
                 return

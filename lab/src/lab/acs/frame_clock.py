@@ -21,7 +21,9 @@ logger = logging.getLogger(__name__)
 
 
 class FrameClock:
-    """Uses event loop timers while it has members. Call all methods in the thread of the loop."""
+    """Calls its members every 20 ms. Uses event loop timers while it has members. Call all methods in the thread of the
+    loop.
+    """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -31,7 +33,7 @@ class FrameClock:
         self._timer: asyncio.TimerHandle | None = None
 
     def join(self, tick: Tick) -> None:
-        """Call `tick(now)` every 20 ms, first within 20 ms."""
+        """Add a member: call `tick(now)` every 20 ms, the first time within 20 ms."""
         smallest = min(range(PHASES), key=lambda phase: len(self._phases[phase]))
         self._phases[smallest].append(tick)
         if self._timer is None:
@@ -62,7 +64,7 @@ class FrameClock:
                 try:
                     tick(self._clock())
                 except Exception:
-                    logger.exception("tick failed; removing the call from the clock")
+                    logger.exception("frame tick failed; no more frames for this call")
                     self.leave(tick)
             self._next_phase = (self._next_phase + 1) % PHASES
             self._deadline += _STEP_S

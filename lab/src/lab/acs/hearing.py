@@ -1,6 +1,6 @@
 """Measures sound and silence of the agent in the audio that was played to the caller, by energy of blocks of 20 ms.
 
-Pure. `feed` takes the samples of `CallAudio.advance`.
+No I/O. `feed` processes the samples of `CallAudio.advance`.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ class Hearing:
         self.sound_ms = 0.0
         """Total agent sound in ms."""
         self.quiet_ms = 0.0
-        """Time since the last agent sound, or since the line opened, in ms."""
+        """Milliseconds since the last agent sound, or since the line opened."""
         self.speaking = False
         """True from the first sound until `HANGOVER_MS` of silence."""
 
     def feed(self, heard: bytes, now: float) -> list[AgentStarts | AgentEnds]:
-        """Count `heard`, which ended at `now`; return the changes with their times."""
+        """Process `heard`, audio that ended at `now`. Return starts and ends of agent speech with their times."""
         events: list[AgentStarts | AgentEnds] = []
         for start in range(0, len(heard), self._block_bytes):
             block = heard[start : start + self._block_bytes]

@@ -12,8 +12,9 @@ CallerForm = Literal["full", "no_raw_id", "no_ids", "absent"]
 
 
 class IncomingCallEventData(BaseModel):
-    """Fields may also have their names in the event. `custom_context` and `on_behalf_of_callee` are any JSON, sent
-    unchanged; if they are not set, the event does not contain them.
+    """Contents of the event that a test can choose. Fields are accepted under their names in the event as well.
+    `custom_context` and `on_behalf_of_callee` are any JSON, sent unchanged; if they are not set, the event does not
+    contain them.
     """
 
     model_config = ConfigDict(extra="forbid", populate_by_name=True, frozen=True)
@@ -21,7 +22,7 @@ class IncomingCallEventData(BaseModel):
     custom_context: object = Field(default=None, alias="customContext")
     on_behalf_of_callee: object = Field(default=None, alias="onBehalfOfCallee")
     caller_form: CallerForm = Field(default="full", alias="callerForm")
-    """Form of `from`. `no_ids`: an unknown party; `absent`: the event has no `from`."""
+    """Format of `from` in the event. `no_ids`: an unknown party; `absent`: the event has no `from`."""
 
     def data(self, caller: Identifier, callee: Identifier) -> Json:
         about: Json = {"to": callee.json(), "callerDisplayName": self.display_name}

@@ -26,7 +26,7 @@ from lab.control_errors import ControlError, decode_body
 from lab.scenario import ScenarioStep
 
 _FIRST_DELIVERY_S = 5.0
-"""`POST /lab/calls` waits for the first delivery for at most this time; the call continues to ring in any case."""
+"""Maximum time that `POST /lab/calls` waits for the first delivery; after it, the call still rings."""
 
 
 class NewCall(IncomingCallEventData):
@@ -38,7 +38,7 @@ class NewCall(IncomingCallEventData):
     audio: Audio = "script"
     mark: int = Field(default=0, ge=0, le=0xFFFF)
     record: bool = False
-    """Also record a call with marks: only the audio that the caller hears."""
+    """With `audio: marks`: record the audio that the caller hears."""
     hang_up: HangUpForm | None = Field(default=None, alias="hangUp")
 
     @property
@@ -117,34 +117,36 @@ class LabApi:
         return JSONResponse({"calls": [{key: call[key] for key in keys} for call in calls]})
 
     async def show_call(self, request: Request) -> Response:
-        """`now` is on the clock of the timeline. Only `agent_starts` and `agent_ends` can follow with earlier times."""
+        """Return the call with its timeline. `now` is the current time on the clock of the timeline. Only
+        `agent_starts` and `agent_ends` may be added later with earlier times.
+        """
         return JSONResponse(self._call(request).json() | {"now": time.monotonic()})
 
     async def recording(self, request: Request) -> Response:
         line = self._call(request).line
         if line is None or line.recording is None:
-            raise ControlError(404, "the call has no recording; calls with marks need `record`")
+            raise ControlError(404, "the call was not recorded; create it with `record: true`")
         wav = await asyncio.to_thread(line.recording.wav)
         return Response(wav, media_type="audio/wav")
 
     async def marks(self, request: Request) -> Response:
         line = self._call(request).line
         if line is None or not isinstance(line.uplink, Marks):
-            raise ControlError(404, "the call has no marks; place it with `audio: marks`")
+            raise ControlError(404, "the call has no numbered frames (marks); create it with `audio: marks`")
         shift_ms = line.mark_reader.shift_ms if line.mark_reader is not None else None
         marks = {"sent": line.uplink.sent, "heard": line.marks_heard, "shift_ms": shift_ms}
         return JSONResponse(marks | {"silences": line.silences_until(time.monotonic())})
 
     async def media(self, request: Request) -> Response:
-        """Return the URL and headers of a media socket, for tests that open another one."""
+        """Return the URL and headers of the call's media socket, for tests that open a second one."""
         call = self._call(request)
         if call.media is None:
-            raise ControlError(409, "the call was set up without media streaming")
+            raise ControlError(409, "the call has no media streaming; answer it with `mediaStreamingOptions`")
         headers = media_headers(call, self._exchange().shared)
         return JSONResponse({"url": call.media.transport_url, "headers": headers})
 
     async def hang_up(self, request: Request) -> Response:
-        """The optional body contains the codes for `CallDisconnected` (`HangUpForm`)."""
+        """Hang up as the caller. The optional body contains the codes for `CallDisconnected` (`HangUpForm`)."""
         call = self._call(request)
         if call.state not in {CallState.RINGING, CallState.CONNECTING, CallState.CONNECTED}:
             raise ControlError(409, f"the call is {call.state}")

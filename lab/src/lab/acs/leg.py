@@ -35,7 +35,7 @@ logger = logging.getLogger(__name__)
 
 
 class Leg:
-    """`run` lasts as long as the call. The operations of the REST API use the other methods."""
+    """One call leg. `run` returns when the call has ended. The REST operations use the other methods."""
 
     def __init__(self, call: SimulatedCall, shared: SharedState) -> None:
         self.call = call
@@ -70,7 +70,9 @@ class Leg:
             self._link.cut()
 
     def spawn(self, work: Coroutine[object, object, None]) -> asyncio.Task[None]:
-        """Run `work` as a task of the call: it is canceled when the call ends, and its failure is only logged."""
+        """Run `work` as a task of the call. The task is canceled when the call ends; if it fails, the error is only
+        logged.
+        """
         if self._tasks is None:
             work.close()
             raise RuntimeError("the call is not running")
@@ -87,7 +89,7 @@ class Leg:
         call.become(CallState.CONNECTING)
 
     def end(self, end: CallEnd) -> None:
-        """End the call; no effect if it is over."""
+        """End the call; no effect if it has ended already."""
         call = self.call
         if call.ended.is_set():
             return
@@ -96,7 +98,7 @@ class Leg:
         call.become(CallState.ENDED)
 
     def participant(self, identifier: Identifier) -> Participant:
-        """Raises `AcsNotFoundError`."""
+        """Return the participant with this identifier. Raises `AcsNotFoundError`."""
         participant = self.call.participants.get(identifier.raw_id)
         if participant is None:
             raise AcsNotFoundError("The participant was not found in the call.")
@@ -139,7 +141,7 @@ class Leg:
         try:
             await work
         except Exception as error:
-            logger.exception("task of a call failed")
+            logger.exception("call task failed", extra={"call": self.call.id})
             self.call.note("lab_error", reason=f"{type(error).__name__}: {error}")
 
     async def _live(self) -> None:
@@ -158,7 +160,9 @@ class Leg:
             self.streaming.report_start(refused)
 
     async def _open_media(self) -> str | None:
-        """Open the media socket if the answer requested it; return the error."""
+        """Open the media socket if the application's answer request asks for media streaming. Return the error or
+        `None`.
+        """
         media = self.call.media
         if media is None or not media.start:
             return None
@@ -176,7 +180,9 @@ class Leg:
         return failed is None
 
     def _open_line(self) -> None:
-        """Start the 20 ms clock of the caller, once: with the first media socket, at the latest on connect."""
+        """Start sending a frame every 20 ms. Called when the first media socket opens, or when the call is connected if
+        there is none; later calls have no effect.
+        """
         call = self.call
         if call.line is not None or call.ended.is_set():
             return
@@ -193,7 +199,7 @@ class Leg:
         self.shared.ticker.join(self._tick)
 
     def _noise(self, rate_hz: int) -> NoiseFloor | None:
-        """Return None if silence must be digital: noise is off, or silent frames are flagged."""
+        """Return the line noise, or None if silence must be digital: noise is off, or silent frames are flagged."""
         settings = self.shared.settings
         if settings.noise_dbfs is None or settings.silent_flag:
             return None

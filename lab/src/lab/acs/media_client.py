@@ -43,7 +43,7 @@ def media_headers(call: SimulatedCall, shared: SharedState) -> dict[str, str]:
 
 
 class MediaLink:
-    """Calls `on_lost(code)` when an open socket ends for another reason than `close`."""
+    """The media socket of one call. Calls `on_lost(code)` when an open socket is closed by anything but `close`."""
 
     def __init__(self, call: SimulatedCall, shared: SharedState, on_lost: Callable[[int], None]) -> None:
         self._call = call
@@ -52,7 +52,7 @@ class MediaLink:
         self._socket: MediaSocketClient | None = None
         self._dials = 0
         self._settled = False
-        """True from a successful `dial` until `close`: only then is the end of the socket a loss."""
+        """True from a successful `dial` until `close`. Only in this state is a closed socket reported as lost."""
         self._drop_timer: asyncio.TimerHandle | None = None
         self._encoder = AudioEncoder(call.caller.raw_id)
         self._silence = b""
@@ -62,11 +62,13 @@ class MediaLink:
         return self._socket is not None and self._socket.is_open
 
     async def dial(self, options: MediaOptions) -> None:
-        """Open the socket and send AudioMetadata. Raises `SocketRefusedError` without an upgrade in time."""
+        """Open the socket and send AudioMetadata. Raises `SocketRefusedError` if the upgrade fails or takes too
+        long.
+        """
         self._call.note("media_dialling")
         fault = self._shared.faults.media()
         if fault is not None and fault.refuse:
-            raise SocketRefusedError("injected fault")
+            raise SocketRefusedError("refused by an injected fault")
         self._dials += 1
         # A previous socket may close late; its messages and its close frame are ignored.
         receive, closed = partial(self._receive, self._dials), partial(self._closed, self._dials)
@@ -88,7 +90,7 @@ class MediaLink:
             self._apply(fault, socket)
 
     def send_frame(self, frame: bytes | None) -> None:
-        """Send a frame of 20 ms (`None`: silence). Without an open socket it is counted as lost."""
+        """Send a frame of 20 ms (`None`: silence). If the socket is not open, count the frame as lost."""
         if self._socket is None or not self._socket.is_open:
             self._call.counters["frames_lost"] += 1
             return
@@ -98,7 +100,7 @@ class MediaLink:
         self._call.counters["frames_sent"] += 1
 
     def send_mark(self, marks: Marks) -> None:
-        """Send the next frame of marks and record the time of the write to the socket."""
+        """Send the next numbered frame (mark) and record the time of the write to the socket."""
         socket = self._socket
         if socket is None or not socket.is_open:
             self._call.counters["frames_lost"] += 1

@@ -18,7 +18,7 @@ FRAME_MS = 20
 
 @dataclass(frozen=True, slots=True)
 class AudioIn:
-    """PCM16LE mono at the configured rate, any whole number of samples."""
+    """Audio from the application: PCM16LE mono at the configured rate, any whole number of samples."""
 
     pcm: bytes
 
@@ -58,7 +58,7 @@ def encode_metadata(subscription_id: str, rate_hz: int) -> bytes:
 
 
 class AudioEncoder:
-    """Encodes the AudioData messages of one participant, or of the mix if `participant_raw_id` is empty."""
+    """Encodes the AudioData messages of one participant, or of mixed audio if `participant_raw_id` is empty."""
 
     def __init__(self, participant_raw_id: str) -> None:
         participant = f'"participantRawID":{json.dumps(participant_raw_id)},' if participant_raw_id else ""
@@ -71,17 +71,17 @@ class AudioEncoder:
         return b"".join((self._before_time, timestamp, self._before_data, data, end))
 
     def encode_base64(self, data: bytes, timestamp: bytes) -> bytes:
-        """Like `encode`; `data` is already base64."""
+        """Encode `data` that is already base64; otherwise the same as `encode`."""
         return b"".join((self._before_time, timestamp, self._before_data, data, b'","silent":false}}'))
 
 
 def encode_timestamp(at: datetime) -> bytes:
-    """Return ISO 8601 with milliseconds and `Z`; `at` must be in UTC."""
+    """Return ISO 8601 with milliseconds and `Z`. `at` must be in UTC."""
     return f"{at:%Y-%m-%dT%H:%M:%S}.{at.microsecond // 1000:03d}Z".encode()
 
 
 def encode_unix_time(at_s: float) -> bytes:
-    """Like `encode_timestamp`, but faster; `at_s` in Unix seconds."""
+    """Return the timestamp for `at_s` in Unix seconds; faster than `encode_timestamp`."""
     second = int(at_s)
     return b"%b.%03dZ" % (_encode_second(second), int((at_s - second) * 1000))
 
@@ -99,7 +99,7 @@ _USUAL = (
     (b'{"Kind":"AudioData","AudioData":{"Data":"', b'"},"StopAudio":null}'),
     (b'{"Kind": "AudioData", "AudioData": {"Data": "', b'"}, "StopAudio": null}'),
 )
-"""The documented form, without and with the spaces of json.dumps."""
+"""Beginnings of an audio message in the documented form, without and with the spaces that json.dumps adds."""
 
 
 def decode(text: bytes) -> AudioIn | StopAudio | UnknownFrame | Malformed:
@@ -112,10 +112,10 @@ def decode(text: bytes) -> AudioIn | StopAudio | UnknownFrame | Malformed:
     try:
         message = json.loads(text)
     except (ValueError, RecursionError):
-        return Malformed("not valid JSON")
+        return Malformed("the message is not valid JSON")
     kind = _member(message, "kind")
     if not isinstance(kind, str):
-        return Malformed("no kind")
+        return Malformed("`kind` is missing or not a string")
     match kind.lower():
         case "audiodata":
             return _decode_audio(_member(message, "audiodata"))
@@ -128,7 +128,7 @@ def decode(text: bytes) -> AudioIn | StopAudio | UnknownFrame | Malformed:
 def _decode_audio(body: object) -> AudioIn | Malformed:
     data = _member(body, "data")
     if not isinstance(data, str):
-        return Malformed("no audio data")
+        return Malformed("`audioData.data` is missing or not a string")
     return _decode_pcm(data.encode("utf-8", "replace"))
 
 
@@ -136,8 +136,8 @@ def _decode_pcm(data: bytes) -> AudioIn | Malformed:
     try:
         pcm = binascii.a2b_base64(data, strict_mode=True)
     except ValueError:
-        return Malformed("not valid base64")
-    return Malformed("odd number of bytes") if len(pcm) % 2 else AudioIn(pcm)
+        return Malformed("`audioData.data` is not valid base64")
+    return Malformed("`audioData.data` has an odd number of bytes; a sample has two") if len(pcm) % 2 else AudioIn(pcm)
 
 
 def _member(value: object, lower_name: str) -> object:
@@ -156,5 +156,5 @@ def _compact(message: dict[str, object]) -> bytes:
 
 _TONES: Final = "zero one two three four five six seven eight nine a b c d asterisk pound"
 DTMF_WORDS: Final = dict(zip("0123456789ABCD*#", _TONES.split(), strict=True))
-"""By the character on the media socket, the word in REST requests and callback events."""
+"""Name of a tone in REST requests and callback events, by its character on the media socket."""
 DTMF_CHARACTERS: Final = {word: character for character, word in DTMF_WORDS.items()}

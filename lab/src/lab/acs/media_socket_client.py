@@ -1,8 +1,8 @@
 """A WebSocket client for media: the sans-I/O protocol of `websockets` on an asyncio transport.
 
 Unlike `websockets.connect` it needs no task for each connection, sends without waiting, and can abort the connection
-without a close frame. One clock for many calls and injected faults need this. Whole text messages bypass the protocol
-object, which would cost more than all other work for a frame.
+without a close frame. The shared frame clock and the injected faults require this. Whole text messages bypass the
+protocol object, which would cost more than all other work for a frame.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from websockets.uri import parse_uri
 from lab.text_frames import FrameSplitter, encode_client_text
 
 MAX_BACKLOG_BYTES = 1 << 20
-"""Unsent bytes at which the connection to a peer that does not read is aborted (about 20 s of audio)."""
+"""If the peer does not read, the connection is aborted at this number of unsent bytes (about 20 s of audio)."""
 _CLOSE_WAIT_S = 1.0
 
 OnText = Callable[[bytes, float], None]
@@ -35,8 +35,8 @@ class SocketRefusedError(Exception):
 
 
 class MediaSocketClient(asyncio.Protocol):
-    """Calls `on_text(message, monotonic time)` for each whole message, and `on_closed(code)` once after a successful
-    upgrade; the code is 1006 without a close frame.
+    """A client connection. Calls `on_text(message, monotonic time)` for each complete message, and `on_closed(code)`
+    once after a successful upgrade; the code is 1006 if there was no close frame.
     """
 
     def __init__(self, protocol: ClientProtocol, headers: Mapping[str, str], on_text: OnText, on_closed: OnClosed):
@@ -47,7 +47,7 @@ class MediaSocketClient(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._fragments: list[bytes] = []
         self._frames: FrameSplitter | None = None
-        """Set once the library has no partial frame; from then on whole text messages bypass it."""
+        """True when the library has no partial frame. From then on, complete text messages bypass the library."""
         loop = asyncio.get_running_loop()
         self._upgraded: asyncio.Future[None] = loop.create_future()
         self._lost: asyncio.Future[None] = loop.create_future()
@@ -121,7 +121,7 @@ class MediaSocketClient(asyncio.Protocol):
             self._write()
 
     async def close(self, code: int) -> None:
-        """Close with `code` and wait for the end of the connection, at most a second."""
+        """Close with `code` and wait until the connection is closed, at most a second."""
         if self.is_open:
             self._protocol.send_close(code)
             self._write()
@@ -185,7 +185,7 @@ async def open_media_socket(
             )
             await socket.upgraded()
     except TimeoutError:
-        reason = f"no upgrade within {timeout_s} s"
+        reason = f"the upgrade was not complete within {timeout_s} s"
     except (OSError, ValueError, WebSocketException, SocketRefusedError) as error:
         reason = str(error) or type(error).__name__
     else:

@@ -25,7 +25,7 @@ async def hang_up(request: Request) -> AnswerOperation:
 
 
 async def leave(request: Request) -> AnswerOperation:
-    """Leaving a call of two participants ends it, like `hang_up`."""
+    """Leave the call, which ends a call of two participants like `hang_up`."""
     leg = request.leg()
     if len(leg.call.participants) > 2:
         request.pretend("hang_up")
@@ -61,10 +61,10 @@ async def send_dtmf_tones(request: Request) -> AnswerOperation:
     request.identifier("targetParticipant")
     tones = request.body.get("tones")
     if not isinstance(tones, list) or not 1 <= len(tones) <= MAX_TONES:
-        raise InvalidArgumentError(f"The field Tones must have 1 to {MAX_TONES} tones, got {tones!r}.")
+        raise InvalidArgumentError(f"The field Tones must contain 1 to {MAX_TONES} tones, got {tones!r}.")
     characters = [DTMF_CHARACTERS.get(str(tone).lower()) for tone in tones]
     if None in characters:
-        raise InvalidArgumentError(f"The field Tones has an unknown tone: {tones!r}.")
+        raise InvalidArgumentError(f"The field Tones contains an unknown tone: {tones!r}.")
     leg.spawn(_send_tones(leg, "".join(filter(None, characters)), request.context, request.operation_callback_url))
     return request.accepted()
 

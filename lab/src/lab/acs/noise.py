@@ -1,4 +1,4 @@
-"""The noise floor of a phone line; a telephone network never delivers digital silence. Deterministic."""
+"""Noise floor of a phone line, deterministic. A telephone network never delivers digital silence."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _FULL_SCALE = 32768.0
 
 
 class NoiseFloor:
-    """White noise with an RMS level of `dbfs` relative to 16-bit full scale. All lines have the same samples."""
+    """White noise with an RMS level of `dbfs` relative to 16-bit full scale. The samples are the same on every line."""
 
     def __init__(self, rate_hz: int, dbfs: float) -> None:
         self._frames = _loop(rate_hz, dbfs)

@@ -25,7 +25,7 @@ class AnswerOperation:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """An authenticated, well-formed request; `path`: the path parameters."""
+    """An authenticated, well-formed request. `path`: the path parameters."""
 
     exchange: Exchange
     path: Mapping[str, str]
@@ -33,7 +33,9 @@ class Request:
     api_version: str
 
     def leg(self) -> Leg:
-        """Return the leg of the call in the path, in any state after the answer. Raises `AcsNotFoundError`."""
+        """Return the leg of the call in the path, in any state after the call was answered. Raises
+        `AcsNotFoundError`.
+        """
         call = self.exchange.shared.calls.by_connection(self.path["connection_id"])
         leg = self.exchange.leg(call) if call is not None else None
         if leg is None or not leg.call.answered or leg.call.ended.is_set():
@@ -41,7 +43,9 @@ class Request:
         return leg
 
     def connected_leg(self) -> Leg:
-        """Like `leg`, for operations that need an established call. Raises `TooEarlyError`."""
+        """Return the leg of an established call. Raises `TooEarlyError` if the call is not established,
+        `AcsNotFoundError` if it is unknown.
+        """
         leg = self.leg()
         if leg.call.state is not CallState.CONNECTED:
             raise TooEarlyError("Action is invalid when the call is not established.")
@@ -57,11 +61,15 @@ class Request:
         return None if self.body.get(field) is None else self.text(field)
 
     def pretend(self, where: str) -> None:
-        """Count a request that relies on one of `PRETENDED`. Raises `NotSimulatedError` in strict mode."""
+        """Record that the request relies on a feature without effect in the simulator (`PRETENDED`). Raises
+        `NotSimulatedError` in strict mode.
+        """
         try:
             self.exchange.shared.unsupported.used(where)
         except PretendedError as error:
-            raise NotSimulatedError(f"Refused by LAB_STRICT, not simulated: {error}.") from error
+            raise NotSimulatedError(
+                f"Rejected because LAB_STRICT is set and this is not simulated: {error}."
+            ) from error
 
     def identifier(self, field: str) -> Identifier:
         return decode_identifier(self.body.get(field), field)
@@ -70,7 +78,9 @@ class Request:
     def context(self) -> str | None:
         context = self.optional_text("operationContext")
         if context is not None and len(context) > MAX_CONTEXT:
-            raise InvalidArgumentError("The field OperationContext is too long.")
+            raise InvalidArgumentError(
+                f"The field OperationContext has {len(context)} characters; at most {MAX_CONTEXT} are allowed."
+            )
         return context
 
     @property
@@ -81,7 +91,7 @@ class Request:
         return decode_url(self.text(field), field, schemes)
 
     def accepted(self) -> AnswerOperation:
-        """Return the response of most operations: 202 with the operation context, or `{}` without one."""
+        """Return the response of most operations: 202 with the operation context, or `{}` if there is none."""
         return AnswerOperation(202, self.context_body())
 
     def context_body(self) -> Json:
@@ -100,7 +110,7 @@ def decode_url(value: object, field: str, schemes: tuple[str, ...]) -> str:
 
 
 def decode_media_options(body: Mapping[str, object]) -> MediaOptions | None:
-    """Decode `mediaStreamingOptions`. Enum values are accepted in any case, like in ACS."""
+    """Decode `mediaStreamingOptions`. Enum values are accepted in upper or lower case, as by ACS."""
     options = body.get("mediaStreamingOptions")
     if options is None:
         return None

@@ -35,7 +35,7 @@ async def add_participant(request: Request) -> AnswerOperation:
     timeout_s = request.body.get("invitationTimeoutInSeconds") or 0
     if not isinstance(timeout_s, int) or not 0 <= timeout_s <= MAX_INVITATION_TIMEOUT_S:
         raise InvalidArgumentError(
-            f"The field InvitationTimeoutInSeconds must be 0 to {MAX_INVITATION_TIMEOUT_S}, got {timeout_s!r}."
+            f"The field InvitationTimeoutInSeconds must be between 0 and {MAX_INVITATION_TIMEOUT_S}, got {timeout_s!r}."
         )
     invitation = str(uuid.uuid4())
     context, url = request.context, request.operation_callback_url
@@ -47,7 +47,7 @@ async def add_participant(request: Request) -> AnswerOperation:
 async def _invite(
     leg: Leg, target: Identifier, invitation: str, timeout_s: int, context: str | None, url: str | None
 ) -> None:
-    """`timeout_s`: 0 if the application set no timeout."""
+    """Ring the participant. `timeout_s`: 0 if the application set no timeout."""
     plan = leg.shared.callee
     in_time = not timeout_s or plan.after_s <= timeout_s
     await asyncio.sleep(plan.after_s if in_time else timeout_s)
@@ -104,7 +104,7 @@ async def transfer(request: Request) -> AnswerOperation:
 
 
 async def _transfer(leg: Leg, target: Identifier, transferee: Identifier, context: str | None, url: str | None) -> None:
-    """Ring the target. If it answers, the leg of the application ends; otherwise the call continues."""
+    """Ring the target. If it answers, the application's leg ends; otherwise the call continues."""
     call, plan = leg.call, leg.shared.callee
     await asyncio.sleep(plan.after_s)
     failed = failure(plan.outcome)

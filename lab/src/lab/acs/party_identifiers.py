@@ -12,7 +12,9 @@ Json = dict[str, object]
 
 @dataclass(frozen=True, slots=True)
 class Identifier:
-    """A party by its raw id: `4:+E164` for a phone, `8:acs:…` for an ACS user, `28:…` and `8:orgid:…` for Teams."""
+    """A party, identified by its raw id: `4:+E164` for a phone, `8:acs:…` for an ACS user, `28:…` and `8:orgid:…` for
+    Teams.
+    """
 
     raw_id: str
 
@@ -48,7 +50,9 @@ class Identifier:
 
 
 def decode_identifier(value: object, field: str) -> Identifier:
-    """Requests contain `rawId` and no `kind`; a phone number or user id alone is accepted too."""
+    """Decode an identifier of a request. Requests contain `rawId` and no `kind`; a phone number or user id without
+    `rawId` is accepted too.
+    """
     if isinstance(value, Mapping):
         raw_id = value.get("rawId")
         if isinstance(raw_id, str) and raw_id:
@@ -58,4 +62,4 @@ def decode_identifier(value: object, field: str) -> Identifier:
             return Identifier.phone(number)
         if isinstance(user, Mapping) and isinstance(user_id := user.get("id"), str) and user_id:
             return Identifier(user_id)
-    raise InvalidArgumentError(f"The field {field} is not a communication identifier.")
+    raise InvalidArgumentError(f"The field {field} must be a communication identifier.")

@@ -1,4 +1,4 @@
-"""The Play operation: ACS itself plays a WAV file or speaks a text to the caller.
+"""The Play operation: ACS itself plays a WAV file or speaks text to the caller.
 
 The ACS docs do not state how Play combines with bidirectional streaming; the simulator mixes both.
 """
@@ -26,7 +26,7 @@ _TIMEOUT = aiohttp.ClientTimeout(total=10)
 
 
 class PlayError(Exception):
-    """The prompt could not be played; `sub_code` is reported in PlayFailed."""
+    """The prompt could not be played. `sub_code` is reported in PlayFailed."""
 
     def __init__(self, sub_code: int, message: str) -> None:
         super().__init__(message)
@@ -111,7 +111,7 @@ async def _pcm(leg: Leg, source: Mapping[str, object], rate_hz: int) -> bytes:
 
 
 def decode_prompt(content: bytes, rate_hz: int) -> bytes:
-    """ACS accepts only mono 16-bit WAV at 16 kHz. Raises `PlayError`."""
+    """Decode a WAV prompt. Like ACS, it accepts only mono 16-bit WAV at 16 kHz. Raises `PlayError`."""
     try:
         with wave.open(io.BytesIO(content)) as reader:
             form = (reader.getnchannels(), reader.getsampwidth(), reader.getframerate())

@@ -1,4 +1,6 @@
-"""Stereo recording of a call: the caller on the left, the agent as heard on the right, from the opening of the line."""
+"""Stereo recording of a call: the caller on the left, the agent as heard by the caller on the right. It starts when the
+line opens.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,7 @@ BYTES_A_SAMPLE = 2
 
 
 class CallRecording:
-    """Audio beyond `limit_s` is dropped, so that a call that never ends cannot exhaust the memory."""
+    """Stereo samples up to `limit_s`. Later audio is dropped: a call that never ends must not exhaust the memory."""
 
     def __init__(self, rate_hz: int, limit_s: float = 1800.0) -> None:
         self.rate_hz = rate_hz

@@ -44,7 +44,7 @@ _CALL = _CALLS + "/{connection_id}"
 
 
 async def _not_simulated(request: Request) -> AnswerOperation:
-    raise NotSimulatedError("The simulator does not support this operation of ACS.")
+    raise NotSimulatedError("The simulator does not support this ACS operation.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +90,7 @@ OPERATION_NAMES = tuple(sorted(operation.name for operation in OPERATIONS))
 
 
 class DroppedError(Exception):
-    """Abort the connection without a response."""
+    """Makes the server abort the connection without a response."""
 
 
 class RestApi:
@@ -117,7 +117,7 @@ class RestApi:
         headers = self._headers(operation, http, outcome)
         if isinstance(outcome, AcsApiError):
             log.info(
-                "request refused", extra={"operation": operation.name, "status": outcome.status, "code": outcome.code}
+                "request rejected", extra={"operation": operation.name, "status": outcome.status, "code": outcome.code}
             )
             return outcome.response(headers)
         if outcome.body is None:
@@ -127,7 +127,7 @@ class RestApi:
     def _headers(
         self, operation: Operation, http: HttpRequest, outcome: AnswerOperation | AcsApiError
     ) -> dict[str, str]:
-        """Headers as recorded. Responses to answer and create have no `Repeatability-Result`."""
+        """Return the response headers as recorded. Responses to answer and create have no `Repeatability-Result`."""
         body = outcome.body if isinstance(outcome, AnswerOperation) else None
         call = self._exchange.shared.calls.by_connection(http.path_params.get("connection_id", ""))
         known = (body or {}).get("correlationId") or (call.correlation_id if call is not None else None)
@@ -149,7 +149,9 @@ class RestApi:
             try:
                 self._exchange.shared.unsupported.used("Authorization: Bearer")
             except PretendedError as error:
-                raise UnauthorizedError(f"Refused by LAB_STRICT, not verified: {error}.") from error
+                raise UnauthorizedError(
+                    f"Rejected because LAB_STRICT is set and this is not verified: {error}."
+                ) from error
             return
         raw_path: bytes = http.scope.get("raw_path") or http.url.path.encode()
         query: bytes = http.scope["query_string"]
@@ -160,7 +162,9 @@ class RestApi:
             raise UnauthorizedError(f"Denied by the resource provider. {problem}")
 
     async def _repeatable(self, operation: Operation, http: HttpRequest, body: bytes) -> AnswerOperation | AcsApiError:
-        """Carry out the operation once for each Repeatability-Request-ID; errors are repeated as well."""
+        """Run the operation once for each Repeatability-Request-ID. A repeated request gets the same response, even if
+        it is an error.
+        """
         request_id = http.headers.get("repeatability-request-id")
         if not operation.repeatable or request_id is None:
             return await self._carry_out(operation, http, body)
@@ -195,7 +199,7 @@ class RestApi:
 
 
 def routes(exchange: Callable[[], Exchange]) -> list[Route]:
-    """One route for each operation, and a last one for unknown paths, with the error body of ACS."""
+    """Return one route for each operation, and a last one that answers unknown paths with the error body of ACS."""
     apis: dict[int, RestApi] = {}
 
     def api() -> RestApi:
@@ -217,7 +221,11 @@ def routes(exchange: Callable[[], Exchange]) -> list[Route]:
 
 def _decode_body(body: bytes) -> dict[str, object]:
     if len(body) > MAX_BODY_BYTES:
-        raise AcsApiError("The request body is too large.", status=413, code="RequestEntityTooLarge")
+        raise AcsApiError(
+            f"The request body has {len(body)} bytes; at most {MAX_BODY_BYTES} are allowed.",
+            status=413,
+            code="RequestEntityTooLarge",
+        )
     if not body:
         return {}
     try:
@@ -239,7 +247,7 @@ def _strike(fault: RestFault) -> Response | None:
 
 
 def _cut(http: HttpRequest) -> Response:
-    """Abort the connection like a broken network. ASGI cannot do this, so it uses the transport of the server."""
+    """Abort the connection like a broken network. ASGI has no such call, so this uses the transport of the server."""
     transport = getattr(getattr(http.receive, "__self__", None), "transport", None)
     if transport is not None and hasattr(transport, "abort"):
         transport.abort()

@@ -1,4 +1,4 @@
-"""REST operations that set up or refuse a call: answer, create, reject, redirect."""
+"""REST operations that set up or reject a call: answer, create, reject, redirect."""
 
 from __future__ import annotations
 
@@ -32,7 +32,9 @@ async def answer(request: Request) -> AnswerOperation:
 async def create(request: Request) -> AnswerOperation:
     targets = request.body.get("targets")
     if not isinstance(targets, list) or len(targets) != 1:
-        raise InvalidArgumentError("The field Targets needs one participant; group calls are not simulated.")
+        raise InvalidArgumentError(
+            "The field Targets must contain exactly one participant; group calls are not simulated."
+        )
     target = decode_identifier(targets[0], "targets")
     number = request.body.get("sourceCallerIdNumber")
     caller_id = number.get("value") if isinstance(number, dict) else None
@@ -76,7 +78,7 @@ def _ringing(request: Request) -> SimulatedCall:
     if call.state is CallState.ENDED:
         raise AcsNotFoundError("Call not found: the caller has hung up.")
     if call.state is not CallState.RINGING:
-        raise AcsConflictError(f"The incoming call no longer rings: it is {call.state}.")
+        raise AcsConflictError(f"The incoming call no longer rings; its state is {call.state}.")
     return call
 
 

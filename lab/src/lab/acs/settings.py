@@ -12,17 +12,18 @@ from pydantic import AfterValidator, BeforeValidator
 from lab.environment import NOT_FROM_ENVIRONMENT, AnyCase, Count, Port, Seconds, SimulatorSettings
 
 LAB_ACCESS_KEY = base64.b64encode(b"the access key of the simulated ACS resource, not a secret!!!!!!").decode()
-"""The access key of the simulated resource; a documented value, not a secret."""
+"""The access key of the simulated resource. It is public, not a secret."""
 
 LAB_RESOURCE_ID = "6c616261-6373-4000-8000-7265736f7572"
-"""The immutable resource id of the simulated resource: the audience of its tokens on callbacks and media sockets."""
+"""The immutable resource id of the simulated resource: the audience of the tokens on its callbacks and media sockets.
+"""
 
 
 def _base64(key: str) -> str:
     try:
         base64.b64decode(key, validate=True)
     except binascii.Error:
-        raise ValueError("is not valid base64; use the key from the connection string of the client") from None
+        raise ValueError("is not valid base64; set it to the `accesskey` part of ACS_CONNECTION_STRING") from None
     return key
 
 
@@ -46,7 +47,7 @@ LossContext = Annotated[Literal["answer", "start", "none"], AnyCase]
 
 @dataclass(frozen=True)
 class AcsSettings(SimulatorSettings):
-    """Durations are in seconds."""
+    """Settings of the simulated ACS. Durations are in seconds."""
 
     host: str = "127.0.0.1"
     port: Port = 8090
@@ -54,12 +55,12 @@ class AcsSettings(SimulatorSettings):
 
     webhook_url: str = "http://127.0.0.1:8080/api/incomingCall"
     webhook_wait_s: Seconds = 15.0
-    """Time for retries of the validation handshake while the webhook does not answer."""
+    """How long the validation handshake is retried while the webhook does not answer."""
     event_schema: EventSchema = "eventgrid"
     event_grid_secret: str = ""
-    """Added to the URL of the webhook as `?code=`."""
+    """Secret that is added to the URL of the webhook as `?code=`."""
     event_grid_bearer: str = ""
-    """Audience of the Entra token on Event Grid deliveries; empty: no token."""
+    """Audience of the Entra token in Event Grid deliveries; empty: no token."""
     event_grid_retry_s: Seconds = 10.0
     """Pause before the second and last attempt of a failed delivery, as the ACS docs recommend."""
 
@@ -74,16 +75,16 @@ class AcsSettings(SimulatorSettings):
 
     ring_timeout_s: Seconds = 30.0
     media_open_delay_s: Seconds = 0.3
-    """From the answer to the media socket; ACS takes about 1 s (recorded)."""
+    """Delay between the answer and the media socket. ACS takes about 1 s (recorded)."""
     media_connect_timeout_s: Seconds = 1.0
     media_started_delay_s: Seconds = 0.2
     media_redial: RedialPolicy = "same_url"
-    """After the loss of a media socket: reconnect up to `media_redial_attempts` times, once, or never."""
+    """Reconnects after the loss of a media socket: up to `media_redial_attempts` times, once, or never."""
     media_redial_attempts: Count = 3
     media_redial_spacing_s: Seconds = 0.5
     media_loss_callback: LossCallback = "failed"
     """Callback for a lost socket that is not reconnected: MediaStreamingFailed, MediaStreamingStopped, or none. With
-    none, streaming remains active: a start is refused until it is stopped.
+    none, streaming remains active: startMediaStreaming fails until it is stopped.
     """
     media_loss_context: LossContext = "answer"
     """operationContext of that callback: of the answer, of the last startMediaStreaming, or none."""
@@ -94,10 +95,10 @@ class AcsSettings(SimulatorSettings):
     noise: their frames are compared by sample.
     """
     sound_threshold: Count = 200
-    """RMS of 16-bit samples above which 20 ms of agent audio count as sound (200: about -44 dBFS)."""
+    """RMS of 16-bit samples above which 20 ms of agent audio count as sound. 200 is about -44 dBFS."""
 
     lab_strict: bool = False
-    """Refuse requests with options that have no effect in the simulator; `GET /lab/unsupported` lists them."""
+    """Reject requests with options that have no effect in the simulator; `GET /lab/unsupported` lists them."""
 
     callback_timeout_s: Seconds = 5.0
     callback_attempts: Count = 3

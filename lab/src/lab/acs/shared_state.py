@@ -19,8 +19,9 @@ from lab.unsupported import Unsupported
 
 
 class CalleePlan(BaseModel):
-    """Body of `PUT /lab/callee`: behavior of the party that the application calls, adds or transfers to. `after_s`:
-    ringing time; `audio`, `steps` and `mark` as in `POST /lab/calls`.
+    """Body of `PUT /lab/callee`: behavior of the party that the application calls, adds or transfers to.
+
+    `after_s`: ringing time; `audio`, `steps` and `mark` as in `POST /lab/calls`.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)

@@ -18,7 +18,7 @@ from email.utils import parsedate_to_datetime
 SCHEME = "HMAC-SHA256 "
 SIGNED_HEADERS = "x-ms-date;host;x-ms-content-sha256"
 ALLOWED_SKEW_S = 300.0
-"""The limit of ACS is not documented."""
+"""Maximum difference from the clock of the service. The limit of ACS is not documented."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ def sign(access_key: str, verb: str, path_and_query: str, date: str, host: str, 
 
 
 def refusal(request: SignedRequest, access_key: str, now: datetime) -> str | None:
-    """Return why the request is not authentic, or `None`. `now` must have a time zone."""
+    """Return the reason why the request is not authentic, or `None`. `now` must have a time zone."""
     authorization = request.headers.get("authorization", "")
     if not authorization.startswith(SCHEME):
         return "The Authorization header has no HMAC-SHA256 signature."
@@ -65,8 +65,8 @@ def refusal(request: SignedRequest, access_key: str, now: datetime) -> str | Non
 
 
 def _encodings(path_and_query: str) -> list[str]:
-    """The path as received, and with the colon of a raw id encoded: the Python SDK signs `4%3A%2B1…`, but aiohttp sends
-    `4:%2B1…`.
+    """Return the path as received, and with the colon of a raw id encoded: the Python SDK signs `4%3A%2B1…`, but
+    aiohttp sends `4:%2B1…`.
     """
     before, slash, raw_id = path_and_query.rpartition("/participants/")
     return [path_and_query, before + slash + raw_id.replace(":", "%3A")] if slash else [path_and_query]

@@ -16,7 +16,9 @@ Spawn = Callable[[Coroutine[object, object, None]], asyncio.Task[None]]
 
 
 class Streaming:
-    """The behavior of ACS after the server has closed the socket is not documented. In the simulator a close with 1000
+    """Media streaming of one call.
+
+    The behavior of ACS after the server has closed the socket is not documented. In the simulator a close with 1000
     stops streaming; otherwise `media_redial`, `media_loss_callback` and `media_loss_context` apply.
     """
 
@@ -39,7 +41,7 @@ class Streaming:
         """operationContext of the last startMediaStreaming."""
 
     async def open(self, media: MediaOptions) -> None:
-        """Connect. Raises `SocketRefusedError` and leaves streaming inactive."""
+        """Connect the media socket. Raises `SocketRefusedError`; streaming is then inactive."""
         try:
             await self.link.dial(media)
         except SocketRefusedError as error:
@@ -49,7 +51,7 @@ class Streaming:
         self._opened()
 
     def report_start(self, refused: str | None, context: str | None = None, url: str | None = None) -> None:
-        """Report the start of streaming; `refused`: the error, if it failed."""
+        """Report in a callback that streaming started, or failed to start with the error `refused`."""
         if refused is None:
             self._call.note("media_streaming_started")
             started = events.media_streaming(self._call, "Started", "subscriptionStarted", context)

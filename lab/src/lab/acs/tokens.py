@@ -1,4 +1,4 @@
-"""Tokens of ACS for callbacks and media sockets, and the documents with which others verify them.
+"""Tokens of ACS for callbacks and media sockets, and the documents (OpenID configuration, keys) for verifying them.
 
 RS256; issuer without a trailing slash; the audience is the immutable resource id; valid for 5 minutes for a callback
 and 24 hours for a media socket; a new token for each request and connection (ACS docs, "Secure webhook endpoint").
@@ -36,7 +36,7 @@ class SigningKey:
 
 
 class TokenIssuer:
-    """Signs with the newest key; publishes the newest and the previous key, as in a rotation."""
+    """Signs tokens with the newest key. Publishes the newest and the previous key, as during a key rotation."""
 
     def __init__(self, issuer: str, audience: str) -> None:
         self._issuer = issuer

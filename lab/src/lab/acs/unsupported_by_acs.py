@@ -1,4 +1,4 @@
-"""Operations and fields that the simulated ACS accepts without their effect. Pure.
+"""Operations and fields that the simulated ACS accepts, but without any effect. No I/O.
 
 `FIELDS` lists the fields that each operation evaluates. All other fields are ignored: they may be newer than the
 simulator.
@@ -39,9 +39,9 @@ FIELDS: Final[Mapping[str, frozenset[str]]] = {
         "unhold": ("targetParticipant", "operationContext"),
     }.items()
 }
-"""By operation; other operations have no body. A dotted name is a field of an object."""
+"""Field names by operation; operations that are not listed have no body. A dotted name is a field of an object."""
 
-_NO_AI: Final = "no Azure AI service is connected; texts are spoken by the voice of the simulator"
+_NO_AI: Final = "no Azure AI service is connected; texts are spoken with the voice of the simulator"
 PRETENDED: Final[Mapping[str, str]] = {
     "Authorization: Bearer": "any token is accepted",
     "answer.answeredBy": "the call is answered with the identity of the simulated resource",
@@ -62,21 +62,21 @@ PRETENDED: Final[Mapping[str, str]] = {
     "add_participant.sourceDisplayName": "no phone shows the name",
     "send_dtmf_tones": "the tones are only added to the timeline",
     "start_dtmf.targetParticipant": "the keys of the caller are reported for every target",
-    "play.interruptCallMediaOperation": "prompts are queued, not interrupted",
+    "play.interruptCallMediaOperation": "prompts are queued, never interrupted",
     "play.playOptions": "each source is played once",
     "play.playSources.playSourceCacheId": "nothing is cached",
-    "play.playSources.text": "the text is spoken by the voice of the simulator",
+    "play.playSources.text": "the text is spoken with the voice of the simulator",
     "play.playTo": "every prompt is played to the caller",
     "hold.playSourceInfo": "the party on hold hears silence",
 }
 """Behavior of the simulator by operation and field."""
 
 _WHOLE: Final = frozenset({"add_participant", "send_dtmf_tones"})
-"""Operations that are simulated incompletely whatever their fields."""
+"""Operations that are simulated incompletely, with any fields."""
 
 
 def pretended(operation: str, body: Mapping[str, object]) -> Iterator[str]:
-    """Yield the parts of the request that have no effect in the simulator, as far as its body shows them."""
+    """Yield the features of the request that have no effect in the simulator, as far as its body shows them."""
     if operation in _WHOLE:
         yield operation
     fields = FIELDS.get(operation, frozenset())

@@ -1,1 +1,3 @@
-"""Faults injected into a running fleet under marked calls, and what the callers noticed of them."""
+"""Injects faults into a running fleet while calls exchange numbered frames (marks), and measures the effect on the
+callers.
+"""

@@ -17,15 +17,15 @@ PIECE_S: Final = 0.3
 PAUSE_S: Final = 1.0
 """Longest accepted pause between two pieces; after a longer one, the apology counts as interrupted."""
 ALIKE: Final = 0.9
-"""Minimum likeness of a piece that was heard: after resampling and under a fading hold tone it is above 0.95."""
+"""Minimum correlation of a piece that was heard: after resampling and under a fading hold tone it is above 0.95."""
 
 
 @dataclass(frozen=True, slots=True)
 class HeardApology:
     share: float
-    """Share of the apology's samples that were heard, 0 to 1."""
+    """The heard share of the apology's samples, 0 to 1."""
     end_s: float
-    """End of the last piece that was heard, in seconds from the start of the recording."""
+    """The end of the last piece that was heard, in seconds from the start of the recording."""
 
     @property
     def whole(self) -> bool:
@@ -33,7 +33,7 @@ class HeardApology:
 
 
 def recorded_apology(rate_hz: int, path: Path = RECORDING_PATH) -> Samples:
-    """The gateway's default apology, without the silence at its end."""
+    """Return the gateway's default apology, without the silence at its end."""
     with wave.open(str(path), "rb") as recording:
         own_hz = recording.getframerate()
         samples = np.frombuffer(recording.readframes(recording.getnframes()), dtype="<i2").astype(np.float64)

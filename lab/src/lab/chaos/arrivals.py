@@ -14,7 +14,7 @@ from lab.wire import Json
 
 
 def crash_while_ringing(scene: Scene) -> Facts:
-    """kill -9 of call-control between the delivery of IncomingCall and the answer, later in each repetition."""
+    """Kill call-control (SIGKILL) between the delivery of IncomingCall and the answer, later in each repetition."""
     fleet, crowd = scene.fleet, scene.crowd
     name = fleet.running(CONTROL)[scene.turn % 2]
     dialing = threading.Thread(target=crowd.dial_at_risk)
@@ -27,8 +27,8 @@ def crash_while_ringing(scene: Scene) -> Facts:
 
 
 def answers(scene: Scene, _: Sequence[CallEvidence]) -> Facts:
-    """Share of the calls that were answered exactly once, and the longest time to the answer, from the delivery that
-    was accepted.
+    """Return the share of calls that were answered exactly once, and the longest time from the accepted delivery to the
+    answer.
     """
     slowest, once = 0.0, 0
     phones = scene.crowd.phones()
@@ -68,7 +68,7 @@ def _backward_states(scene: Scene, watch_s: float) -> float:
 
 
 def over_capacity(scene: Scene) -> Facts:
-    """Place more calls than the fleet's capacity."""
+    """Place more calls than the fleet has capacity for."""
     scene.crowd.dial()
     deadline = time.monotonic() + 20
     while any(phone["state"] in ("ringing", "connecting") for phone in scene.crowd.phones()):
@@ -89,6 +89,6 @@ def over_capacity(scene: Scene) -> Facts:
 
 
 def _seconds_to(phone: Json, event: str) -> float:
-    """From the first ring to an event of the call's timeline."""
+    """Return the seconds from the first ring to an event in the call's timeline."""
     times = {row["event"]: float(row["t"]) for row in reversed(phone["timeline"])}
     return times.get(event, float("inf")) - times["incoming_call_sent"]

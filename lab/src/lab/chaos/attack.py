@@ -1,5 +1,5 @@
-"""Attacks by unauthenticated peers. Each attack runs at the full speed of one thread, against a plain sink and against
-the service: the difference is the load that the service adds to the machine.
+"""Attacks by unauthenticated peers. Each attack runs at the full speed of one thread, against the service and, for
+comparison, against a sink that only reads: the difference is the load that the service adds to the machine.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from lab.wire import call_json
 SLOW: Final = 500
 WRONG: Final = 50
 BAD: Final = 2
-"""Additional calls whose media socket carries messages that ACS never sends."""
+"""Number of additional calls whose media socket sends messages that ACS never sends, such as invalid base64."""
 CLOSED_S: Final = 8.0
 PHASE_S: Final = 1.5
 """Duration of one attack on one target."""
@@ -41,7 +41,7 @@ SOCKET_ATTACKS: Final = (
     *("small-frames", "pings", "empty-frames", "fragments"),
     *("connect-and-leave", "ask-and-leave", "half-heads", "after-the-end"),
 )
-"""`ask-and-leave` sends a wrong token."""
+"""Kinds of attacks on the gateway; in `ask-and-leave` the token is wrong."""
 REQUEST_ATTACKS: Final = ("half-heads", "large-heads", "bodies", "unread", "connect-and-leave", "ask-and-leave")
 _AFTER: Final = "after-the-end"
 _SINK: Final = "sink"
@@ -54,7 +54,7 @@ _WRONG: Final = f"GET /ws/call_{1:024x}/1.nonsense HTTP/1.1\r\n{_UPGRADE}\r\n".e
 _METADATA: Final = b'{"kind":"AudioMetadata","audioMetadata":{"encoding":"PCM","sampleRate":16000,"channels":1}}'
 _CALLBACK: Final = b"POST /api/callbacks/none HTTP/1.1\r\nHost: control\r\n\r\n"
 _FLOOD: Final = b"\x81\xff" + (1 << 20).to_bytes(8, "big") + b"mask" + bytes(64 * 1024)
-"""The head of a text message of 1 MB, and 64 KB of it."""
+"""The header of a text message of 1 MB, and the first 64 KB of its payload."""
 _OUTSIDERS: Final = 41_000
 _ODD: Final = (
     {"text": '{"kind": "AudioData", "audioData": {"data": "not base64!", "silent": false}}'},
@@ -65,7 +65,7 @@ _ODD: Final = (
 
 
 def hostile_sockets(scene: Scene) -> Facts:
-    """Attack the gateway that has the calls, directly and not through the ingress."""
+    """Attack the gateway that serves the calls, directly and not through the ingress."""
     fleet = scene.fleet
     name = busiest(scene, GATEWAY)
     with memory_of(fleet, name) as memory:
@@ -79,7 +79,7 @@ def hostile_sockets(scene: Scene) -> Facts:
 
 
 def hostile_requests(scene: Scene) -> Facts:
-    """Attack one call-control directly, while it still serves its peers and the probes."""
+    """Attack one call-control process directly, while it still serves the other services and the probes."""
     name = busiest(scene, CONTROL)
     with memory_of(scene.fleet, name) as memory, answers_of(scene.fleet.replica_port(name)) as slowest_s:
         made = attack_alternately(scene, name, REQUEST_ATTACKS, _CALLBACK)
@@ -87,8 +87,8 @@ def hostile_requests(scene: Scene) -> Facts:
 
 
 def attack_alternately(scene: Scene, name: str, kinds: Sequence[str], head: bytes) -> float:
-    """All attacks on the sink, all on the service, then in reverse order, so that a drift of the machine cancels out.
-    Returns the number of connections that the attacker opened to the service.
+    """Run all attacks on the sink, all on the service, then again in reverse order, so that slow changes of the machine
+    cancel out. Return the number of connections that the attacker opened to the service.
     """
     made = 0
     with attacker() as attack, sink_port() as sink:
@@ -108,9 +108,10 @@ def attack_alternately(scene: Scene, name: str, kinds: Sequence[str], head: byte
 
 
 def added_delay(scene: Scene, traces: Sequence[CallEvidence]) -> Facts:
-    """Difference of the p99 frame delay between attacks on the service and attacks on the sink.
+    """Return by how many ms attacks on the service delay frames (p99) more than attacks on the sink.
 
-    Each round is compared by itself: delays that a service did not recover from are part of the next round on the sink.
+    Each round is compared by itself: delays that a service has not recovered from are part of the next round on the
+    sink.
     """
     of_service: dict[str, list[float]] = {}
     of_sink: dict[str, list[float]] = {}
@@ -132,8 +133,8 @@ Attack = Callable[[str, int, bytes, Callable[[], None] | None], int]
 
 @contextlib.contextmanager
 def attacker() -> Iterator[Attack]:
-    """A function that attacks for `PHASE_S` and returns the number of connections it opened. Its arguments: kind, port,
-    request head, and a function that is called during the attack.
+    """Return a function that attacks for `PHASE_S` and returns the number of connections it opened. Its arguments:
+    kind, port, request head, and a function that is called during the attack.
     """
     command = [sys.executable, "-m", "lab.chaos.attackers"]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
@@ -168,7 +169,7 @@ def sink_port() -> Iterator[int]:
 
 @contextlib.contextmanager
 def memory_of(fleet: LocalFleet, name: str) -> Iterator[Callable[[], Facts]]:
-    """Sample the resident memory of a replica: its maximum, and the growth up to it."""
+    """Sample the resident memory of a replica. Return its maximum, and the growth up to it."""
     process = psutil.Process(fleet.process(name).pid)
     before = most = process.memory_info().rss
     over = threading.Event()
@@ -189,7 +190,7 @@ def memory_of(fleet: LocalFleet, name: str) -> Iterator[Callable[[], Facts]]:
 
 @contextlib.contextmanager
 def answers_of(port: int) -> Iterator[Callable[[], float]]:
-    """Poll /readyz. Returns the longest response time, infinite if a response is missing."""
+    """Poll /readyz. Return the longest response time, infinite if a response is missing."""
     slowest = 0.0
     over = threading.Event()
 
@@ -213,7 +214,9 @@ def answers_of(port: int) -> Iterator[Callable[[], float]]:
 
 
 def _own_call(scene: Scene, turn: int) -> Crowd:
-    """A call placed by the attacker, who therefore knows the URL of a media socket and has a token of ACS."""
+    """Return a request head for the media socket of a call that the attacker placed: its URL and its token are
+    valid.
+    """
     first = _OUTSIDERS + BAD + scene.turn * (BAD + ROUNDS) + turn
     own = Crowd(scene.fleet, first=first, count=1)
     own.dial()
@@ -225,12 +228,14 @@ def _own_head(own: Crowd) -> bytes:
     [lab_id] = own.placed.values()
     media = call_json("GET", f"{own.stack.url('acs')}/lab/calls/{lab_id}/media")
     headers = "".join(f"{name}: {value}\r\n" for name, value in media["headers"].items())
-    metadata = b"\x81" + bytes([0x80 | len(_METADATA)]) + bytes(4) + _METADATA  # masked with zeros
+    metadata = b"\x81" + bytes([0x80 | len(_METADATA)]) + bytes(4) + _METADATA  # The masking key is zero.
     return f"GET {urlsplit(media['url']).path} HTTP/1.1\r\n{_UPGRADE}{headers}\r\n".encode() + metadata
 
 
 def _slow_and_wrong(port: int) -> float:
-    """Open handshakes that never end, and floods after a wrong token. Returns the seconds until all were closed."""
+    """Open handshakes that are never completed, then send floods with a wrong token. Return the seconds until all were
+    closed.
+    """
     with contextlib.ExitStack() as open_ones:
         slow = [open_ones.enter_context(_connect(port, _HALF)) for _ in range(SLOW)]
         wrong = [open_ones.enter_context(_connect(port, _WRONG + _FLOOD)) for _ in range(WRONG)]
@@ -238,7 +243,7 @@ def _slow_and_wrong(port: int) -> float:
 
 
 def until_closed(sockets: Iterable[socket.socket], within_s: float) -> float:
-    """Seconds until the peer closed the last of them, infinite if it did not."""
+    """Return the seconds until the peer has closed all connections; infinite if it has not."""
     began = time.monotonic()
     last = 0.0
     with selectors.DefaultSelector() as waiting:
@@ -271,7 +276,7 @@ def _connect(port: int, sent: bytes) -> socket.socket:
 
 
 def _delays(traces: Sequence[CallEvidence], began: float, ended: float) -> list[float]:
-    """Delays in ms of the frames sent in this time, in both directions."""
+    """Return the delays in ms of the frames sent in this period, in both directions."""
     found: list[float] = []
     for trace in traces:
         sent = [mark for session in trace.sessions for mark in session.sent]

@@ -1,7 +1,9 @@
-"""A process that attacks at the full speed of one thread, and a sink that shows the cost of the same load by itself.
+"""A process that attacks at the full speed of one thread, and a sink: the same load on the sink shows what the load
+itself costs.
 
-`python -m lab.chaos.attackers` reads orders from standard input, one JSON object per line: `{"kind", "port", "seconds",
-"head"}`. For each it prints the number of connections it opened. `python -m lab.chaos.attackers sink` prints its port.
+`python -m lab.chaos.attackers` reads commands from standard input, one JSON object per line: `{"kind", "port",
+"seconds", "head"}`. For each it prints the number of connections it opened. `python -m lab.chaos.attackers sink` prints
+its port.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ from typing import Final
 
 CHUNK_BYTES: Final = 64 * 1024
 HELD: Final = 2000
-"""Maximum of connections that an attacker keeps open at the same time."""
+"""Maximum number of connections that an attacker keeps open at the same time."""
 _PATIENCE_S: Final = 0.5
 _CLOSE_FRAME: Final = 0x88
 _MASK: Final = b"mask"
@@ -29,7 +31,7 @@ FRAMES: Final[Mapping[str, bytes]] = {
     "empty-frames": b"\x81\x80" + _MASK,
     "fragments": b"\x00\x80" + _MASK,
 }
-"""Frames of a flood after a WebSocket request. Fragments continue the message that `_FIRST` begins."""
+"""Frames of a flood after a WebSocket request. Fragments continue the message that starts with `_FIRST`."""
 _FIRST: Final[Mapping[str, bytes]] = {"fragments": b"\x01\x80" + _MASK}
 _END: Final = b"\r\n"
 """The empty line after a request head."""
@@ -41,7 +43,7 @@ class Order:
     port: int
     seconds: float
     head: bytes
-    """A complete request head; for `after-the-end`, followed by a message."""
+    """A complete request head. For `after-the-end`, it is followed by a message."""
 
     @property
     def until(self) -> float:
@@ -49,13 +51,13 @@ class Order:
 
 
 def flood(order: Order) -> int:
-    """Send frames without end after the request; open a new connection as soon as the old one is reset."""
+    """Send frames continuously after the request. When the connection is reset, open a new one at once."""
     chunk = FRAMES[order.kind] * (CHUNK_BYTES // len(FRAMES[order.kind]))
     return _again_and_again(order, lambda line, until: _send_until(line, until, chunk, _FIRST.get(order.kind, b"")))
 
 
 def after_the_end(order: Order) -> int:
-    """Wait for the close frame, then send small frames without end."""
+    """Wait for the close frame, then send small frames continuously."""
     chunk = FRAMES["small-frames"] * (CHUNK_BYTES // len(FRAMES["small-frames"]))
 
     def closed_then_flood(line: socket.socket, until: float) -> None:
@@ -78,7 +80,7 @@ def ask_and_leave(order: Order) -> int:
 
 
 def half_heads(order: Order) -> int:
-    """Requests whose head never ends."""
+    """Send request heads that are never completed (slowloris)."""
     return _hold(order, order.head[: -len(_END)])
 
 
@@ -87,13 +89,13 @@ def large_heads(order: Order) -> int:
 
 
 def bodies(order: Order) -> int:
-    """Requests that send only a part of the announced body."""
+    """Send requests with only a part of the announced body."""
     post = order.head.replace(b"GET ", b"POST ", 1)[: -len(_END)] + b"Content-Length: 200000\r\n" + _END
     return _hold(order, post + bytes(60_000))
 
 
 def unread(order: Order) -> int:
-    """Many requests at once, whose responses are never read."""
+    """Send many requests at once and never read the responses."""
     return _hold(order, order.head * 1000)
 
 
@@ -123,7 +125,7 @@ def _again_and_again(
 
 
 def _hold(order: Order, sent: bytes) -> int:
-    """Open as many connections as possible; from `HELD` on, the oldest is replaced."""
+    """Open as many connections as possible. At `HELD` open connections, each new one replaces the oldest."""
     made, until = 0, order.until
     held: deque[socket.socket] = deque()
     while time.monotonic() < until:
@@ -150,7 +152,7 @@ def _send_until(line: socket.socket, until: float, chunk: bytes, first: bytes = 
 
 
 def sink() -> Iterator[int]:
-    """Accept every connection, answer its first bytes as a gateway that refuses it, and read the rest. Yields the port
+    """Accept every connection, answer its first bytes with the gateway's rejection, and read the rest. Yields the port
     first.
     """
     answer = b"HTTP/1.1 101 Switching Protocols\r\n\r\n\x88\x02\x03\xf0"

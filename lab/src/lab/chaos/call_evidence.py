@@ -1,5 +1,5 @@
 """The outcome of one call with numbered frames (marks), from the records of both simulators: whether it continued, the
-longest gap, and frames that were lost, repeated, out of order, of another call or of a replaced voice session. Pure.
+longest gap, and frames that were lost, repeated, out of order, of another call or of a replaced voice session. No I/O.
 
 The simulated Voice Live numbers the marks of a call across its sessions, so a mark identifies the session that sent it.
 """
@@ -13,15 +13,15 @@ from typing import Final
 
 FRAME_MS: Final = 20
 GOES_ON_S: Final = 1.0
-"""A direction continued if a frame arrived within this time before the end."""
+"""A direction counts as continued if a frame arrived within this time before the end of the observation."""
 SETTLED_S: Final = 0.5
-"""Marks sent within this time before the end may still be in transit."""
+"""Marks sent within this time before the end of the observation may still be in transit."""
 _FOREVER: Final = float("inf")
 
 Sent = Sequence[tuple[int, float]]
-"""(seq, monotonic seconds of the write to the socket)."""
+"""Sent marks: (seq, monotonic seconds of the write to the socket)."""
 Heard = Sequence[tuple[int, int, float]]
-"""(call, seq, monotonic seconds of the arrival), in the order of arrival."""
+"""Heard marks: (call, seq, monotonic seconds of the arrival), in the order of arrival."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,16 +34,15 @@ class SeenVoiceSession:
     heard: Heard
     conversation_id: str = ""
     muted_at: float = float("inf")
-    """From this time on the session did not respond: later audio counts as not heard."""
+    """From this time on the session did not respond. Later audio counts as not heard."""
 
 
 @dataclass(frozen=True, slots=True)
 class SeenMediaSocket:
-    """A time without a media socket: from its loss until the next one was open.
+    """A period without a media socket: from its loss until the next one was open.
 
-    `dialed_at`: start of ACS's last dial, the successful one if any.
-    `reported_at`: when ACS first posted a callback about the loss, infinite if never.
-    `refused`: number of refused dials.
+    `dialed_at`: start of ACS's last dial, the successful one if any. `reported_at`: when ACS first posted a callback
+    about the loss, infinite if never. `refused`: number of refused dials.
     """
 
     lost_at: float
@@ -57,39 +56,39 @@ class SeenMediaSocket:
 class CallEvidence:
     number: int
     connected: bool
-    """Still connected at the end."""
+    """True if the call was still connected at the end of the observation."""
     sent: Sent
-    """By the caller."""
+    """Marks that the caller sent."""
     heard: Heard
-    """By the caller."""
+    """Marks that the caller heard."""
     sessions: Sequence[SeenVoiceSession]
-    """Ordered by `opened_at`."""
+    """Voice sessions, ordered by `opened_at`."""
     breaks: Sequence[SeenMediaSocket] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class DirectionTrace:
-    """One direction of one call. `gap_ms` is the longest time without a frame; `own_gap_ms` excludes the time until ACS
-    begins its last dial, because pauses after refused dials are ACS's (`refused_dials` counts the refusals).
+    """One direction of one call. `gap_ms` is the longest time without a frame. `own_gap_ms` excludes the time until ACS
+    begins its last dial, because ACS alone decides when to dial again (`refused_dials` counts the refused dials).
     """
 
     went_on: bool
     gap_ms: float
     own_gap_ms: float
     gap_at_s: float
-    """Start of the gap, in seconds from the start of the observation."""
+    """Start of the gap in seconds since the start of the observation."""
     sent: int
     lost: int
     repeated: int
     disordered: int
     foreign: int
     stale: int
-    """Marks of a session that were heard after marks of a newer session."""
+    """Number of marks of a session that were heard after marks of a newer session."""
     delays_ms: Sequence[float] = field(repr=False)
     late_ms: float = 0.0
-    """Median delay of the marks heard in the last second: near 0 if audio is back in real time."""
+    """Median delay of the marks heard in the last second. Near 0 if audio is in real time again."""
     after_dial_ms: float | None = None
-    """Time from the media socket that ACS opened again to the first frame."""
+    """Time from the opening of the new media socket to the first frame."""
     after_report_ms: float | None = None
     """Longest time from ACS's callback about a lost media socket to the first frame."""
 
@@ -102,9 +101,9 @@ class CallOutcome:
     sessions: int
     connected: bool
     conversations: int = 1
-    """Number of distinct conversations at Voice Live."""
+    """Number of distinct conversations in Voice Live."""
     refused_dials: int = 0
-    """Refused dials after the loss of a media socket."""
+    """Number of refused dials after the loss of a media socket."""
 
     @property
     def went_on(self) -> bool:
@@ -112,7 +111,7 @@ class CallOutcome:
 
 
 def outcome(trace: CallEvidence, began: float, ended: float) -> CallOutcome:
-    """The outcome of the call between `began` and `ended`, monotonic seconds."""
+    """Return the outcome of the call between `began` and `ended`, in monotonic seconds."""
     answered = (mark for session in trace.sessions for mark in session.heard if mark[2] <= session.muted_at)
     up_heard = sorted(answered, key=lambda mark: mark[2])
     down_sent = [mark for session in trace.sessions for mark in session.sent]
@@ -135,7 +134,7 @@ def _direction(
     own_gap = max(_length(silence) - _dialing(silence, trace.breaks) for silence in silences)
     first_heard = dict(reversed(own))
     late_s = _late_s(sent, own, ended)
-    # Marks still queued after an outage are as late as the last ones that were heard: they are not lost.
+    # Marks that are still queued after an outage have the delay of the last heard ones; they are not lost.
     sent_at = {seq: t for seq, t in sent if began <= t <= ended - SETTLED_S - late_s}
     newest_session = [sender.get(seq, -1) for seq, _ in own]
     delays = [(first_heard[seq] - t) * 1000 for seq, t in sent_at.items() if seq in first_heard]
@@ -164,7 +163,7 @@ def _late_s(sent: Sent, own: Iterable[tuple[int, float]], ended: float) -> float
 
 
 def _repeated(own: Iterable[tuple[int, float]], began: float) -> int:
-    """Marks after `began` that had already been heard at any earlier time."""
+    """Return the number of marks after `began` that had been heard before, at any time."""
     known: set[int] = set()
     count = 0
     for seq, t in own:
@@ -178,17 +177,17 @@ def _length(silence: tuple[float, float]) -> float:
 
 
 def _ms(silence_s: float) -> float:
-    """The gap in ms beyond the 20 ms between two frames in real time."""
+    """Convert a gap to ms, minus the regular 20 ms between two frames."""
     return max(silence_s * 1000 - FRAME_MS, 0.0)
 
 
 def _dialing(silence: tuple[float, float], breaks: Iterable[SeenMediaSocket]) -> float:
-    """The part of the silence before ACS's last dial."""
+    """Return the part of the gap that precedes ACS's last dial."""
     return sum(max(0.0, min(silence[1], one.dialed_at) - max(silence[0], one.lost_at)) for one in breaks)
 
 
 def _backward(numbers: Sequence[int]) -> int:
-    """Number of marks that arrived after a mark with a higher number."""
+    """Return the number of marks that arrived after a mark with a higher number."""
     newest, count = -1, 0
     for number in numbers:
         count += number < newest

@@ -1,4 +1,6 @@
-"""`lab chaos`: injects the faults of the table, each into a fleet of its own, prints the figures and judges them."""
+"""`lab chaos`: injects each fault of the table into a separate fleet, prints the figures and compares them with the
+targets.
+"""
 
 from __future__ import annotations
 
@@ -29,17 +31,17 @@ from lab.stack import StackError
 from lab.wire import WireError
 
 Repetition: TypeAlias = tuple[list[CallOutcome], int, Facts]
-"""The outcomes of its calls, the number of calls placed, and other measurements."""
+"""The outcomes of the calls, the number of calls placed, and other measurements."""
 Repeat: TypeAlias = Callable[[ChaosRow, LocalFleet, int, int], Repetition]
 StartFleet: TypeAlias = Callable[[FleetPlan, Path], AbstractContextManager[LocalFleet]]
 SETTLE_S: Final = 1.5
-"""Time that the calls talk before the fault."""
+"""Time for which the calls exchange audio before the fault."""
 
 
 def chaos(
     names: str, folder: Path, *, calls: int, repeats: int, json_path: Path | None = None, quick: bool = False
 ) -> int:
-    """Exit code 0 if all targets are met, 1 if not, 2 for an unknown row."""
+    """Run the chosen rows. Return exit code 0 if all targets are met, 1 if not, 2 for an unknown row."""
     try:
         rows = chosen(names, quick=quick)
     except ValueError as error:
@@ -60,31 +62,31 @@ def chaos(
 
 
 def report(results: Sequence[RowResult]) -> list[dict[str, Any]]:
-    """The results as JSON, each with the machine and the time of the measurement."""
+    """Return the results as JSON, each with the machine and the time of the measurement."""
     machine = {"cores": os.cpu_count(), "system": platform.platform(), "python": platform.python_version()}
     measured_at = datetime.now(UTC).isoformat(timespec="seconds")
     return [{**result.as_json(), "machine": machine, "measured_at": measured_at} for result in results]
 
 
 def keep(path: Path, measured: Sequence[dict[str, Any]]) -> None:
-    """Add these rows to the file, replacing earlier results of the same rows."""
+    """Store the results of these rows in the file, replacing earlier ones."""
     stored = {row["row"]: row for row in kept(path)} | {row["row"]: row for row in measured}
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps({"rows": [stored[row.name] for row in ROWS if row.name in stored]}, indent=1) + "\n")
 
 
 def kept(path: Path) -> list[dict[str, Any]]:
-    """The rows in the file; none if it does not exist."""
+    """Return the rows in the file; none if it does not exist."""
     with contextlib.suppress(FileNotFoundError):
         return list(json.loads(path.read_text())["rows"])
     return []
 
 
 def write_page(json_path: Path, page: Path = PAGE_PATH) -> int:
-    """Write the table of the rows in the file into docs/resilience.md. Exit code 2 if there are none."""
+    """Write the table of the stored rows to docs/resilience.md. Return exit code 2 if there are none."""
     rows = kept(json_path)
     if not rows:
-        print(f"{json_path} contains no rows: run `make chaos` first", file=sys.stderr)
+        print(f"{json_path} contains no rows; run `make chaos` first", file=sys.stderr)
         return 2
     page.write_text(with_table(page.read_text(), rows))
     print(f"{len(rows)} of {len(ROWS)} rows written to {page}")
@@ -141,13 +143,15 @@ def run_row(
     start_fleet: StartFleet = running_fleet,
     repeat: Repeat = repeat,
 ) -> RowResult:
-    """Run all repetitions on one fleet, which is repaired before each, or on `at_once` fleets in parallel."""
+    """Run all repetitions: one after the other on one fleet, which is repaired before each, or in parallel on `at_once`
+    fleets.
+    """
     result = RowResult(row)
     began = time.monotonic()
     at_once = min(row.at_once, repeats)
     folders = [folder / str(number) for number in range(1, at_once + 1)] if at_once > 1 else [folder]
     try:
-        # On exit the fleets are stopped first: this ends the waits of running repetitions.
+        # On exit the fleets are stopped first: repetitions that are still waiting fail and return.
         with ThreadPoolExecutor(at_once) as pool, contextlib.ExitStack() as stack:
             fleets: SimpleQueue[LocalFleet] = SimpleQueue()
             for own in folders:
@@ -170,7 +174,7 @@ def run_row(
 
 
 def _owner_changes(fleet: LocalFleet, before: dict[str, tuple[str, int]]) -> Facts:
-    """Number of calls that were claimed since, by another process or by the same one."""
+    """Return how many calls have been claimed since, by another process or by the same one."""
     try:
         now = fleet.owners()
     except OSError:

@@ -1,4 +1,6 @@
-"""The callers of one run: they dial, send numbered frames (marks), and are observed at both simulators."""
+"""The callers of one run: they dial and send numbered frames (marks); both simulators report what they sent and
+heard.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,9 @@ _FOREVER: Final = float("inf")
 
 @dataclass(slots=True)
 class Crowd:
-    """`first` is the number of the first caller; numbers are unique during the lifetime of a fleet."""
+    """A number of callers. `first` is the number of the first one; numbers are unique during the lifetime of a
+    fleet.
+    """
 
     stack: Stack
     first: int
@@ -37,7 +41,7 @@ class Crowd:
         self.placed = place_calls(self.stack, range(self.first, self.first + self.count), record=self.recorded)
 
     def dial_at_risk(self) -> None:
-        """Dial while the service may be down: requests may fail, so the calls are found by their numbers afterwards."""
+        """Dial while the service may be down. Requests may fail, so the calls are found by their numbers afterwards."""
         acs = self.stack.url("acs")
         numbers = {f"+1425555{number:05d}": number for number in range(self.first, self.first + self.count)}
         with ThreadPoolExecutor(self.count) as pool:
@@ -48,11 +52,11 @@ class Crowd:
         self.placed = {numbers[row["from"]]: row["id"] for row in listed if row["from"] in numbers}
 
     def await_talking(self) -> None:
-        """Raises `StackError`."""
+        """Wait until all calls exchange audio. Raises `StackError`."""
         self.answered = await_talking(self.stack, self.placed)
 
     def keep(self, lab_ids: Sequence[str]) -> None:
-        """Restrict the crowd to these calls."""
+        """Limit the crowd to these calls."""
         self.placed = {number: lab_id for number, lab_id in self.placed.items() if lab_id in lab_ids}
 
     def hang_up(self) -> None:
@@ -63,24 +67,28 @@ class Crowd:
         return found
 
     def marks(self, lab_id: str) -> Json:
-        """The frames that the caller sent and heard. Raises `WireError` if the call was never connected."""
+        """Return the frames that the caller sent and heard. Raises `WireError` if the call was never connected."""
         found: Json = call_json("GET", f"{self.stack.url('acs')}/lab/calls/{lab_id}/marks")
         return found
 
     def recording(self, lab_id: str) -> bytes:
-        """WAV, stereo: caller and agent."""
+        """Return the recording, a stereo WAV: caller and agent."""
         return raw("GET", f"{self.stack.url('acs')}/lab/calls/{lab_id}/recording.wav")
 
     def phones(self) -> list[Json]:
         return [self.phone(lab_id) for lab_id in self.placed.values()]
 
     def sessions(self) -> list[Json]:
-        """Voice sessions that may have heard these callers; warm sessions are opened before the callers dial."""
+        """Return the voice sessions that may have heard these callers. Warm sessions are opened before the callers
+        dial.
+        """
         listed = rows(call_json("GET", f"{self.stack.url('voice-live')}/lab/sessions"))
         return [row for row in listed if row["id"] not in self._over_before and row["counters"].get("appends")]
 
     def traces(self, connected: frozenset[str]) -> list[CallEvidence]:
-        """`connected`: calls that were still connected at the end of the observation."""
+        """Return the outcome of each call. `connected`: calls that were still connected at the end of the
+        observation.
+        """
         voice = self.stack.url("voice-live")
         opened: dict[int, list[SeenVoiceSession]] = {number: [] for number in self.placed}
         for row in self.sessions():
@@ -95,7 +103,7 @@ class Crowd:
     ) -> CallEvidence:
         try:
             marks = self.marks(lab_id)
-        except WireError:  # the call was never connected
+        except WireError:  # The call was never connected.
             marks = {}
         return CallEvidence(
             number=number,
@@ -107,7 +115,7 @@ class Crowd:
         )
 
     def starts_asked(self) -> int:
-        """Number of requests to ACS to start media streaming of these calls."""
+        """Return the number of requests to ACS to start media streaming of these calls."""
         listed = rows(call_json("GET", f"{self.stack.url('acs')}/lab/calls"))
         mine = set(self.placed.values())
         return sum(row["counters"].get("media_starts_asked", 0) for row in listed if row["id"] in mine)
@@ -122,7 +130,7 @@ class Crowd:
 
 
 def media_breaks(timeline: Sequence[Json]) -> list[SeenMediaSocket]:
-    """Losses of the media socket, from the call's timeline at the simulated ACS."""
+    """Return the losses of the media socket, from the call's timeline in the simulated ACS."""
     breaks: list[SeenMediaSocket] = []
     lost_at = 0.0
     dialed_at = reported_at = _FOREVER

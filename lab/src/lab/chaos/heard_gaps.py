@@ -12,7 +12,7 @@ from lab.wire import Json
 
 
 def silences(scene: Scene, _: Sequence[CallEvidence]) -> Facts:
-    """The longest time since the fault in which a caller heard nothing, not even a hold tone."""
+    """Return the longest time after the fault in which a caller heard nothing, not even a hold tone."""
     began = min(scene.moments.values()) - 1.0
     longest = 0.0
     for lab_id in scene.crowd.placed.values():
@@ -24,7 +24,7 @@ def silences(scene: Scene, _: Sequence[CallEvidence]) -> Facts:
 
 
 def with_silences(examine: Examine) -> Examine:
-    """Add the figures of `silences`."""
+    """Return a measurement that adds the figures of `silences` to those of another one."""
 
     def both(scene: Scene, traces: Sequence[CallEvidence]) -> Facts:
         return examine(scene, traces) | silences(scene, traces)
@@ -33,8 +33,9 @@ def with_silences(examine: Examine) -> Examine:
 
 
 def apologies(scene: Scene, _: Sequence[CallEvidence]) -> Facts:
-    """Share of the callers who heard our recorded apology to its end before we hung up, the smallest share of it that
-    any caller heard, and the longest time until we hung up after it. The crowd must be recorded.
+    """Return the share of callers who heard the recorded apology to its end before call-control hung up, the smallest
+    share of it that any caller heard, and the longest time from its end until call-control hung up. The crowd must be
+    recorded.
     """
     began = min(scene.moments.values()) - 1.0
     apologized, least, latest = 0, 1.0, 0.0
@@ -56,6 +57,6 @@ def apologies(scene: Scene, _: Sequence[CallEvidence]) -> Facts:
 
 
 def _our_hang_up(phone: Json) -> float | None:
-    """When call-control hung up. None if the caller did, or if the call was transferred."""
+    """Return when call-control hung up; None if the caller hung up, or if the call was transferred."""
     times = [row["t"] for row in phone["timeline"] if row["event"] == "hang_up" and row["reason"] == "agent_hung_up"]
     return float(times[0]) if times else None

@@ -39,9 +39,9 @@ class FleetPlan:
     gateways: int = 2
     controls: int = 2
     sentinel: bool = False
-    """Redis is a primary with a replica and three sentinels."""
+    """Redis runs as a primary with a replica and three sentinels."""
     relay_links: bool = False
-    """Each relay reaches Redis through its own link, which can be cut."""
+    """Each relay connects to Redis through its own link, which can be cut."""
     extra: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     """Environment variables by service or simulator, e.g. {"agent-relay": {"RELAY_CAPACITY": "2"}}."""
 
@@ -71,7 +71,7 @@ class LocalFleet(Stack):
         for name in _SIMULATORS:
             self.launch_part(name)
         self.await_ready()
-        # Before the first relay starts: it may open warm voice sessions.
+        # The faults apply before the first relay starts: it may open warm voice sessions.
         self.request("PUT", "voice-live", "/lab/agent", {"mode": "marks"})
         for name in self._ports:
             if self.plan.relay_links and kind_of(name) == RELAY:
@@ -89,13 +89,13 @@ class LocalFleet(Stack):
         self.launch(name, [str(Path(sys.executable).parent / kind)], self._ports[name], "/readyz", environment)
 
     def _keep_log(self, name: str) -> None:
-        """Rename the log of the previous process, so that it is not overwritten."""
+        """Rename the log of the previous process so that it is not overwritten."""
         log_path = self.folder / f"{name}.log"
         if log_path.exists():
             log_path.rename(self.folder / f"{name}.{int(time.time() * 1000)}.log")
 
     def heal(self) -> None:
-        """Restart everything that is down, and wait until all of it is ready. Raises `StackError`."""
+        """Restart all processes that are down, and wait until they are ready. Raises `StackError`."""
         self.thaw_all()
         self.processes = [one for one in self.processes if one.popen is None or one.popen.poll() is None]
         there = {process.name for process in self.processes}
@@ -109,22 +109,22 @@ class LocalFleet(Stack):
         self.await_ready()
 
     def process(self, name: str) -> Process:
-        """Raises `StackError` if it is not running."""
+        """Return the running process with this name. Raises `StackError` if it is not running."""
         for process in self.processes:
             if process.name == name and process.popen is not None:
                 return process
         raise StackError(f"{name} is not running")
 
     def replica_port(self, name: str) -> int:
-        """The replica's own port, behind the ingress."""
+        """Return the port of the replica itself, behind the ingress."""
         return self._ports[name]
 
     def running(self, kind: str) -> list[str]:
-        """The running replicas of a service."""
+        """Return the running replicas of a service."""
         return [one.name for one in self.processes if one.popen is not None and kind_of(one.name) == kind]
 
     def kill(self, name: str) -> None:
-        """kill -9."""
+        """Send SIGKILL."""
         process = self.process(name)
         assert process.popen is not None
         process.popen.kill()
@@ -143,7 +143,9 @@ class LocalFleet(Stack):
                 process.popen.send_signal(signal.SIGCONT)
 
     def drain(self, name: str, within_s: float = 40.0) -> float:
-        """Send SIGTERM. Returns the seconds until the process has exited; raises `StackError` if it does not exit."""
+        """Send SIGTERM and return the seconds until the process has exited. Raises `StackError` if it does not exit in
+        time.
+        """
         process = self.process(name)
         assert process.popen is not None
         began = time.monotonic()
@@ -157,7 +159,9 @@ class LocalFleet(Stack):
 
     # -- the simulators
     def request(self, method: str, part: str, path: str, body: Json | None = None) -> Any:
-        """The JSON response of a simulator or of the ingress of a service. Raises `WireError`."""
+        """Send a request to a simulator, or to the ingress of a service, and return the JSON response. Raises
+        `WireError`.
+        """
         return call_json(method, self.url(part) + path, body)
 
     def inject(self, simulator: str, faults: Json) -> None:
@@ -174,20 +178,20 @@ class LocalFleet(Stack):
 
     @property
     def redis_port(self) -> int:
-        """Port of the current primary."""
+        """Return the port of the current primary."""
         return self.group.primary() if self.group is not None else self.ports.redis
 
     def owners(self) -> dict[str, tuple[str, int]]:
-        """The owner of each call: call id → (name of the process, epoch)."""
+        """Return the owner of each call: call id → (name of the process, epoch)."""
         rows = ask_map(self.redis_port, "HGETALL", OWNERS)
         return {
             call_id: (row.rpartition("|")[0], int(row.rpartition("|")[2]))
             for call_id, row in rows.items()
-            if "|" in row and ":" not in call_id  # the table also has facts about calls, under `<call id>:<fact>`
+            if "|" in row and ":" not in call_id  # The table also has fields named `<call id>:<fact>`.
         }
 
     def owned_by_pid(self) -> dict[str, int]:
-        """Number of calls that each relay drives, by the name of the replica."""
+        """Return how many calls each relay owns, by the name of the replica."""
         counts = dict.fromkeys(self.running(RELAY), 0)
         by_pid = {str(self.process(name).pid): name for name in counts}
         for owner, _ in self.owners().values():
@@ -197,17 +201,17 @@ class LocalFleet(Stack):
         return counts
 
     def active_calls(self, name: str) -> int:
-        """Number of active calls that the replica reports."""
+        """Return the number of active calls that the replica reports."""
         return int(self.metric(name, "bridge_active_calls"))
 
     def metric(self, name: str, metric: str) -> float:
-        """Value of a metric without labels at the replica, 0 if it is absent. Raises `OSError`."""
+        """Return the value of a metric without labels at the replica, 0 if it is absent. Raises `OSError`."""
         with urllib.request.urlopen(f"http://127.0.0.1:{self._ports[name]}/metrics", timeout=2) as reply:
             found = re.search(rf"^{metric} (\S+)", reply.read().decode(), re.MULTILINE)
         return float(found.group(1)) if found else 0.0
 
     def tasks(self) -> dict[str, float]:
-        """Number of asyncio tasks of each replica."""
+        """Return the number of asyncio tasks of each replica."""
         there = [name for kind in (CONTROL, GATEWAY, RELAY) for name in self.running(kind)]
         return {name: self.metric(name, "bridge_tasks") for name in there}
 
@@ -217,7 +221,7 @@ class LocalFleet(Stack):
             self.group.stop()
 
     def _start_own_redis(self) -> None:
-        """Start a server for this fleet only: faults must never reach the server of `REDIS_URL`."""
+        """Start a Redis server for this fleet only. Faults must never affect the server of `REDIS_URL`."""
         if self.group is not None:
             self.group.start()
             self.redis_url = self.group.url
@@ -228,7 +232,9 @@ class LocalFleet(Stack):
 
 
 def steady_port() -> int:
-    """A free port outside of the system's ephemeral range, which nobody gets while its process is down."""
+    """Return a free port outside of the system's ephemeral range, so that no other program gets it while its process is
+    down.
+    """
     while True:
         port = random.randrange(_STEADY_PORTS.start, _STEADY_PORTS.stop)
         with contextlib.suppress(OSError), socket.socket() as probe:
@@ -237,14 +243,14 @@ def steady_port() -> int:
 
 
 def kind_of(name: str) -> str:
-    """`agent-relay` of `agent-relay-2`."""
+    """Return the service of a replica: `agent-relay` for `agent-relay-2`."""
     kind, _, number = name.rpartition("-")
     return kind if number.isdigit() else name
 
 
 @contextlib.contextmanager
 def running_fleet(plan: FleetPlan, folder: Path) -> Iterator[LocalFleet]:
-    """A ready fleet, which is stopped at the end of the context."""
+    """Start a fleet and yield it when it is ready. It is stopped when the context ends."""
     with network() as net:
         fleet = LocalFleet(plan, folder, net)
         try:

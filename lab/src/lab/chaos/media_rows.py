@@ -1,4 +1,6 @@
-"""Rows in which calls lose their media socket. ACS's reaction is not documented, so each row has several behaviors."""
+"""Rows in which calls lose their media socket. How ACS reacts is not documented, so each row exists in several variants
+of its behavior.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,7 @@ from lab.chaos.local_fleet import GATEWAY, LocalFleet
 from lab.chaos.row import EXTRA, GOES_ON, LEFT_ALONE, USUAL, ChaosRow, FaultTarget, at_once, gap
 
 _FAILED_DIALS: Final = 10
-"""Dials that fail in the behavior with a single dial: half of the calls with 20 callers."""
+"""Number of dials that fail in the variant with a single dial: half of the calls with 20 callers."""
 _REFUSING_S: Final = 4
 _AFTER_REPORT: Final = FaultTarget("after_report_p99_ms", "<=", 1500)
 
@@ -21,7 +23,7 @@ def _dials_fail(fleet: LocalFleet) -> None:
 
 
 def _others(row: ChaosRow) -> tuple[FaultTarget, ...]:
-    """Targets that do not depend on ACS."""
+    """Return the targets that do not depend on the behavior of ACS."""
     return tuple(target for target in row.targets if target.figure in ("exit_s", "repeated_uplink"))
 
 
@@ -32,7 +34,9 @@ def _starts_are_refused(fleet: LocalFleet) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Behavior:
-    """The reaction of ACS to a lost media socket. `reports`: it posts a callback if it does not dial, or gives up."""
+    """How ACS reacts to a lost media socket. `reports`: it posts a callback if it does not dial, or when it stops
+    dialing.
+    """
 
     suffix: str
     words: str
@@ -74,7 +78,7 @@ _GATEWAY_DRAIN: Final = ChaosRow(
     fault="gateway: SIGTERM",
     inject=processes.drain(GATEWAY),
     watch_s=6,
-    # The other gateway takes every call at its first dial.
+    # The other gateway accepts every call at the first dial.
     targets=(
         *(*GOES_ON, FaultTarget("own_gap_p99_ms", "<=", 300)),
         *(FaultTarget("refused_dials", "==", 0), FaultTarget("exit_s", "<=", 60)),
@@ -92,7 +96,7 @@ _ROLLING_RESTART: Final = ChaosRow(
 
 
 def in_each_behavior(row: ChaosRow) -> tuple[ChaosRow, ...]:
-    """The row itself, in which ACS dials until the socket opens, and one row for every other behavior."""
+    """Return the row itself, in which ACS dials until the socket opens, and one row for every other behavior."""
     return (row, *(behavior.of(row) for behavior in BEHAVIORS))
 
 

@@ -21,9 +21,10 @@ _LIMIT_S: Final = 10.0
 
 
 class Passage:
-    """A port that forwards each connection to one of `targets`, preferring ready ones if `probe` is a path.
+    """A port that forwards each connection to one of `targets`.
 
-    Established connections are not moved: a replica that is no longer ready keeps its connections.
+    If `probe` is a path, targets that are ready are preferred. Established connections are not moved: a replica that is
+    no longer ready keeps its connections.
     """
 
     def __init__(self, targets: list[int], probe: str = "") -> None:
@@ -54,13 +55,13 @@ class Passage:
         await self.cut()
 
     async def cut(self) -> None:
-        """Reset every connection now."""
+        """Reset all open connections now."""
         for pair in list(self._pairs):
             pair.abort()
 
     async def silence(self, silent: bool) -> None:
-        """A network partition: delay every byte in both directions, also of new connections, without a reset. All of it
-        arrives when the partition ends, as with TCP retransmissions.
+        """Simulate a network partition: delay every byte in both directions, also of new connections, without a reset.
+        All bytes arrive when the partition ends, as with TCP retransmissions.
         """
         self._silent = silent
         for pair in list(self._pairs):
@@ -71,7 +72,7 @@ class Passage:
         self._refusing = refusing
 
     def chosen(self) -> list[int]:
-        """The targets in the order of attempts: round robin, ready ones first."""
+        """Return the targets in the order of attempts: round robin, ready ones first."""
         self._turn += 1
         around = self.targets[self._turn % len(self.targets) :] + self.targets[: self._turn % len(self.targets)]
         return sorted(around, key=lambda port: bool(self._probe) and port not in self._ready)
@@ -114,7 +115,7 @@ async def _is_ready(port: int, path: str) -> bool:
 
 
 class _Pair:
-    """A connection and its counterpart to the target."""
+    """A connection from a client and the matching connection to the target."""
 
     def __init__(self, passage: Passage) -> None:
         self._passage = passage
@@ -162,7 +163,7 @@ class _Pair:
 
 
 class _End(asyncio.Protocol):
-    """One socket of a pair; it forwards received data to its peer."""
+    """One socket of a pair. It forwards received data to the other socket."""
 
     def __init__(self, pair: _Pair) -> None:
         self.pair = pair
@@ -201,7 +202,7 @@ class _End(asyncio.Protocol):
             self.peer.transport.resume_reading()
 
     def connection_lost(self, error: Exception | None) -> None:
-        """Forward a reset as a reset, and a regular end as such."""
+        """Forward the end of the connection: a reset as a reset, a regular close as a close."""
         peer = self.peer
         if error is not None or peer is None or peer.transport is None:
             self.pair.abort()
@@ -211,7 +212,7 @@ class _End(asyncio.Protocol):
 
 
 class _Near(_End):
-    """The socket of the client."""
+    """The socket to the client."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
@@ -220,7 +221,7 @@ class _Near(_End):
 
 
 class Network:
-    """The thread and its event loop. `run` runs a coroutine in it and returns the result."""
+    """A thread with its own event loop. `run` runs a coroutine in it and returns the result."""
 
     def __init__(self) -> None:
         self._loop = asyncio.new_event_loop()
@@ -238,7 +239,7 @@ class Network:
         self._loop.close()
 
     def passage(self, targets: list[int], *, probe: str = "", port: int = 0) -> Passage:
-        """Open a passage; `port` 0 chooses a free port."""
+        """Open a passage. With `port` 0, any free port is used."""
         passage = Passage(targets, probe)
         self.run(passage.open(port))
         self._passages.append(passage)

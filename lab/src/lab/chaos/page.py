@@ -1,4 +1,4 @@
-"""The table of docs/resilience.md, between two marks, generated from stored results of `lab chaos`."""
+"""Generates the table of docs/resilience.md, between two markers, from stored results of `lab chaos`."""
 
 from __future__ import annotations
 
@@ -69,11 +69,11 @@ _SIGNS: Final = {"<=": "≤", ">=": "≥", "==": "="}
 
 
 def with_table(page: str, rows: Sequence[Mapping[str, Any]]) -> str:
-    """The page with a new table. Raises `ValueError` if the marks are missing."""
+    """Return the page with a new table. Raises `ValueError` if the markers are missing."""
     before, begin, rest = page.partition(BEGIN)
     _, end, after = rest.partition(END)
     if not begin or not end:
-        raise ValueError(f"the page lacks the marks {BEGIN} and {END}: add them where the table belongs")
+        raise ValueError(f"the markers {BEGIN} and {END} are missing in the page; add them where the table belongs")
     return f"{before}{BEGIN}\n{_table(rows)}\n{END}{after}"
 
 
@@ -83,7 +83,7 @@ def _table(rows: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _measured_on(rows: Sequence[Mapping[str, Any]]) -> str:
-    """Machines and dates; they may differ between rows."""
+    """Describe the machines and the dates of the measurements; they may differ between rows."""
     machines = sorted({f"{row['machine']['cores']} cores, Python {row['machine']['python']}" for row in rows})
     days = sorted(str(row["measured_at"])[:10] for row in rows)
     return f"Measured on {' and '.join(machines)}; {' to '.join(dict.fromkeys((days[0], days[-1])))}."
@@ -107,7 +107,7 @@ def _line(row: Mapping[str, Any]) -> str:
 
 
 def _targets(row: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Each target with its measured value, in bold if missed."""
+    """Return each target with its measured value, in bold if missed."""
     for target in row["targets"]:
         figure, compare, limit = str(target["target"]).split()
         if figure in _SHOWN_IF_MISSED and target["holds"]:

@@ -16,11 +16,11 @@ ALONE_S: Final = 5.0
 _WITHOUT_GATEWAY_S: Final = 8.0
 _HANGING_UP: Final = 6
 _OUTSIDERS: Final = 40_000
-"""Numbers of callers outside of the crowd."""
+"""Numbers of callers that do not belong to the crowd."""
 
 
 def kill(kind: str) -> Inject:
-    """kill -9 of the replica that has the most calls."""
+    """Send SIGKILL to the replica that has the most calls."""
 
     def inject(scene: Scene) -> Facts:
         scene.fleet.kill(busiest(scene, kind))
@@ -30,7 +30,7 @@ def kill(kind: str) -> Inject:
 
 
 def drain(kind: str, within_s: float = 40.0) -> Inject:
-    """SIGTERM to the replica that has the most calls, which must exit within this time."""
+    """Send SIGTERM to the replica that has the most calls. It must exit within this time."""
 
     def inject(scene: Scene) -> Facts:
         return {"exit_s": scene.fleet.drain(busiest(scene, kind), within_s)}
@@ -39,7 +39,7 @@ def drain(kind: str, within_s: float = 40.0) -> Inject:
 
 
 def control_crash(scene: Scene) -> Facts:
-    """kill -9 of one call-control while commands are pending: hang-ups that ACS refused once."""
+    """Send SIGKILL to one call-control process while commands are pending: hang-ups that ACS rejected once."""
     fleet = scene.fleet
     leaving = Crowd(fleet, first=_OUTSIDERS + scene.turn * _HANGING_UP, count=_HANGING_UP)
     leaving.dial()
@@ -76,14 +76,14 @@ def freeze_gateway(scene: Scene) -> Facts:
 
 
 def zombie_life(scene: Scene, traces: Sequence[CallEvidence]) -> Facts:
-    """How long the resumed relay kept voice sessions of calls that it no longer owned."""
+    """Return how long the resumed relay kept open the voice sessions of calls that it no longer owned."""
     thawed = scene.moments["thawed"]
     old = [session for trace in traces for session in trace.sessions[:-1]]
     return {"zombie_s": max((session.closed_at - thawed for session in old), default=0.0)}
 
 
 def restart_all(scene: Scene) -> Facts:
-    """One process after the other: SIGTERM, wait for its exit, start it, wait until it is ready."""
+    """Restart one process after the other: SIGTERM, wait for its exit, start it, wait until it is ready."""
     fleet = scene.fleet
     slowest = 0.0
     for kind in (CONTROL, GATEWAY, RELAY):
@@ -95,7 +95,7 @@ def restart_all(scene: Scene) -> Facts:
 
 
 def no_relay(scene: Scene) -> Facts:
-    """kill -9 of all relays, which are started again after `ALONE_S`."""
+    """Send SIGKILL to all relays. They are started again after `ALONE_S`."""
     fleet = scene.fleet
     names = fleet.running(RELAY)
     scene.moments["alone"] = time.monotonic()
@@ -110,7 +110,7 @@ def no_relay(scene: Scene) -> Facts:
 
 
 def no_gateway(scene: Scene) -> Facts:
-    """kill -9 of all gateways, which are started again after `_WITHOUT_GATEWAY_S`."""
+    """Send SIGKILL to all gateways. They are started again after `_WITHOUT_GATEWAY_S`."""
     fleet = scene.fleet
     names = fleet.running(GATEWAY)
     died = time.monotonic()
@@ -124,7 +124,9 @@ def no_gateway(scene: Scene) -> Facts:
 
 
 def busiest(scene: Scene, kind: str) -> str:
-    """The replica with the most calls; for call-control, which owns no calls, a different one in each repetition."""
+    """Return the replica with the most calls. For call-control, which owns no calls, return a different one in each
+    repetition.
+    """
     fleet = scene.fleet
     if kind == RELAY:
         counts = fleet.owned_by_pid()

@@ -27,19 +27,19 @@ def redis_restarts_empty(scene: Scene) -> Facts:
 
 
 def primary_crash(scene: Scene) -> Facts:
-    assert scene.fleet.group is not None, "the fleet has no sentinels: set `sentinel` in its plan"
+    assert scene.fleet.group is not None, "the fleet has no sentinels; set `sentinel` in its plan"
     scene.fleet.group.kill_primary()
     return {}
 
 
 def fail_over(scene: Scene) -> Facts:
-    assert scene.fleet.group is not None, "the fleet has no sentinels: set `sentinel` in its plan"
+    assert scene.fleet.group is not None, "the fleet has no sentinels; set `sentinel` in its plan"
     scene.fleet.group.fail_over()
     return {}
 
 
 def redis_stalls(seconds: float) -> Inject:
-    """`DEBUG SLEEP`: the server does not respond for this time."""
+    """Block Redis with `DEBUG SLEEP`: the server does not respond for this time."""
 
     def inject(scene: Scene) -> Facts:
         ask(scene.fleet.redis_port, "DEBUG", "SLEEP", str(seconds), timeout_s=seconds + 5)
@@ -49,7 +49,7 @@ def redis_stalls(seconds: float) -> Inject:
 
 
 def connections_cut(seconds: float) -> Inject:
-    """All connections to Redis are reset each second."""
+    """Reset all connections to Redis each second."""
 
     def inject(scene: Scene) -> Facts:
         before = scene.fleet.tasks()
@@ -66,7 +66,7 @@ def connections_cut(seconds: float) -> Inject:
 
 
 def relay_cut_off(seconds: float) -> Inject:
-    """A network partition between one relay and Redis, without a reset."""
+    """Partition one relay from Redis, without a reset."""
 
     def inject(scene: Scene) -> Facts:
         name = busiest(scene, RELAY)
@@ -84,7 +84,7 @@ def relay_cut_off(seconds: float) -> Inject:
 
 
 def _fenced_after(scene: Scene, name: str, calls: int, within_s: float) -> float:
-    """Seconds until the relay reports that all its calls are muted."""
+    """Return the seconds until the relay reports that all its calls are muted."""
     began = time.monotonic()
     while time.monotonic() < began + within_s:
         if scene.fleet.metric(name, "bridge_relay_muted_calls") >= calls:

@@ -1,4 +1,4 @@
-"""The figures of a row over all its repetitions, its verdict and its line in the output. Pure."""
+"""The figures of a row over all its repetitions, the verdict and the printed line. No I/O."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _COLUMNS: Final = (
 
 @dataclass(slots=True)
 class RowResult:
-    """The measurements of a row; `failure` is the reason why it could not be completed."""
+    """The measurements of a row. `failure` is the reason why the row could not be completed."""
 
     row: ChaosRow
     repeats: int = 0
@@ -31,7 +31,9 @@ class RowResult:
     took_s: float = 0.0
 
     def add(self, outcomes: Iterable[CallOutcome], placed: int, facts: Facts) -> None:
-        """Add one repetition: of each fact the worst value counts, the smallest of shares, the largest of others."""
+        """Add one repetition. The worst value of each fact counts: the smallest one of shares, the largest one of
+        others.
+        """
         self.repeats += 1
         self.outcomes += outcomes
         self.placed += placed
@@ -40,7 +42,7 @@ class RowResult:
             self.facts[name] = worse(self.facts[name], value) if name in self.facts else value
 
     def figures(self) -> Facts:
-        """Gap figures are statistics over the longest gap of each call and direction."""
+        """Return the figures. Gap figures are statistics over the longest gap of each call and direction."""
         both = [way for call in self.outcomes for way in (call.uplink, call.downlink)]
         found = {
             "calls": float(self.placed),
@@ -93,7 +95,7 @@ class RowResult:
         }
 
     def worst(self, count: int = 3) -> Sequence[CallOutcome]:
-        """The calls to look at first: those that did not continue, then those with the longest gaps."""
+        """Return the calls to examine first: those that did not continue, then those with the longest gaps."""
         ordered = sorted(self.outcomes, key=lambda call: (call.went_on, -max(call.uplink.gap_ms, call.downlink.gap_ms)))
         return ordered[:count]
 
@@ -103,7 +105,7 @@ def head() -> str:
 
 
 def line(result: RowResult) -> str:
-    """The row as text: its figures, then the missed targets with their measured values."""
+    """Return the row as text: its figures, then the missed targets with their measured values."""
     figures = result.figures()
     cells = "".join(f"{_cell(figures[name]):>{width}}" for name, _, width in _COLUMNS)
     facts = ", ".join(f"{name} {_cell(value)}" for name, value in sorted(result.facts.items()))

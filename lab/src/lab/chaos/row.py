@@ -1,4 +1,4 @@
-"""A row of the table: a fault, the fleet that it is injected into, and the targets."""
+"""A row of the table: a fault, the fleet in which it is injected, and the targets."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from lab.chaos.crowd import Crowd
 from lab.chaos.local_fleet import GATEWAY, FleetPlan, LocalFleet
 
 Facts: TypeAlias = dict[str, float]
-"""Figures of a whole repetition, not of one call. The worst value over all repetitions counts."""
+"""Figures of a whole repetition, not of one call. The worst value of all repetitions counts."""
 
 EXTRA: Final = {"voice-live": {"SESSION_SETUP_S": "0.3"}, GATEWAY: {"DRAIN_TIMEOUT_S": "6"}}
 """Voice sessions take time to set up, as in reality. A draining gateway waits a shorter time for calls to end."""
@@ -22,7 +22,7 @@ _COMPARE: Final[dict[str, Callable[[float, float], bool]]] = {"<=": operator.le,
 
 @dataclass(slots=True)
 class Scene:
-    """A fleet with its callers. `moments`: monotonic seconds of the steps of the fault."""
+    """A fleet with its callers. `moments`: the times at which the steps of the fault happened, in monotonic seconds."""
 
     fleet: LocalFleet
     crowd: Crowd
@@ -33,14 +33,14 @@ class Scene:
 
 @dataclass(frozen=True, slots=True)
 class FaultTarget:
-    """`figure` of the row's result, compared with `limit` by `<=`, `>=` or `==`."""
+    """A target: `figure` of the row's result, compared with `limit` by `<=`, `>=` or `==`."""
 
     figure: str
     compare: str
     limit: float
 
     def holds(self, figures: Facts) -> bool:
-        """A target whose figure was not measured is missed."""
+        """Whether the target is met. It is missed if the figure was not measured."""
         value = figures.get(self.figure)
         return value is not None and _COMPARE[self.compare](value, self.limit)
 
@@ -49,18 +49,18 @@ class FaultTarget:
 
 
 Inject: TypeAlias = Callable[[Scene], Facts]
-"""Injects the fault and returns its measurements when the fault is over."""
+"""Function that injects the fault, blocks until the fault has ended, and returns measurements."""
 Examine: TypeAlias = Callable[[Scene, Sequence[CallEvidence]], Facts]
-"""Further measurements, from the traces of the calls."""
+"""Function that returns further measurements, from the traces of the calls."""
 
 
 def nothing(_: Scene) -> Facts:
-    """No fault: shows the share of the machine in the figures."""
+    """Inject no fault: the figures show the influence of the machine."""
     return {}
 
 
 def at_once(_: LocalFleet) -> None:
-    """No need to wait for the fleet."""
+    """Return at once: the fault needs no preparation of the fleet."""
 
 
 def nothing_more(_: Scene, __: Sequence[CallEvidence]) -> Facts:
@@ -71,7 +71,7 @@ def nothing_more(_: Scene, __: Sequence[CallEvidence]) -> Facts:
 class ChaosRow:
     name: str
     fault: str
-    """For the table: the component, a colon, the fault."""
+    """The fault as printed in the table: the component, a colon, the fault."""
     inject: Inject
     watch_s: float
     """Time for which the calls are observed after the fault."""
@@ -79,15 +79,15 @@ class ChaosRow:
     examine: Examine = nothing_more
     plan: FleetPlan = USUAL
     dials: bool = True
-    """The callers talk before the fault; otherwise `inject` makes them dial."""
+    """True if the callers are connected before the fault; otherwise `inject` makes them dial."""
     recorded: bool = False
     """Record the audio that the callers hear."""
     before_dialing: Callable[[LocalFleet], None] = at_once
-    """Prepares the fleet for the callers, or blocks until it is ready for them."""
+    """Function that prepares the fleet for the callers, or blocks until it is ready for them."""
     before_fault: Callable[[LocalFleet], None] = at_once
-    """The same for the fault, while the callers talk."""
+    """Function that prepares the fleet for the fault, while the callers are connected."""
     quick: bool = False
-    """Part of `--quick`."""
+    """True if `--quick` includes the row."""
     calls: int | None = None
     """Set if the number of calls is part of the fault."""
     repeats: int | None = None
@@ -98,18 +98,22 @@ class ChaosRow:
 
 GOES_ON: Final = (FaultTarget("went_on_pct", "==", 100), FaultTarget("foreign", "==", 0), FaultTarget("stale", "==", 0))
 LEFT_ALONE: Final = FaultTarget("starts_asked", "==", 0)
-"""ACS received no request to start media streaming of a call whose socket is healthy."""
+"""Target: ACS received no request to start media streaming of a call whose socket is healthy."""
 NOTHING_TWICE: Final = FaultTarget("repeated", "==", 0)
 ONE_SESSION_HEARS: Final = (FaultTarget("repeated_uplink", "==", 0), FaultTarget("lost_uplink", "==", 0))
-"""For quiet calls, in which the next voice session begins where the previous one stopped: exactly one of them hears
-each frame of the caller. Callers here never begin a turn; both sessions must hear an unanswered turn."""
+"""Targets for calls in which the next voice session begins where the previous one stopped: exactly one of them hears
+each frame of the caller. This is true only because callers in these rows never begin a turn; an unanswered turn must be
+heard by both sessions.
+"""
 ALL_HEARD: Final = FaultTarget("lost_uplink", "==", 0)
-"""The next session receives frames that a lost session may not have heard; some of them are heard twice."""
+"""Targets after the loss of a session: the next one receives frames that the lost one may not have heard; some of them
+are heard twice.
+"""
 NEVER_SILENT: Final = FaultTarget("silence_s", "<=", 5.0)
 SAME_CONVERSATION: Final = FaultTarget("conversations_max", "==", 1)
 
 
 def gap(p99: float, most: float | None = None) -> tuple[FaultTarget, ...]:
-    """Limits in ms for the time without a frame, over calls and directions."""
+    """Return targets in ms for the time without a frame, over calls and directions."""
     found = (FaultTarget("gap_p99_ms", "<=", p99),)
     return found if most is None else (*found, FaultTarget("gap_max_ms", "<=", most))

@@ -35,7 +35,9 @@ _CAPACITY: Final = 20
 
 
 def late_by(outage_ms: float) -> FaultTarget:
-    """The rest of a response is late by the length of the outage, less the audio that was sent ahead."""
+    """Return the target for the delay of the rest of a response: the length of the outage, minus the audio that was
+    sent ahead.
+    """
     return FaultTarget("late_max_ms", "<=", outage_ms)
 
 
@@ -242,7 +244,7 @@ ROWS: Final = (
             NOTHING_TWICE,
             _NONE_LOST,
             FaultTarget("added_p99_ms", "<=", 5),
-            FaultTarget("ready_s", "<=", 5.0),  # the time-out of the liveness probe
+            FaultTarget("ready_s", "<=", 5.0),  # The timeout of the liveness probe.
             FaultTarget("memory_mb", "<=", 80),
             FaultTarget("rss_mb", "<=", 256),
         ),
@@ -268,10 +270,10 @@ ROWS: Final = (
 
 
 def chosen(names: str, *, quick: bool) -> list[ChaosRow]:
-    """The rows of a comma-separated list, all rows if it is empty. Raises `ValueError` for an unknown name."""
+    """Return the rows of a comma-separated list, all rows if it is empty. Raises `ValueError` for an unknown name."""
     wanted = [name.strip() for name in names.split(",") if name.strip()]
     known = {row.name: row for row in ROWS}
     if unknown := [name for name in wanted if name not in known]:
-        raise ValueError(f"unknown row: {', '.join(unknown)}; choose from {', '.join(known)}")
+        raise ValueError(f"unknown row: {', '.join(unknown)}; known rows: {', '.join(known)}")
     found = [known[name] for name in wanted] if wanted else list(ROWS)
     return [row for row in found if row.quick] if quick and not wanted else found

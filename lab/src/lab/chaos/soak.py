@@ -25,7 +25,7 @@ _WARM_SHARE: Final = 0.25
 
 @dataclass(slots=True)
 class Growth:
-    """Samples of a quantity that should stay constant."""
+    """Samples of a quantity that should not grow."""
 
     samples: list[tuple[float, float]] = field(default_factory=list)
 
@@ -33,17 +33,17 @@ class Growth:
         self.samples.append((time.monotonic(), value))
 
     def growth(self) -> float:
-        """Increase of the mean from the quarter after the warm-up to the last quarter."""
+        """Return the increase of the mean from the quarter after the warm-up to the last quarter."""
         first, last = self._quarters()
         return sum(last) / len(last) - sum(first) / len(first) if last else 0.0
 
     def growth_of_least(self) -> float:
-        """Increase of the minimum: a leak raises it, temporary use after a burst does not."""
+        """Return the increase of the minimum. A leak raises it; temporary use after a burst does not."""
         first, last = self._quarters()
         return min(last) - min(first) if last else 0.0
 
     def _quarters(self) -> tuple[list[float], list[float]]:
-        """Values of the quarter after the warm-up, and of the last one."""
+        """Return the values of the quarter after the warm-up, and of the last quarter."""
         values = [value for _, value in self.samples[int(len(self.samples) * _WARM_SHARE) :]]
         share = max(1, len(values) // 3)
         return values[:share], values[-share:]
@@ -53,7 +53,7 @@ class Growth:
 
 
 def soak(minutes: float) -> Inject:
-    """All callers hang up and dial again each minute; the last calls are examined as in every row."""
+    """Let all callers hang up and dial again each minute. The last calls are examined as in every row."""
 
     def inject(scene: Scene) -> Facts:
         seen = Samples()
@@ -71,13 +71,13 @@ def soak(minutes: float) -> Inject:
 
 
 class Samples:
-    """Sums over all replicas of a service, because each minute calls are distributed among them again."""
+    """Sums over all replicas of a service: each minute calls are distributed among the replicas again."""
 
     def __init__(self) -> None:
         self._of_kind: dict[str, dict[str, Growth]] = {"memory": {}, "files": {}, "tasks": {}, "keys": {}}
 
     def add(self, seen: Mapping[str, Mapping[str, float]]) -> None:
-        """`seen`: "memory", "files", "tasks" or "keys" → process → value."""
+        """Add one sample. `seen`: "memory", "files", "tasks" or "keys" → process → value."""
         for what, by_process in seen.items():
             together: dict[str, float] = defaultdict(float)
             for name, value in by_process.items():
@@ -86,7 +86,7 @@ class Samples:
                 self._of_kind[what].setdefault(kind, Growth()).add(value)
 
     def facts(self) -> Facts:
-        """The growth of each service, and the largest growth; memory in % of its mean.
+        """Return the growth of each service and the largest growth; memory in % of its mean.
 
         Files are compared by their minimum: HTTP keeps connections open for a few seconds, so their mean depends on the
         timing of bursts.
@@ -104,8 +104,8 @@ class Samples:
 
 
 def look_at(fleet: LocalFleet) -> dict[str, dict[str, float]]:
-    """Redis is sampled by its keys only: records that it stores for a day use memory, and its connections belong to the
-    services.
+    """Sample all processes. Redis is sampled only by its number of keys: records that it stores for a day use memory,
+    and its connections belong to the services.
     """
     memory: dict[str, float] = {}
     files: dict[str, float] = {}
@@ -123,13 +123,17 @@ def look_at(fleet: LocalFleet) -> dict[str, dict[str, float]]:
 
 
 def passing_keys(fleet: LocalFleet) -> list[str]:
-    """Keys without those that are stored for a day: call records, transcripts, and ids of processed webhooks."""
+    """Return the keys, except those that are stored for a day: call records, transcripts, and ids of processed
+    webhooks.
+    """
     keys = [str(key) for key in ask(fleet.redis_port, "KEYS", "*")]
     return [key for key in keys if not re.search(r":call:[^:]+$|:transcript$|:seen:", key)]
 
 
 def keys_left(fleet: LocalFleet) -> Facts:
-    """Keys of calls a minute after the last call, without records and transcripts, which are stored for a day."""
+    """Return the keys of calls a minute after the last call, except records and transcripts, which are stored for a
+    day.
+    """
     time.sleep(FORGOTTEN_AFTER_S)
     return {"keys_left": float(sum(1 for key in passing_keys(fleet) if ":call:" in key))}
 

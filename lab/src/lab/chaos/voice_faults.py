@@ -14,11 +14,11 @@ from lab.stack import StackError
 RINGS_S: Final = 3.0
 UNANSWERED: Final = ("no_answer", "busy", "declined", "unreachable")
 QUOTA_FULL_S: Final = 75.0
-"""Connections count for a minute."""
+"""Timeout while the quota recovers: a connection counts against it for a minute."""
 
 
 def voice_sessions(order: str) -> Inject:
-    """`drop`, `mute` or `close` every open session."""
+    """Inject `drop`, `mute` or `close` into every open session."""
 
     def inject(scene: Scene) -> Facts:
         for row in scene.crowd.sessions():
@@ -31,7 +31,7 @@ def voice_sessions(order: str) -> Inject:
 
 
 def voice_refuses(status: int, seconds: float) -> Inject:
-    """Every session drops, and new ones are refused for this time."""
+    """Drop every session, and refuse new ones for this time."""
 
     def inject(scene: Scene) -> Facts:
         scene.fleet.inject("voice-live", {"handshake": {"status": status}})
@@ -45,14 +45,16 @@ def voice_refuses(status: int, seconds: float) -> Inject:
 
 
 def voice_gone_for_good(scene: Scene) -> Facts:
-    """Every session drops and all new ones are refused: calls are transferred to human agents."""
+    """Drop every session and refuse all new ones: calls are transferred to human agents."""
     scene.fleet.inject("voice-live", {"handshake": {"status": 503}})
     voice_sessions("drop")(scene)
     return {}
 
 
 def gone_and_nobody_answers(scene: Scene) -> Facts:
-    """As above, but no human agent answers, for another reason in each repetition."""
+    """Drop every session and refuse all new ones, and let no human agent answer, for a different reason in each
+    repetition.
+    """
     callee = {"outcome": UNANSWERED[scene.turn % len(UNANSWERED)], "after_s": RINGS_S}
     scene.fleet.request("PUT", "acs", "/lab/callee", callee)
     return voice_gone_for_good(scene)
@@ -65,16 +67,20 @@ def failed_transfers(scene: Scene, _: Sequence[CallEvidence]) -> Facts:
 
 
 def await_full_quota(fleet: LocalFleet, *, within_s: float = QUOTA_FULL_S, poll_s: float = 0.5) -> None:
-    """Wait until the simulated Voice Live, which counts each connection later than the fleet does, counts none."""
+    """Wait until the simulated Voice Live counts no connections. It counts each connection later than the fleet
+    does.
+    """
     deadline = time.monotonic() + within_s
     while (counted := fleet.request("GET", "voice-live", "/lab/quota")["counted"]) > 0:
         if time.monotonic() > deadline:
-            raise StackError(f"Voice Live still counts {counted} connections, after {within_s:g} s without new calls")
+            raise StackError(f"Voice Live still counts {counted} connections after {within_s:g} s without new calls")
         time.sleep(poll_s)
 
 
 def quota_usage(scene: Scene, _: Sequence[CallEvidence]) -> Facts:
-    """Connections refused with 429 since the start of the fleet, and the maximum of connections in a minute."""
+    """Return the number of connections refused with 429 since the start of the fleet, and the maximum of connections in
+    a minute.
+    """
     refused = scene.fleet.request("GET", "voice-live", "/lab/handshakes")["refused"]
     return {
         "refused_429": float(sum(row["status"] == 429 for row in refused)),
@@ -89,7 +95,7 @@ def transferred_calls(scene: Scene, _: Sequence[CallEvidence]) -> Facts:
 
 
 def resumed_after(moment: str) -> Callable[[Scene, Sequence[CallEvidence]], Facts]:
-    """Seconds from a moment of the fault until the last caller heard the agent again."""
+    """Return the seconds from a step of the fault until the last caller heard the agent again."""
 
     def examine(scene: Scene, traces: Sequence[CallEvidence]) -> Facts:
         since = scene.moments[moment]
@@ -104,7 +110,9 @@ def resumed_after(moment: str) -> Callable[[Scene, Sequence[CallEvidence]], Fact
 
 
 def noticed_after(moment: str) -> Callable[[Scene, Sequence[CallEvidence]], Facts]:
-    """As `resumed_after`, and the seconds until the relay closed the last session that no longer responded."""
+    """Return the figures of `resumed_after`, and the seconds until the relay closed the last session that no longer
+    responded.
+    """
     resumed = resumed_after(moment)
 
     def examine(scene: Scene, traces: Sequence[CallEvidence]) -> Facts:

@@ -1,4 +1,4 @@
-"""Rows of the table about faults of Voice Live, and about other faults while Voice Live is limited."""
+"""Rows of the table with faults of Voice Live, and with other faults while Voice Live limits connections."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ _APOLOGIZED: Final = (
     FaultTarget("hung_up_after_s", "<=", 2.0),
 )
 _CONNECTIONS: Final = 30
-"""New connections a minute: the documented quota of a Voice Live resource."""
+"""New connections a minute, the documented quota of a Voice Live resource."""
 _FEW_CONNECTIONS: Final = 25
-"""The smallest quota that admits twenty calls: new calls may use four fifths of it."""
+"""The smallest quota for twenty calls: new calls may use four fifths of it."""
 _DRAINED_S: Final = 120
-"""After a minute the connections of the crowd no longer count."""
+"""Observation time after the fault: after a minute the connections of the crowd no longer count."""
 
 VOICE_ROWS: Final = (
     ChaosRow(
@@ -51,7 +51,7 @@ VOICE_ROWS: Final = (
         fault="Voice Live: every session is closed with session_expired (1001)",
         inject=voice.voice_sessions("close"),
         watch_s=6,
-        # A close frame leaves no doubt about what was heard; frames in transit at that time are lost with the session.
+        # After a close frame it is known what was heard; frames in transit at that time are lost with the session.
         targets=(*GOES_ON, *gap(1500), FaultTarget("repeated_uplink", "==", 0), SAME_CONVERSATION, NEVER_SILENT),
         examine=heard_gaps.with_silences(voice.resumed_after("close")),
     ),

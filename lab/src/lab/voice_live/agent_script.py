@@ -1,4 +1,4 @@
-"""Selects the next answer of the simulated agent from the script and the conversation."""
+"""Selects the next reply of the simulated agent from the script and the conversation."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ DEFAULT_GREETING = "Hello, how can I help you?"
 AFTER_THE_SCRIPT = "Is there anything else I can do for you?"
 UNHEARD = "(speech)"
 _QUOTED = re.compile(r'["“](.+)["”]', re.DOTALL)
-"""The quoted text may contain quotation marks itself."""
+"""Matches a quoted text, which may contain quotation marks itself."""
 
 
 @dataclass(frozen=True)
@@ -27,24 +27,25 @@ class SayStep:
 class CallFunction:
     name: str
     arguments: str
-    """JSON text."""
+    """Arguments of the function as a JSON string."""
 
 
 Plan = SayStep | CallFunction
 
 
 def heard_in_turn(agent: Agent, turn: int) -> str:
-    """Return the simulated transcription of a caller's turn; `turn` counts from 0."""
+    """Return the simulated transcription of a caller's turn. `turn` counts from 0."""
     return (agent.replies[turn].heard if turn < len(agent.replies) else "") or UNHEARD
 
 
 def next_plan(
     agent: Agent, conversation: ConversationItems, options: Mapping[str, object], *, spaced_arguments: bool = False
 ) -> Plan:
-    """Return the answer to the conversation. `options`: the `response` object of `response.create`; `spaced_arguments`:
-    with the spaces and line breaks that some models write.
+    """Return what the agent says or calls next in the conversation. Raises `RefusedError` if a pre-generated message
+    does not have exactly one text part.
 
-    Raises `RefusedError` unless a pre-generated message has exactly one text.
+    `options`: the `response` object of `response.create`. `spaced_arguments`: format function arguments with the spaces
+    and line breaks that some models write.
     """
     if (pre_generated := options.get("pre_generated_assistant_message")) is not None:
         return SayStep(_only_text(pre_generated))
@@ -58,7 +59,7 @@ def next_plan(
     if last.role == "system":
         return SayStep(_quoted(last.text) or agent.greeting or DEFAULT_GREETING)
     if last.role == "assistant":
-        return SayStep("Understood.")  # like a model that continues after its own message
+        return SayStep("Understood.")  # Models continue like this after their own message.
     return _answer(_reply(agent, conversation), spaced_arguments)
 
 

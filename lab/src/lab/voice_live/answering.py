@@ -1,7 +1,7 @@
 """The responses of one session, from `response.create` to `response.done`. No I/O and no clock.
 
-The shell produces the responses in `begun`: it calls `open_message` or `open_call`, then the deltas at its own pace,
-then `end`. Once a response has ended (`response.over`), the shell stops producing it.
+The session produces the responses in `begun`: it calls `open_message` or `open_call`, then the deltas at its own pace,
+then `end`. Once a response has ended (`response.over`), the session stops producing it.
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ class Answering:
     spaced_arguments: bool = False
     active: Response | None = None
     latest_spoken: Response | None = None
-    """The latest response with audio, which the caller may still be hearing."""
+    """The latest response with audio; the caller may still be hearing it."""
     deferred: list[Event] = field(default_factory=list)
     """Transcription events of the caller's turn that follow the start of the response."""
     begun: list[tuple[Response, Plan]] = field(default_factory=list)
 
     def begin(self, options: Mapping[str, object], now: float, faults: VoiceLiveFaults) -> list[Event]:
-        """Begin a response to the conversation. Raises `RefusedError`."""
+        """Begin a response to the conversation. Raises `RefusedError` if there is an active response."""
         if self.active is not None and not options.get("cancel_previous"):
             text = f"Conversation already has an active response in progress: {self.active.id}"
             raise RefusedError(text, "conversation_already_has_active_response")
@@ -48,7 +48,7 @@ class Answering:
         plan = next_plan(self.agent, self.record.conversation, options, spaced_arguments=self.spaced_arguments)
         answers = self.end(self.active, cancelled("client_cancelled"), now) if self.active is not None else []
         if self.agent.mode != "script":
-            # In the modes echo and marks, the measured line speaks in the requested response.
+            # In the modes echo and marks, the measured line sends the audio of this response.
             return [*answers, *self.open_endless(now)[1]]
         response = self.active = Response(form)
         if (slow := due(faults.response_slow)) is not None:
@@ -118,7 +118,7 @@ class Answering:
         return [*deltas, *self.take_deferred()]
 
     def end(self, response: Response, ending: Ending, now: float) -> list[Event]:
-        """No effect on a response that is over."""
+        """End a response. No effect if it has ended already."""
         if response.over:
             return []
         closing = response.finish(ending)
@@ -142,7 +142,7 @@ class Answering:
         items = self.record.conversation.items
         if response.form.conversation_id is None or not items:
             return None
-        # Cascaded pipelines report the previous item only if it was spoken.
+        # Cascaded pipelines send the id of the previous item only if that item was spoken.
         return items[-1].id if items[-1].spoken or not response.form.cascaded else ""
 
     def _remember(self, response: Response) -> None:
@@ -205,6 +205,6 @@ def _refuse_by_fault(faults: VoiceLiveFaults) -> None:
 
 
 def audio_token_limit(response: Response, record: SessionRecord) -> int | None:
-    """Return the token limit of the audio; only native models have one."""
+    """Return the maximum number of audio tokens. Only native models have one."""
     limit = response.form.max_output_tokens
     return limit if record.mode.native and isinstance(limit, int) else None

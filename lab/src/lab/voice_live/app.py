@@ -31,11 +31,11 @@ from lab.voice_live.settings import VoiceLiveSettings
 from lab.voice_live.unsupported_by_voice_live import pretended_in_query, refusal
 
 MAX_MESSAGE_BYTES = 24 * 1024 * 1024
-"""15 MiB of audio as base64, plus the text around it."""
+"""Maximum message size: 15 MiB of audio as base64, plus the text around it."""
 
 
 def create_app(settings: VoiceLiveSettings) -> Starlette:
-    """Serve it with `server_config`, whose protocol class is needed to drop connections."""
+    """Return the application. Serve it with `server_config`: dropping connections requires its protocol class."""
     resource = Resource(settings)
 
     async def voice_live(websocket: WebSocket) -> None:
@@ -48,13 +48,15 @@ def create_app(settings: VoiceLiveSettings) -> Starlette:
             yield
             ticking.cancel()
 
-    # Any path: clients append the path of the service to the path of their endpoint.
+    # All paths are routed here: clients append the path of the service to the path of their endpoint.
     routes = [*control_routes(resource), WebSocketRoute("/{path:path}", voice_live)]
     return Starlette(routes=routes, exception_handlers=HTTP_ERRORS, lifespan=lifespan)
 
 
 def server_config(settings: VoiceLiveSettings, tls: Tls | None = None) -> uvicorn.Config:
-    """Deflate is off: for base64 PCM it costs more than it saves, and clients do not need it."""
+    """Return the uvicorn configuration. Deflate is off: it costs more CPU than it saves for base64 PCM, and clients do
+    not require it.
+    """
     return uvicorn.Config(
         create_app(settings),
         host=settings.host,
@@ -82,7 +84,7 @@ async def _connect(websocket: WebSocket, resource: Resource) -> None:
     except HandshakeError as error:
         facts: dict[str, object] = {"status": error.status, "reason": error.reason, "path": handshake.path}
         resource.refused_handshakes.append({"t": time.monotonic(), **facts})
-        log.info("handshake refused", extra={"facts": facts})
+        log.info("handshake rejected", extra={"facts": facts})
         body = {"error": {"code": str(error.status), "message": error.reason}}
         await websocket.send_denial_response(JSONResponse(body, error.status, error.headers))
         connection_of(websocket).note_refused()
@@ -100,14 +102,14 @@ async def _connect(websocket: WebSocket, resource: Resource) -> None:
 
 
 def _admit(handshake: HandshakeRequest, resource: Resource) -> Mode | RefusedError:
-    """Raises `HandshakeError`."""
+    """Return the kind of session for a handshake, after injected faults and the quota. Raises `HandshakeError`."""
     faults = resource.faults
     if faults.handshake is not None and faults.handshake.take():
         raise HandshakeError(faults.handshake.status, "injected fault", faults.handshake.retry_after_s or 0)
     admitted = admit(handshake, resource.credentials(time.time()))
     if handshake.script and handshake.script not in resource.agents:
         raise HandshakeError(
-            404, f"unknown agent script {handshake.script!r}; PUT /lab/agents/{handshake.script} adds it"
+            404, f"unknown agent script {handshake.script!r}; add it with PUT /lab/agents/{handshake.script}"
         )
     now = time.monotonic()
     if not resource.quota.take(now):
@@ -123,7 +125,7 @@ def _admit(handshake: HandshakeRequest, resource: Resource) -> Mode | RefusedErr
 
 
 async def _refuse(websocket: WebSocket, refused: RefusedError, close_code: int) -> None:
-    log.info("session refused", extra={"facts": {"code": refused.code, "message": refused.message}})
+    log.info("session rejected", extra={"facts": {"code": refused.code, "message": refused.message}})
     try:
         await websocket.send_text(server_events.encode_event(server_events.error(refused)))
         await websocket.close(close_code, refused.message[:120])

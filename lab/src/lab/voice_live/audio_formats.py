@@ -32,7 +32,7 @@ Samples = npt.NDArray[np.int16]
 
 
 def decode_append(audio: object, audio_format: str = "pcm16") -> bytes:
-    """Return the `audio` field of an append as PCM16. Raises `RefusedError`."""
+    """Return the `audio` field of an append event as PCM16. Raises `RefusedError`."""
     if not isinstance(audio, str):
         raise RefusedError("'audio' must be a base64 string", "invalid_value", "audio")
     try:
@@ -60,7 +60,7 @@ def encode_speech(pcm24k: bytes, audio_format: str) -> bytes:
 
 
 def output_bytes_per_ms(audio_format: str) -> float:
-    """Return a fraction for 22.05 kHz and its multiples."""
+    """Return the size of one ms of audio, as a fraction for 22.05 kHz and its multiples."""
     return OUTPUT_RATES_HZ[audio_format] * (1 if audio_format.startswith("g711") else 2) / 1000
 
 

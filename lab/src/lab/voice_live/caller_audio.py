@@ -13,7 +13,7 @@ from lab.voice_live.turn_detection import DetectedSpeechStart, DetectedSpeechSto
 
 @dataclass
 class CallerAudio:
-    """With `turn_detection: null` there is no detector: audio is buffered until it is committed."""
+    """The caller's audio. With `turn_detection: null` there is no detector: audio is buffered until it is committed."""
 
     rate_hz: int = 24_000
     audio_format: str = "pcm16"
@@ -24,7 +24,7 @@ class CallerAudio:
     _rules: TurnRules | None = None
 
     def configure(self, session: Mapping[str, object]) -> None:
-        """Apply the formats and turn detection of the session. A change restarts detection, but not its clock."""
+        """Apply the audio format and turn detection of the session. A change restarts detection, but not its clock."""
         audio_format = str(session.get("input_audio_format"))
         rate = session.get("input_audio_sampling_rate")
         rate_hz = 8_000 if audio_format.startswith("g711") else rate if isinstance(rate, int) else 24_000
@@ -47,7 +47,7 @@ class CallerAudio:
         return self._detector.feed(pcm) if self._detector is not None else []
 
     def commit(self) -> int:
-        """Return the start of the committed audio in ms of audio time. Raises `RefusedError`."""
+        """Commit the buffered audio and return its start in ms of audio time. Raises `RefusedError`."""
         if self.automatic:
             raise RefusedError("input_audio_buffer.commit is not supported with server turn detection")
         if self.uncommitted_ms <= 0:

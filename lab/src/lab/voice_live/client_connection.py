@@ -15,12 +15,12 @@ from lab.text_frames import FrameSplitter, encode_server_text
 _KEY = "lab_connection"
 
 Tap: TypeAlias = Callable[[bytes, float], bool]
-"""(text, monotonic seconds of its arrival) -> whether it was handled."""
+"""Function that receives (text, monotonic seconds of its arrival) and returns whether it handled the message."""
 
 
 class ClientConnection:
-    """`tap` receives whole text messages before ASGI, unless messages are queued there. ASGI receives those that it
-    does not handle.
+    """The connection of one client. `tap` receives complete text messages before ASGI, unless earlier messages are
+    still queued for ASGI. ASGI receives the messages that `tap` does not handle.
     """
 
     def __init__(self, protocol: ReachableProtocol) -> None:
@@ -38,16 +38,18 @@ class ClientConnection:
         return True
 
     def note_refused(self) -> None:
-        """Call it after an HTTP response to the upgrade; otherwise uvicorn logs that the handshake never completed."""
+        """Record that the upgrade was answered with an HTTP response. Otherwise uvicorn logs that the handshake was not
+        completed.
+        """
         self._protocol.handshake_complete = True
 
     def drop(self) -> None:
-        """Abort without a close frame: the client sees 1006."""
+        """Abort the connection without a close frame. The client reports close code 1006."""
         self.transport.abort()
 
 
 class ReachableProtocol(WebSocketsSansIOProtocol):
-    """uvicorn's protocol, which also stores a `ClientConnection` in the scope."""
+    """The WebSocket protocol class of uvicorn, which also stores a `ClientConnection` in the scope."""
 
     lab_connection: ClientConnection | None = None
     _frames: FrameSplitter | None = None
@@ -63,7 +65,7 @@ class ReachableProtocol(WebSocketsSansIOProtocol):
             super().data_received(data)
             return
         if self._frames is None:
-            if self.conn.reader.buffer:  # the library has a partial frame
+            if self.conn.reader.buffer:  # The library has a partial frame.
                 super().data_received(data)
                 return
             self._frames = FrameSplitter(self.config.ws_max_size)

@@ -17,7 +17,9 @@ class ClientEvent:
 
 
 def decode_client_event(text: str | bytes) -> ClientEvent:
-    """Raises `RefusedError`; the client then gets an `error`, and the socket stays open."""
+    """Decode one client event. Raises `RefusedError`; the client then receives an `error` event, and the socket stays
+    open.
+    """
     try:
         body = json.loads(text)
     except (ValueError, RecursionError):
@@ -34,7 +36,9 @@ _APPENDS = (b'{"type":"input_audio_buffer.append","audio":"', b'{"type": "input_
 
 
 def plain_append(text: bytes) -> bytes | None:
-    """Return the base64 of an append in the form of a common encoder; `None` if the text needs a JSON parser."""
+    """Return the base64 audio of an append event as common encoders write it; `None` if the text needs a JSON
+    parser.
+    """
     for head in _APPENDS:
         if text.startswith(head) and text.endswith(b'"}'):
             audio = text[len(head) : -2]
@@ -55,7 +59,7 @@ def response_options(body: Mapping[str, object]) -> Mapping[str, object]:
     if modalities is not None and not (
         isinstance(modalities, list) and modalities and set(map(str, modalities)) <= _SAID
     ):
-        raise RefusedError("'response.modalities' must list text or audio", "invalid_value", "response.modalities")
+        raise RefusedError("'response.modalities' must contain text or audio", "invalid_value", "response.modalities")
     return options
 
 

@@ -68,8 +68,8 @@ class _Control:
         return JSONResponse({name: agent.model_dump(mode="json") for name, agent in self._resource.agents.items()})
 
     async def set_named_agent(self, request: Request) -> Response:
-        """Set the script of connections that name it (`x-lab-agent`, `?lab-agent=`), or whose agent or model has this
-        name.
+        """Set the script of connections that select it by name (`x-lab-agent`, `?lab-agent=`), or whose agent or model
+        has this name.
         """
         agent = await decode_body(request, Agent)
         self._resource.agents[request.path_params["name"]] = agent
@@ -95,7 +95,7 @@ class _Control:
         return JSONResponse(self._resource.faults.model_dump(mode="json", exclude_none=True))
 
     async def set_faults(self, request: Request) -> Response:
-        """Replace all faults and reset their counts."""
+        """Replace all faults and reset their counters."""
         self._resource.faults = await decode_body(request, VoiceLiveFaults)
         return await self.get_faults(request)
 
@@ -126,7 +126,7 @@ class _Control:
         item_id = request.path_params["item_id"]
         audio = self._find(request).record.speech.get(item_id)
         if audio is None:
-            raise ControlError(404, f"the session has no speech of item {item_id!r}")
+            raise ControlError(404, f"the session has sent no audio for item {item_id!r}")
         return Response(bytes(audio), media_type="application/octet-stream")
 
     async def drop(self, request: Request) -> Response:

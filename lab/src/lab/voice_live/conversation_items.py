@@ -21,8 +21,8 @@ _OTHER_USER_PARTS = frozenset({"input_audio", "input_image"})
 
 @dataclass(frozen=True)
 class ConversationItem:
-    """`text`: the words of the item; `audio_ms`: generated audio (assistant only); `parts_ms`: `audio_ms` of each part
-    if there are several.
+    """An item of a conversation. `text`: its words; `audio_ms`: generated audio (assistant only); `parts_ms`:
+    `audio_ms` of each part if there are several.
     """
 
     id: str
@@ -37,10 +37,10 @@ class ConversationItem:
     arguments: str | None = None
     output: str | None = None
     phase: str | None = None
-    """Set by newer models for their final answers."""
+    """`phase` of the item; newer models set it for their final answers."""
     parts_ms: tuple[int, ...] = ()
     noise: bool = False
-    """Speech without words."""
+    """True for speech without words, such as a cough."""
 
     @property
     def spoken(self) -> bool:
@@ -110,20 +110,24 @@ def _decode_part(role: str, part: object) -> Event:
 
 @dataclass
 class ConversationItems:
-    """Belongs to the resource, not to a socket: the conversation of an agent can be resumed by its id."""
+    """The items of a conversation. They belong to the resource, not to a socket: the conversation of an agent can be
+    resumed by its id.
+    """
 
     id: str
     owner: tuple[str, str] | None = None
-    """(agent, project) that may resume it; `None` in model mode, whose conversations end with the socket."""
+    """The (agent, project) that may resume the conversation; `None` in model mode, in which a conversation ends with
+    its socket.
+    """
     items: list[ConversationItem] = field(default_factory=list)
     refuses_zero: bool = False
-    """Truncation at 0 ms is refused."""
+    """If true, truncation at 0 ms is an error."""
     any_part: bool = False
-    """Parts other than the first can be truncated."""
+    """If true, parts other than the first can be truncated."""
 
     @property
     def user_turns(self) -> int:
-        """Number of messages of the caller without noises; the index of the next turn in the script."""
+        """Number of messages of the caller, without noises. It is the index of the next turn in the script."""
         return sum(1 for item in self.items if item.role == "user" and not item.noise)
 
     @property
@@ -134,8 +138,8 @@ class ConversationItems:
         return next((item for item in self.items if item.id == item_id), None)
 
     def add(self, item: ConversationItem, previous_item_id: object = None) -> str | None:
-        """Insert after `previous_item_id` (`"root"`: first; `None`: last) and return the id before it. Raises
-        `RefusedError`.
+        """Insert the item after `previous_item_id` (`"root"`: first; `None`: last). Return the id of the item before
+        it. Raises `RefusedError`.
         """
         if self.find(item.id) is not None:
             raise RefusedError(f"Item {item.id!r} exists already", "invalid_value", "item.id")
@@ -175,7 +179,7 @@ class ConversationItems:
                 f"'content_index' must be from 0 to {len(parts_ms) - 1}", "invalid_value", "content_index"
             )
         if not isinstance(audio_end_ms, int) or isinstance(audio_end_ms, bool) or audio_end_ms < 0:
-            raise RefusedError("'audio_end_ms' must be a whole number, not negative", "invalid_value", "audio_end_ms")
+            raise RefusedError("'audio_end_ms' must be a whole number, 0 or greater", "invalid_value", "audio_end_ms")
         if self.refuses_zero and not audio_end_ms:
             raise RefusedError("Only model output audio messages can be truncated", "unsupported_content_type")
         if audio_end_ms > parts_ms[content_index]:
@@ -203,6 +207,6 @@ def _shortened(item: ConversationItem, index: int, audio_end_ms: int) -> Convers
 
 
 def _kept_words(text: str, audio_end_ms: int, audio_ms: int) -> str:
-    """Assumes that the words are distributed evenly over the audio."""
+    """Return the words that remain after a truncation, as if all words had the same duration."""
     words = text.split()
     return " ".join(words[: len(words) * audio_end_ms // audio_ms]) if audio_ms else text

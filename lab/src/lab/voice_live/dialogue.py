@@ -38,7 +38,9 @@ class Dialogue:
         return [event("session.created", session=self.record.session)]
 
     def receive(self, given: ClientEvent, now: float) -> list[Event]:
-        """Return the immediate server events. Raises `RefusedError` and then changes nothing."""
+        """Handle a client event and return the server events to send immediately. Raises `RefusedError`; the state is
+        then unchanged.
+        """
         answer = _ANSWERS.get(given.type)
         if answer is None:
             raise RefusedError(f"Unsupported event type: {given.type!r}", "invalid_value", "type")
@@ -51,7 +53,7 @@ class Dialogue:
         return list(answer(self, given.body, now))
 
     def begin_turn(self, at_ms: int, now: float) -> list[Event]:
-        """Begin a turn of the caller without turn detection; the first event is `speech_started`."""
+        """Begin a turn of the caller without turn detection. The first event is `speech_started`."""
         return self._speech_started(DetectedSpeechStart(at_ms), now)
 
     def end_turn(self, at_ms: int, now: float) -> list[Event]:
@@ -109,7 +111,7 @@ class Dialogue:
         return answers + self._auto_truncate(now)
 
     def _auto_truncate(self, now: float) -> list[Event]:
-        """Truncate as if the client had played in real time since the first delta."""
+        """Truncate the agent's item as if the client had played it in real time since the first delta."""
         heard = self.answering.latest_spoken
         if (
             heard is None
@@ -140,7 +142,7 @@ class Dialogue:
             return answers + self.answering.take_deferred()
         try:
             return answers + self.answering.begin({}, now, self.faults())
-        except RefusedError as refused:  # a response without interruption is still active
+        except RefusedError as refused:  # A response that must not be interrupted is still active.
             return [*answers, *self.answering.take_deferred(), server_events.error(refused)]
 
     def _caller_turn(
@@ -173,7 +175,9 @@ class Dialogue:
         return str(given or "en-US").split(",")[0]
 
     def _committed(self, item: ConversationItem, now: float, transcript: Iterable[Event] = ()) -> list[Event]:
-        """A cascaded pipeline creates the item after the transcription; only a native one reports the item as done."""
+        """Return the events of a committed turn. A cascaded pipeline creates the item after the transcription; only a
+        native one reports the item as done.
+        """
         mode = self.record.mode
         previous = self.record.conversation.add(item)
         self.caller.uncommitted_ms = 0.0

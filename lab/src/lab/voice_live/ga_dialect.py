@@ -1,6 +1,6 @@
 """OpenAI Realtime GA, as Azure OpenAI serves it under `/openai/v1/realtime`: conversion of its names and objects.
 
-The simulated service uses Voice Live's beta forms internally; this module converts them at the socket. Source: the
+The simulated service uses Voice Live's beta formats internally; this module converts them at the socket. Source: the
 OpenAI API reference (Realtime, client and server events) and Microsoft's guide to the migration from preview to GA.
 """
 
@@ -35,7 +35,7 @@ _FLAT = {
     "prompt": "prompt",
     "include": "include",
 }
-"""GA path of a session field -> beta key. Formats and modalities are missing: their values differ as well."""
+"""Beta key of a session field, by its GA path. Formats and modalities are not included: their values differ as well."""
 _PCM: Event = {"type": "audio/pcm", "rate": 24_000}
 _FORMATS: dict[str, Event] = {
     "pcm16": _PCM,
@@ -72,7 +72,9 @@ def with_ga_objects(sent: Event) -> Event:
 
 
 def _with_ga_keys(sent: Event) -> Event:
-    """GA omits `object` of items, sends parts twice, and pads deltas against guessing from their size."""
+    """Convert a server event. GA omits `object` of items, sends parts twice, and pads deltas so that their size does
+    not reveal their content.
+    """
     kind = str(sent["type"])
     changed = dict(sent)
     if isinstance(item := sent.get("item"), Mapping):
@@ -170,7 +172,7 @@ def flat_update(given: object) -> Event:
 
 
 def _flat_format(param: str, value: object) -> str:
-    """`rate` may be left out."""
+    """Return the beta name of a GA audio format. `rate` may be omitted."""
     for name, form in _FORMATS.items():
         if isinstance(value, Mapping) and {**form, **value} == form and "type" in value:
             return name
@@ -178,7 +180,7 @@ def _flat_format(param: str, value: object) -> str:
 
 
 def _leaves(given: Mapping[str, object], at: str = "") -> list[tuple[str, object]]:
-    """Return paths and values; only `audio`, `audio.input` and `audio.output` are flattened."""
+    """Return the paths and values of a session. Only `audio`, `audio.input` and `audio.output` are flattened."""
     leaves: list[tuple[str, object]] = []
     for key, value in given.items():
         path = f"{at}{key}"
@@ -198,7 +200,7 @@ def _flat_modalities(value: object) -> list[str]:
 
 
 def ga_refusal(refused: RefusedError) -> RefusedError:
-    """Return the error with the beta key replaced by its GA path."""
+    """Return the error with the GA path instead of the beta key."""
     param = refused.param or ""
     for path, key in _FLAT.items():
         if param == f"session.{key}" or param.startswith(f"session.{key}."):
@@ -208,7 +210,7 @@ def ga_refusal(refused: RefusedError) -> RefusedError:
 
 
 def refuse_beta_content(item: object) -> None:
-    """GA accepts text of the assistant only as `output_text`. Raises `RefusedError`."""
+    """Reject an item with `text` content of the assistant: GA accepts only `output_text`. Raises `RefusedError`."""
     content = item.get("content") if isinstance(item, Mapping) and item.get("role") == "assistant" else None
     for number, part in enumerate(content if isinstance(content, list) else []):
         if isinstance(part, Mapping) and part.get("type") in _ASSISTANT_PARTS:

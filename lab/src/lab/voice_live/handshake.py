@@ -1,8 +1,8 @@
 """Authenticates WebSocket handshakes and selects the kind of session from query and headers. No I/O.
 
 Sources: Voice Live API reference 2026-07-15 and its how-to pages (query parameters, agent mode, scopes). An invalid
-credential, path or version is refused with an HTTP status; invalid agent or model parameters are reported by an `error`
-event after the handshake.
+credential, path or version is rejected with an HTTP status; invalid agent or model parameters are reported by an
+`error` event after the handshake.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ _DATE = re.compile(r"20[0-9]{2}-[0-9]{2}-[0-9]{2}(-preview)?")
 
 
 class HandshakeError(Exception):
-    """Respond to the upgrade with this HTTP status instead of 101."""
+    """Rejects the upgrade with this HTTP status instead of 101."""
 
     def __init__(self, status: int, reason: str, retry_after_s: int = 0) -> None:
         super().__init__(reason)
@@ -83,7 +83,7 @@ class AgentMode:
 
     @property
     def reported_name(self) -> str:
-        """The value of `session.model`."""
+        """The value of `session.model` for an agent."""
         return self.name
 
     @property
@@ -97,8 +97,10 @@ class AgentMode:
 
 @dataclass(frozen=True)
 class ModelMode:
-    """A session with a model. `openai`: Azure OpenAI Realtime instead of Voice Live; `ga`: its GA version; `deployed`:
-    a deployment of the customer (`profile` in the query).
+    """A session with a model.
+
+    `openai`: Azure OpenAI Realtime instead of Voice Live; `ga`: its GA version; `deployed`: a deployment of the
+    customer (`profile` in the query).
     """
 
     model: str
@@ -132,7 +134,7 @@ Mode = AgentMode | ModelMode
 
 @dataclass(frozen=True)
 class Credentials:
-    """Accepted credentials; `now_s`: the time for token checks, in Unix seconds."""
+    """The credentials that the resource accepts. `now_s`: the time for token checks, in Unix seconds."""
 
     api_key: str
     identity_secret: str
@@ -174,9 +176,8 @@ class HandshakeRequest:
 
 
 def admit(handshake: HandshakeRequest, credentials: Credentials) -> Mode | RefusedError:
-    """Return the kind of session, or the `error` that the socket gets before it is closed.
-
-    Raises `HandshakeError` if the upgrade is refused.
+    """Return the kind of session, or the `error` event that is sent before the socket is closed. Raises
+    `HandshakeError` if the upgrade must be rejected.
     """
     if handshake.path.endswith("/v1/realtime"):
         # The path on Azure begins with `/openai`; clients for OpenAI itself use only `/v1/realtime`.
@@ -187,7 +188,7 @@ def admit(handshake: HandshakeRequest, credentials: Credentials) -> Mode | Refus
         raise HandshakeError(404, "Resource not found")
     api_version = handshake.query.get("api-version", "")
     if api_version not in API_VERSIONS and not (openai and _DATE.fullmatch(api_version)):
-        raise HandshakeError(404, f"API version not supported: {api_version or 'none given'}")
+        raise HandshakeError(404, f"API version not supported: {api_version or 'missing'}")
     audience = _authenticated(handshake, credentials)
     if openai:
         return _admit_openai(handshake, api_version)
@@ -197,9 +198,10 @@ def admit(handshake: HandshakeRequest, credentials: Credentials) -> Mode | Refus
 
 
 def _authenticated(handshake: HandshakeRequest, credentials: Credentials, *, key_as_bearer: bool = False) -> str | None:
-    """Return the audience of the bearer token, or `None` if the key was used. Raises `HandshakeError`.
+    """Check the credentials. Return the audience of the bearer token, or `None` if the key was used. Raises
+    `HandshakeError`.
 
-    `key_as_bearer`: accept the key as bearer token, like clients for OpenAI send it.
+    `key_as_bearer`: also accept the key as bearer token, as clients for OpenAI send it.
     """
     if key_as_bearer and hmac.compare_digest((handshake.bearer or "").encode(), credentials.api_key.encode()):
         return None
@@ -225,7 +227,9 @@ def _admit_openai(handshake: HandshakeRequest, api_version: str) -> Mode:
 
 
 def _admit_openai_ga(handshake: HandshakeRequest) -> Mode:
-    """The version is part of the path; `model` in the query names the deployment."""
+    """Return the kind of session for the GA version: the version is part of the path, and `model` in the query is the
+    name of the deployment.
+    """
     if _DATE.fullmatch(handshake.query.get("api-version", "")):
         raise HandshakeError(400, "api-version query parameter is not allowed when using /v1 path")
     if "openai-beta" in handshake.headers:
@@ -246,7 +250,9 @@ def _admit_model(query: Mapping[str, str], api_version: str) -> Mode | RefusedEr
 
 
 def _wants_agent(query: Mapping[str, str], api_version: str) -> bool:
-    """Versions before the new agents ignore `agent-name`, an unknown key."""
+    """Whether the query selects an agent. Versions older than the new agents ignore `agent-name`, like any
+    unknown key.
+    """
     if "agent-name" in query or "agent_name" in query:
         return api_version >= FIRST_WITH_NEW_AGENTS
     return "agent-id" in query or "agent_id" in query
@@ -273,7 +279,7 @@ def _admit_agent(
         return RefusedError("Authentication error to AI Agent service: Unauthorized", fatal=True)
     name = query.get("agent-id") or query.get("agent_id") if classic else query.get("agent-name")
     if not name or ":" in name:
-        # Current keys with underscores, and `name:version`, fail like a missing role.
+        # Current keys with underscores, and `name:version`, fail with the error of a missing role.
         return RefusedError("Failed to initialize the agent", "agent_initialization_failed", fatal=True)
     if classic:
         return AgentMode(name, project or "", api_version, classic=True)

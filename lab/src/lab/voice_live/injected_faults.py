@@ -13,7 +13,7 @@ class InjectedFault(BaseModel):
     _taken: int = PrivateAttr(default=0)
 
     def take(self) -> bool:
-        """Count a possible use; return whether the fault happens."""
+        """Count an opportunity for the fault and return whether the fault happens."""
         self._taken += 1
         return self.times is None or self._taken <= self.times
 
@@ -22,7 +22,7 @@ F = TypeVar("F", bound=InjectedFault)
 
 
 def due(fault: F | None) -> F | None:
-    """Return the fault if it happens this time."""
+    """Return the fault if it must happen this time."""
     return fault if fault is not None and fault.take() else None
 
 
@@ -31,11 +31,11 @@ class HandshakeFault(InjectedFault):
 
     status: int = Field(ge=400, le=599)
     retry_after_s: int | None = Field(default=None, ge=1, le=3600)
-    """Value of `Retry-After`; null: no header, as Azure documents none."""
+    """Value of `Retry-After`; null: no header, as Azure does not document one."""
 
 
 class RefuseFault(InjectedFault):
-    """Accept the socket, send this `error`, close: the behavior of Azure for an agent that it cannot start."""
+    """Accept the socket, send this `error` event and close. Azure does the same if it cannot start an agent."""
 
     code: str = "agent_initialization_failed"
     message: str = "Failed to initialize the agent"
@@ -62,7 +62,7 @@ class DelayFault(InjectedFault):
 
 
 class LateDeltasFault(InjectedFault):
-    """Send `count` more audio deltas of a response between the barge-in and its `response.done`."""
+    """Send `count` additional audio deltas of a response between the barge-in and its `response.done`."""
 
     count: int = Field(default=3, ge=1, le=100)
 
@@ -82,9 +82,8 @@ class ResponseFault(InjectedFault):
 
 
 class SlowFault(DelayFault):
-    """Start the output of a response `delay_s` later; other events are answered meanwhile.
-
-    `created`: send `response.created` immediately (`early`) or with the output (`late`).
+    """Start the output of a response `delay_s` later; other events are answered in the meantime. `created`: send
+    `response.created` immediately (`early`) or with the output (`late`).
     """
 
     created: Literal["early", "late"] = "early"
@@ -97,7 +96,7 @@ class SilentFault(InjectedFault):
 
 
 class RequestErrorFault(InjectedFault):
-    """Respond to `response.create` with an `error` event; its `event_id` is null unless `named`."""
+    """Respond to `response.create` with an `error` event. Its `event_id` is null unless `named` is set."""
 
     type: str = "server_error"
     code: str | None = None
@@ -110,10 +109,11 @@ class RequestIgnoredFault(InjectedFault):
 
 
 class NoWordsFault(InjectedFault):
-    """Treat the next speech of the caller as a noise without words (a cough), without a response.
+    """Treat the next speech of the caller as a noise without words (a cough), which gets no response and uses no reply
+    of the script.
 
-    `transcription`: `completed` with an empty text, `failed`, or `never` reported. A noise uses no reply of the script.
-    `responds`: only the transcription has no words; the response follows as usual.
+    `transcription`: `completed` with an empty text, `failed`, or `never` reported. `responds`: only the transcription
+    has no words; the response follows as usual.
     """
 
     transcription: Literal["completed", "failed", "never"] = "completed"
@@ -145,7 +145,7 @@ class StallFault(InjectedFault):
 
 
 class PartsFault(InjectedFault):
-    """Speak a reply as two audio parts of one item, with a pause between them."""
+    """Send a reply as two audio parts of one item, with a pause between them."""
 
     pause_s: float = Field(default=0.0, ge=0, le=60)
 

@@ -21,7 +21,9 @@ SPEAKS_S = 0.4
 
 @dataclass
 class Interruptions:
-    """`every_s`: the mean time between two interruptions; each is between 0.5 and 1.5 times that."""
+    """Interrupts the marks of one session. `every_s`: the mean time between two interruptions; each is between 0.5 and
+    1.5 times that.
+    """
 
     dialogue: Dialogue
     send: SendNow

@@ -15,16 +15,16 @@ from lab.voice_live.simulated_response import Response
 
 class MeasuredLine(Protocol):
     def hear(self, audio: object, now: float) -> None:
-        """Handle one append. Raises `RefusedError`."""
+        """Handle one append event. Raises `RefusedError`."""
 
     def hear_at_once(self, audio: bytes, now: float) -> bool:
-        """Handle plain base64; false if `hear` must handle the event."""
+        """Handle the base64 audio of an append event; false if `hear` must handle the event."""
 
     def stop(self) -> None: ...
 
 
 def measured_line(dialogue: Dialogue, resource: Resource, send: SendNow) -> MeasuredLine | None:
-    """Return the line that handles appended audio instead of turn detection; `None` for an agent with a script."""
+    """Return the line that handles appended audio instead of turn detection; `None` if the agent follows a script."""
     mode = dialogue.answering.agent.mode
     if mode == "echo":
         return _Echo(dialogue, send)
@@ -70,7 +70,7 @@ class _Marks:
     def hear(self, audio: object, now: float) -> None:
         record = self._dialogue.record
         record.counters["appends"] += 1
-        if self._line is None:  # the format of the session is known from the first append on
+        if self._line is None:  # The format of the session is known when the first append event arrives.
             rate_hz = self._dialogue.caller.rate_hz
             self._line = MarksLine(record, rate_hz, self._chunk_ms, self._send)
         if self._line.hear(audio, now):

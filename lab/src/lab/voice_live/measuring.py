@@ -1,4 +1,4 @@
-"""Echo and marks: a response without an end, to measure loss, order and delay of audio.
+"""The modes echo and marks: a response that never ends, to measure loss, order and delay of audio.
 
 Frames need no task, log line or JSON encoder: one ticker serves all lines, and the text around a delta is prebuilt.
 Messages are written to the socket immediately, so that the time of a mark is the time of its write.
@@ -22,17 +22,19 @@ from lab.voice_live.record import SessionRecord
 from lab.voice_live.simulated_response import Response
 
 SendNow = Callable[[bytes], bool]
-"""Writes one message to the socket without waiting; false if the connection is closed or its buffer is full."""
+"""Function that writes one message to the socket without waiting; false if the connection is closed or its buffer is
+full.
+"""
 
 GRID_S = 0.005
-"""Due times are rounded up to this grid, so that one wake-up serves several lines."""
+"""Due times are rounded up to multiples of this, so that one timer serves several lines."""
 MAX_FRAMES_AT_ONCE = 25
 _IDLE_S = 60.0
 
 
 @dataclass
 class DeltaText:
-    """Encodes `response.audio.delta` of one response by concatenation. `ga`: with the GA name."""
+    """Encodes `response.audio.delta` events of one response by concatenation. `ga`: use the GA name of the event."""
 
     response: Response
     ga: bool = False
@@ -47,13 +49,13 @@ class DeltaText:
         ).encode()
 
     def encode(self, audio: bytes) -> bytes:
-        """`audio`: base64."""
+        """Return the event as text. `audio`: base64."""
         self._count += 1
         return b'{"event_id":"event_%d%b%b"}' % (self._count, self._tail, audio)
 
 
 class MeasuredTurns(Protocol):
-    """Pauses and resumes the agent."""
+    """Pauses and resumes the marks of the agent."""
 
     @property
     def next_at(self) -> float: ...
@@ -63,7 +65,7 @@ class MeasuredTurns(Protocol):
 
 @dataclass(eq=False)
 class MarksLine:
-    """Reads the marks of one uplink; once they reveal the number of the call, it speaks marks of the same call."""
+    """Decodes the marks of one uplink. When they reveal the number of the call, it sends marks of the same call."""
 
     record: SessionRecord
     uplink_rate_hz: int
@@ -72,24 +74,24 @@ class MarksLine:
     turns: MeasuredTurns | None = None
     call: int | None = None
     text: DeltaText | None = None
-    """Encoder of the current response; `None` in a pause."""
+    """Encoder of the current response; `None` during a pause."""
     stopped: bool = False
     started_at: float = 0.0
     _chunks: int = 0
     _frames: int = 0
     _frames_before: int = 0
-    """Number of the first mark of the current response."""
+    """The number of the first mark in the current response."""
     _reader: MarkStream = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         self._reader = MarkStream(self.uplink_rate_hz)
 
     def hear(self, audio: object, now: float) -> bool:
-        """Handle one append; true if it revealed the number of the call. Raises `RefusedError`."""
+        """Handle one append event; true if it revealed the number of the call. Raises `RefusedError`."""
         return self._hear(decode_append(audio), now)
 
     def hear_at_once(self, audio: bytes, now: float) -> bool:
-        """Handle one append of a known call; false if `hear` must handle it."""
+        """Handle one append event of a known call; false if `hear` must handle it."""
         if self.call is None:
             return False
         try:
@@ -132,7 +134,7 @@ class MarksLine:
         return min(chunk_at, self.turns.next_at) if self.turns is not None else chunk_at
 
     def tick(self) -> None:
-        """Send the chunk that is due, including frames that the connection could not accept before."""
+        """Send the audio that is due, including frames that the connection could not accept before."""
         if self.turns is not None and self.turns.next_at <= time.monotonic():
             self.turns.act(self)
             return
@@ -156,7 +158,7 @@ class MarksLine:
 
 @dataclass
 class MarksTicker:
-    """The clock of all marks lines. Deadlines are absolute, so that delays do not accumulate."""
+    """The timer of all marks lines. Deadlines are absolute, so that delays do not accumulate."""
 
     _lines: list[tuple[float, int, MarksLine]] = field(default_factory=list)
     _order: itertools.count[int] = field(default_factory=itertools.count)
@@ -195,7 +197,7 @@ class EchoLine:
     text: DeltaText | None = None
 
     def hear(self, audio: object) -> bytes | None:
-        """Return the delta event for one append; the response must be open. Raises `RefusedError`."""
+        """Return the delta event for one append event. The response must be open. Raises `RefusedError`."""
         if self.text is None or self.text.response.over:
             return None
         self.text.response.audio_bytes += len(decode_append(audio))

@@ -23,23 +23,25 @@ class SessionRecord:
     client_request_id: str | None = None
     openai_beta: str | None = None
     ga_names: bool = False
-    """Send events with the GA names of OpenAI."""
+    """True if events are sent with the GA names of OpenAI."""
     pretended: Counter[str] = field(default_factory=Counter)
-    """Uses of fields that have no effect in the simulator."""
+    """Fields that the client used and that have no effect in the simulator."""
     state: str = "open"
     close_code: int | None = None
     session: Event = field(default_factory=dict)
     timeline: list[Event] = field(default_factory=list)
     said: list[Event] = field(default_factory=list)
     speech: dict[str, bytearray] = field(default_factory=dict)
-    """Sent audio of each item, in the output format of the session. Synthesis is not reproducible."""
+    """Audio sent for each item, in the output format of the session. It is stored because synthesis is not
+    reproducible.
+    """
     user_turns: list[Event] = field(default_factory=list)
     truncations: list[Event] = field(default_factory=list)
     counters: Counter[str] = field(default_factory=Counter)
     marks_sent: list[tuple[int, int, float]] = field(default_factory=list)
     marks_heard: list[tuple[int, int, float]] = field(default_factory=list)
     marks_shift_ms: float | None = None
-    """Delay of the heard marks within their frames; see `MarkStream.shift_ms`."""
+    """Delay of the received marks within their frames; see `MarkStream.shift_ms`."""
     interrupted_at: list[float] = field(default_factory=list)
     """Times at which `speech_started` was written to the socket, in marks mode."""
 

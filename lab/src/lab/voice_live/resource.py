@@ -20,11 +20,11 @@ from lab.voice_live.unsupported_by_voice_live import unsupported_fields
 KEPT_SESSIONS = 1000
 QUOTA_WINDOW_S = 60.0
 MARKS_APART = 1000
-"""Distance between the numbers of two sessions of a call, so that both can send at the same time."""
+"""Difference between the first mark numbers of two sessions of a call, so that both can send at the same time."""
 
 
 class KeptSession(Protocol):
-    """The part of a session that the control API uses."""
+    """The members of a session that the control API uses."""
 
     record: SessionRecord
 
@@ -39,20 +39,20 @@ class KeptSession(Protocol):
 
 @dataclass
 class HandshakeQuota:
-    """Limit of handshakes in a rolling minute; 0: no limit."""
+    """Limits handshakes in a rolling minute; 0: no limit."""
 
     per_minute: int
     most: int = 0
-    """Highest number in any minute."""
+    """The highest number of handshakes in any minute."""
     _taken_at: deque[float] = field(default_factory=deque)
 
     @property
     def next_at(self) -> float:
-        """Time at which the oldest connection of the minute no longer counts."""
+        """The time at which the oldest connection of the minute no longer counts."""
         return self._taken_at[0] + QUOTA_WINDOW_S if self._taken_at else 0.0
 
     def take(self, now: float) -> bool:
-        """Return whether one more handshake is allowed; a refused one does not count."""
+        """Count a handshake and return true if the quota allows it; a rejected one does not count."""
         if self.per_minute and self.counted(now) >= self.per_minute:
             return False
         self._taken_at.append(now)
@@ -69,7 +69,7 @@ class HandshakeQuota:
 class Resource:
     settings: VoiceLiveSettings
     agent: Agent = field(default_factory=Agent)
-    """Script of connections that no script of `agents` applies to."""
+    """Script of connections to which no script in `agents` applies."""
     agents: dict[str, Agent] = field(default_factory=dict)
     faults: VoiceLiveFaults = field(default_factory=VoiceLiveFaults)
     sessions: dict[str, KeptSession] = field(default_factory=dict)
@@ -84,18 +84,19 @@ class Resource:
         self.unsupported = unsupported_fields(strict=self.settings.lab_strict)
 
     def credentials(self, wall_s: float) -> Credentials:
-        """`wall_s`: Unix seconds."""
+        """Return the accepted credentials. `wall_s`: current Unix time in seconds."""
         settings = self.settings
         return Credentials(settings.api_key, settings.lab_identity_secret, settings.allow_any_bearer, wall_s)
 
     def agent_for(self, mode: Mode, script: str | None) -> Agent:
-        """Return the script that the connection selects, by default that of its agent or model, else the common one."""
+        """Return the script that the connection selects, or else the one with the name of its agent or model, or else
+        the default one.
+        """
         return self.agents.get(script or mode.given_name, self.agent)
 
     def conversation_for(self, mode: Mode) -> tuple[ConversationItems, bool]:
-        """Return the conversation of a new session, and whether it was resumed.
-
-        An unknown id for this agent and project silently gives a new conversation, like in Azure.
+        """Return the conversation of a new session, and whether it was resumed. Like in Azure, an id that this agent
+        and project do not have results in a new conversation without an error.
         """
         if not isinstance(mode, AgentMode):
             return self._new_conversation("conv"), False
@@ -117,7 +118,7 @@ class Resource:
         )
 
     def first_mark(self, call: int | None) -> int:
-        """Return the first mark number of a new session of the call; numbers identify the session that sent a mark."""
+        """Return the first mark number of a new session of the call. Numbers identify the session that sent a mark."""
         sent = [session.record.marks_sent[-1] for session in self.sessions.values() if session.record.marks_sent]
         return max((number + MARKS_APART for of_call, number, _ in sent if of_call == call), default=0)
 

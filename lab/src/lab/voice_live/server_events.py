@@ -1,6 +1,6 @@
 """Builders of the server events of Voice Live.
 
-Fields are in the order of recorded traffic (`event_id`, then `type`), so that both can be compared by eye.
+Fields are in the order of recorded traffic (`event_id`, then `type`), so that both are easy to compare.
 """
 
 from __future__ import annotations
@@ -27,7 +27,9 @@ def encode_event(sent: Mapping[str, object]) -> str:
 
 
 class RefusedError(Exception):
-    """A request that gets an `error` event. The session continues unless the error is `fatal`."""
+    """An invalid client event, which is answered with an `error` event. The session continues unless the error is
+    `fatal`.
+    """
 
     def __init__(
         self,
@@ -44,14 +46,14 @@ class RefusedError(Exception):
         self.code = code
         self.param = param
         self.kind = kind
-        """`type` of the error."""
+        """`type` in the `error` event."""
         self.named = named
-        """Whether the error contains the id of the client event."""
+        """Whether the `error` event contains the id of the client event."""
         self.fatal = fatal
 
 
 def error(refused: RefusedError, client_event_id: str | None = None) -> Event:
-    """`client_event_id`: the id of the refused client event, if it had one."""
+    """Return an `error` event. `client_event_id`: the id of the invalid client event, if it had one."""
     body: Event = {
         "message": refused.message,
         "type": refused.kind,
@@ -79,13 +81,13 @@ def committed(previous_item_id: str | None, item_id: str) -> Event:
 
 
 def item_event(kind: str, previous_item_id: str | None, item: Mapping[str, object]) -> Event:
-    """`conversation.item.created` or `.done`."""
+    """Return a `conversation.item.created` or `.done` event."""
     return event(f"conversation.item.{kind}", previous_item_id=previous_item_id, item=dict(item))
 
 
 def transcription(item_id: str, transcript: str, language: str | None = None) -> list[Event]:
-    """Return the transcription of a caller's turn. The recognizer of Azure reports the whole text with its language; a
-    native model sends a delta first.
+    """Return the events of the transcription of a caller's turn. The recognizer of Azure sends the whole text with its
+    language; a native model sends a delta first.
     """
     kind = "conversation.item.input_audio_transcription"
     if language is not None:

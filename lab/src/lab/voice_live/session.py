@@ -1,4 +1,4 @@
-"""The shell of one session: reads the socket, sends the events of the dialogue, produces responses at their pace."""
+"""The I/O of one session: reads the socket, sends the events of the dialogue, and produces responses at their pace."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ EXPIRED = RefusedError("Your session hit the maximum duration of 60 minutes.", "
 
 
 class SimulatedSession:
-    """`run` lasts as long as the socket; the record remains afterwards."""
+    """One session. `run` returns when the socket is closed; the record remains available."""
 
     def __init__(self, websocket: WebSocket, resource: Resource, record: SessionRecord, agent: Agent) -> None:
         self.record = record
@@ -84,7 +84,7 @@ class SimulatedSession:
     # In
 
     async def _receive(self) -> str | bytes | None:
-        """Return one message, or `None` once the socket is closed."""
+        """Return one message, or `None` when the socket is closed."""
         message = await self._websocket.receive()
         if message["type"] == "websocket.disconnect":
             if not self._closed:
@@ -115,7 +115,7 @@ class SimulatedSession:
         await self._send(answers)
 
     def _hear_at_once(self, text: bytes, now: float) -> bool:
-        """Fast path of echo and marks for plain appends."""
+        """Handle append events of echo and marks without the dialogue (fast path)."""
         audio = plain_append(text)
         if audio is None or self._line is None or self._closed or not self._line.hear_at_once(audio, now):
             return False
@@ -125,7 +125,7 @@ class SimulatedSession:
     # Out
 
     async def _send(self, sent: Iterable[Event]) -> None:
-        """Send in the order of the calls, also if a slow socket blocks a sender."""
+        """Send events in the order of the calls, even if the socket is slow."""
         for one in sent:
             if one["type"] == "error" and isinstance(body := one["error"], dict):
                 self.record.counters["errors"] += 1
@@ -138,7 +138,7 @@ class SimulatedSession:
     def _on_the_wire(self, one: Event) -> list[Event]:
         repeated = self._resource.faults.repeated
         if self._openai and not self._ga and one["type"] == "response.function_call_arguments.done":
-            # The preview of Azure OpenAI sends the name only with the item.
+            # The preview version of Azure OpenAI sends the name of the function only with the item.
             one = {key: value for key, value in one.items() if key != "name"}
         sent = [one]
         if repeated is not None and one["type"] in repeated.types and repeated.take():
@@ -150,7 +150,7 @@ class SimulatedSession:
         return sent
 
     def _send_now(self, text: bytes) -> bool:
-        """Fast path of echo and marks: send without waiting; false if that is not possible."""
+        """Send an event of echo and marks without waiting (fast path). Return false if that is not possible."""
         if self._closed or self._muted or not self._connection.send_now(text):
             return False
         self.record.counters["events_out"] += 1
@@ -173,7 +173,7 @@ class SimulatedSession:
             await self._websocket.send({"type": "websocket.close", "code": code, "reason": reason})
 
     def drop(self) -> None:
-        """Abort the connection: the client sees 1006."""
+        """Abort the connection. The client reports close code 1006."""
         if not self._closed:
             self._note_closed(1006, by="server")
         self._connection.drop()
@@ -183,7 +183,7 @@ class SimulatedSession:
         self.record.note(time.monotonic(), "muted")
 
     def follow(self, agent: Agent) -> bool:
-        """Change the script; false if the session or `agent` has none (echo, marks)."""
+        """Change the script. Return false if the session or `agent` has no script (echo, marks)."""
         if agent.mode != "script" or self._answering.agent.mode != "script":
             return False
         self._answering.agent = agent
@@ -227,7 +227,7 @@ class SimulatedSession:
         return failed(fault.code, fault.message, fault.type)
 
     def _plan(self, plan: SayStep, response: Response) -> SpeechPlan | Ending:
-        """Blocks; run it in a thread."""
+        """Synthesize a reply and cut it into deltas. Blocks, so run it in a thread."""
         limit = audio_token_limit(response, self.record)
         try:
             return plan_speech(plan.text, response.form.output_audio_format, self._resource.settings.delta_ms, limit)
@@ -294,5 +294,5 @@ class SimulatedSession:
 
 
 async def _until(at: float) -> None:
-    """Always yields to the event loop, so that a fast reply does not block other sessions."""
+    """Sleep until a time. Always yields to the event loop, so that a fast reply does not block other sessions."""
     await asyncio.sleep(max(0.0, at - time.monotonic()))

@@ -1,8 +1,8 @@
 """The configuration of one session: defaults and `session.update`.
 
 An update changes only the keys it contains. It replaces nested objects as a whole and fills them with defaults; `null`
-disables a feature. An unknown key or an invalid value refuses the whole update. Sources: Voice Live API reference
-2026-07-15; recorded traffic for the order of keys and the echoed defaults.
+disables a feature. If a key is unknown or a value is invalid, the whole update is rejected. Sources: Voice Live API
+reference 2026-07-15; recorded traffic for the order of keys and the echoed defaults.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ _REASONING_MODELS = "gpt-5"
 
 
 def initial_session(session_id: str, mode: Mode, expires_at_s: int) -> Event:
-    """Return the session of `session.created`; `expires_at_s` in Unix seconds."""
+    """Return the `session` object of `session.created`. `expires_at_s` in Unix seconds."""
     session: Event = {
         "id": session_id,
         "model": mode.reported_name,
@@ -92,7 +92,7 @@ def initial_session(session_id: str, mode: Mode, expires_at_s: int) -> Event:
 def updated_session(
     session: Mapping[str, object], update: object, mode: Mode, *, spoken: bool, accept_agent: bool = False
 ) -> Event:
-    """Return the whole session after `update`; `spoken`: assistant audio exists. Raises `RefusedError`."""
+    """Return the whole session after `update`. `spoken`: assistant audio exists. Raises `RefusedError`."""
     if not isinstance(update, Mapping):
         raise RefusedError("'session' must be an object", "invalid_session_update_message", "session")
     changed = dict(session)

@@ -1,4 +1,4 @@
-"""Validation of the fields of `session.update` (Voice Live API reference 2026-07-15). Pure."""
+"""Validation of the fields of `session.update` (Voice Live API reference 2026-07-15). No I/O."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ from lab.voice_live.voice import checked_voice
 from lab.voice_live.wire_values import bad_session_value, is_number, is_one_of, is_whole, unexpected
 
 Check = Callable[[str, object, Mapping[str, object], Mode], object]
-"""(path of the field, given value, current session, mode) -> value to store. Raises `RefusedError`."""
+"""Function that receives (path of the field, given value, current session, mode) and returns the value to store. Raises
+`RefusedError`.
+"""
 
 _OPENAI_TRANSCRIPTION = ("model", "language", "prompt")
 _TRANSCRIPTION = (*_OPENAI_TRANSCRIPTION, "delay", "custom_speech", "phrase_list")
@@ -46,7 +48,7 @@ def _input_format(param: str, value: object, _session: Mapping[str, object], _mo
 
 
 def _output_format(param: str, value: object, _session: Mapping[str, object], mode: Mode) -> object:
-    name = str(value).replace("pcm16-", "pcm16_")  # the form in early documentation
+    name = str(value).replace("pcm16-", "pcm16_")  # The form in early documentation.
     allowed = OPENAI_OUTPUT_FORMATS if mode.openai else OUTPUT_RATES_HZ.keys()
     if name not in allowed:
         raise bad_session_value(param, " or ".join(sorted(allowed)))
@@ -118,12 +120,14 @@ def _anything(_param: str, value: object, _session: Mapping[str, object], _mode:
 
 
 def initial_transcription(mode: Mode) -> Event | None:
-    """Cascaded pipelines always transcribe: their model needs text."""
+    """Return the initial transcription settings. Cascaded pipelines always transcribe: their model needs text."""
     return None if mode.native else dict.fromkeys(_TRANSCRIPTION) | {"model": "azure-speech"}
 
 
 def checked_transcription(param: str, value: object, _session: Mapping[str, object], mode: Mode) -> Event | None:
-    """Return the echo, which contains all keys, also those that the client did not send. Raises `RefusedError`."""
+    """Return the settings as the service echoes them: with all keys, even those that the client did not send. Raises
+    `RefusedError`.
+    """
     if value is None:
         return None
     if not isinstance(value, Mapping) or not isinstance(model := value.get("model"), str):
@@ -138,7 +142,9 @@ def checked_transcription(param: str, value: object, _session: Mapping[str, obje
 
 
 def _of_azure(model: str) -> bool:
-    """Native models of Voice Live accept these and those of OpenAI."""
+    """Whether Azure transcribes with this model. Native models of Voice Live accept these models and those of
+    OpenAI.
+    """
     return model == "azure-speech" or model.startswith("mai-transcribe")
 
 

@@ -28,12 +28,12 @@ COMPLETED = Ending("completed")
 
 
 def cancelled(reason: str) -> Ending:
-    """`reason`: `turn_detected` or `client_cancelled`."""
+    """Return the ending of a cancelled response. `reason`: `turn_detected` or `client_cancelled`."""
     return Ending("cancelled", {"type": "cancelled", "reason": reason})
 
 
 def incomplete(reason: str) -> Ending:
-    """`reason`: `max_output_tokens` or `content_filter`."""
+    """Return the ending of an incomplete response. `reason`: `max_output_tokens` or `content_filter`."""
     return Ending("incomplete", {"type": "incomplete", "reason": reason})
 
 
@@ -54,7 +54,7 @@ class ResponseForm:
     max_output_tokens: int | str = "inf"
     metadata: object = None
     cascaded: bool = False
-    """A text model with Azure speech. Its ids, first status and nulls differ from those of native models."""
+    """True for a text model with Azure speech. Its ids, first status and nulls differ from those of native models."""
     openai: bool = False
     phase: str | None = None
 
@@ -65,7 +65,7 @@ class ResponseForm:
 
 @dataclass
 class Response:
-    """Has at most one output item, which may have several audio parts."""
+    """One response. It has at most one output item, which may have several audio parts."""
 
     form: ResponseForm
     id: str = field(default_factory=lambda: new_id("resp"))
@@ -75,17 +75,17 @@ class Response:
     last_delta: str = ""
     audio_bytes: int = 0
     silent: str = ""
-    """Form of a response without audio (`SilentFault.form`); empty: with audio."""
+    """Form of a response without audio (`SilentFault.form`); empty if it has audio."""
     works_s: float = 0.0
-    """Additional time before the output starts."""
+    """Additional delay before the output starts."""
     hidden: bool = False
-    """`response.created` was not sent yet."""
+    """True if `response.created` has not been sent yet."""
     _details: Event | None = None
     _audio_ms: float = 0.0
     _earlier_parts: list[tuple[Event, float]] = field(default_factory=list)
-    """Each complete part with its audio in milliseconds."""
+    """The complete parts, each with the duration of its audio in milliseconds."""
     _text: str = ""
-    """Text of the current part."""
+    """The text of the current part."""
 
     @property
     def over(self) -> bool:
@@ -126,7 +126,7 @@ class Response:
         return self._part_event(f"response.{'audio_transcript' if self.spoken else 'text'}.delta", delta=text)
 
     def audio_delta(self, encoded: str, raw_bytes: int, ms: float, now: float) -> Event:
-        """`encoded`: base64 in the output format; `ms`: playing time."""
+        """Return the event of one audio delta. `encoded`: base64 in the output format; `ms`: playing time."""
         if self.first_delta_at is None:
             self.first_delta_at = now
         self.last_delta = encoded

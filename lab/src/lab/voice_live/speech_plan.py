@@ -11,12 +11,14 @@ from lab.voice_live.audio_formats import SPEECH_RATE_HZ, encode_speech, output_b
 from lab.voice_live.simulated_response import AUDIO_TOKENS_PER_S
 
 WORDS_AHEAD_MS = 600
-"""The transcript is ahead of its audio: it does not show the playback position."""
+"""How far the transcript is ahead of its audio: it does not show the playback position."""
 
 
 @dataclass(frozen=True)
 class Delta:
-    """`audio`: base64 in the output format of the session; `ms`: its playing time; `words`: sent before it."""
+    """One audio delta. `audio`: base64 in the output format of the session; `ms`: its playing time; `words`: sent
+    before it.
+    """
 
     words: tuple[str, ...]
     audio: str
@@ -28,12 +30,12 @@ class Delta:
 class SpeechPlan:
     deltas: tuple[Delta, ...]
     cut: bool = False
-    """The token limit cut off the end."""
+    """True if the token limit cut off the end."""
 
 
 @lru_cache(maxsize=64)
 def plan_speech(text: str, audio_format: str, delta_ms: int, max_tokens: int | None) -> SpeechPlan:
-    """Synthesize `text` (blocking) and cut it into slices. `max_tokens` limits the audio, 20 tokens a second."""
+    """Synthesize `text` (blocking) and cut it into slices. `max_tokens` limits the audio; 20 tokens are a second."""
     audio = encode_speech(synthesize(text, SPEECH_RATE_HZ), audio_format)
     bytes_per_ms = output_bytes_per_ms(audio_format)
     if max_tokens is None or (limit := _whole_samples(max_tokens * 1000 / AUDIO_TOKENS_PER_S * bytes_per_ms)) >= len(
@@ -46,7 +48,9 @@ def plan_speech(text: str, audio_format: str, delta_ms: int, max_tokens: int | N
 
 
 def cut_into_deltas(text: str, audio: bytes, bytes_per_ms: float, delta_ms: int) -> tuple[Delta, ...]:
-    """The slices contain every byte of `audio` and every word of `text` once, in order."""
+    """Cut audio and text into slices. Together they contain every byte of `audio` and every word of `text` once, in
+    order.
+    """
     step = max(2, _whole_samples(delta_ms * bytes_per_ms))
     words = [word if number == 0 else f" {word}" for number, word in enumerate(text.split())]
     deltas: list[Delta] = []

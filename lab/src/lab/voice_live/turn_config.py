@@ -41,7 +41,7 @@ _EOU_DEFAULTS: Event = {"threshold": None, "threshold_level": "default", "timeou
 
 
 def initial_turn_detection(mode: Mode) -> Event:
-    """Return the value in `session.created`: recorded values for models, the documented kind for agents."""
+    """Return the value in `session.created`: recorded values for models, the documented type for agents."""
     if isinstance(mode, AgentMode):
         return _defaults("azure_semantic_vad_multilingual", mode)
     initial = _defaults("server_vad", mode)
@@ -52,8 +52,8 @@ def initial_turn_detection(mode: Mode) -> Event:
 
 
 def turn_rules(turn_detection: object) -> TurnRules | None:
-    """Return the settings of the detector; `None` without automatic detection. Null values become the documented
-    defaults of their kind.
+    """Return the settings of the turn detector; `None` without automatic detection. Null values are replaced by the
+    documented defaults of the detection type.
     """
     if not isinstance(turn_detection, Mapping):
         return None
@@ -71,7 +71,7 @@ def turn_rules(turn_detection: object) -> TurnRules | None:
 
 
 def checked_turn_detection(param: str, value: object, _session: Mapping[str, object], mode: Mode) -> Event | None:
-    """Return the whole object with defaults for missing keys. Raises `RefusedError`."""
+    """Return the complete object, with defaults for missing keys. Raises `RefusedError`."""
     if value is None:
         return None
     if not isinstance(value, Mapping):
@@ -86,7 +86,7 @@ def checked_turn_detection(param: str, value: object, _session: Mapping[str, obj
     if isinstance(detection := merged.get("end_of_utterance_detection"), Mapping):
         merged["end_of_utterance_detection"] = _EOU_DEFAULTS | dict(detection)
     if merged.get("auto_truncate") and not merged.get("interrupt_response"):
-        raise bad_session_value(f"{param}.auto_truncate", "false while interrupt_response is false")
+        raise bad_session_value(f"{param}.auto_truncate", "false if interrupt_response is false")
     return merged
 
 
@@ -110,7 +110,9 @@ def _defaults(kind: str, mode: Mode) -> Event:
 
 
 def _numbers(azure: bool, mode: Mode) -> Event:
-    """Newer versions of cascaded pipelines echo null for missing values, but apply the defaults."""
+    """Return the numeric settings. Newer versions of cascaded pipelines echo null for missing values, but apply the
+    defaults.
+    """
     if mode.api_version < "2026-04-10":
         return _NUMBERS | {"prefix_padding_ms": 300}
     if not mode.native:
@@ -125,7 +127,7 @@ def _check_values(param: str, value: Mapping[str, object], mode: Mode) -> None:
     for key in _DURATIONS:
         given = value.get(key)
         if given is not None and not is_whole(given, 0, 60_000):
-            raise bad_session_value(f"{param}.{key}", "whole milliseconds from 0 to 60000")
+            raise bad_session_value(f"{param}.{key}", "a whole number of milliseconds from 0 to 60000")
     for key in _SWITCHES:
         if value.get(key) is not None and not isinstance(value[key], bool):
             raise bad_session_value(f"{param}.{key}", "true or false")

@@ -13,19 +13,19 @@ import numpy as np
 
 BLOCK_MS = 10
 FULL_THRESHOLD_RMS = 1000.0
-"""Loudness (root mean square of 16-bit samples about their mean) that corresponds to `threshold: 1`; proportional for
+"""Loudness that corresponds to `threshold: 1`: root mean square of 16-bit samples about their mean. Proportional for
 other values.
 """
 
 
 class DetectedSpeechStart(NamedTuple):
-    """`audio_start_ms`: since the first audio of the session, minus the prefix padding."""
+    """The caller began to speak. `audio_start_ms`: since the first audio of the session, minus the prefix padding."""
 
     audio_start_ms: int
 
 
 class DetectedSpeechStop(NamedTuple):
-    """`audio_end_ms` includes the silence that ended the turn."""
+    """The caller stopped speaking. `audio_end_ms` includes the silence that ended the turn."""
 
     audio_end_ms: int
 
@@ -50,7 +50,7 @@ class TurnDetector:
     _remainder: bytes = field(default=b"", repr=False)
 
     def feed(self, pcm: bytes) -> list[DetectedSpeechStart | DetectedSpeechStop]:
-        """Return the starts and ends of speech in the next piece of PCM16 mono; any size."""
+        """Process the next piece of PCM16 mono, of any size. Return the starts and ends of speech."""
         block_bytes = self.rate_hz * BLOCK_MS // 1000 * 2
         pcm = self._remainder + pcm
         whole = len(pcm) // block_bytes * block_bytes
@@ -73,7 +73,9 @@ class TurnDetector:
         self._voiced_ms = self._silent_ms = 0
 
     def _hear_onset(self, voiced: bool) -> DetectedSpeechStart | None:
-        """Short dips within a word reduce the count instead of resetting it; a click alone is too short."""
+        """Detect the start of speech. Short dips within a word reduce the count instead of resetting it; a click alone
+        is too short.
+        """
         if voiced and self._voiced_ms == 0:
             self._onset_ms = self.heard_ms - BLOCK_MS
         self._voiced_ms = self._voiced_ms + BLOCK_MS if voiced else max(0, self._voiced_ms - BLOCK_MS)

@@ -1,4 +1,4 @@
-"""Fields that the simulated Voice Live accepts without their effect, listed by `GET /lab/unsupported`."""
+"""Fields that the simulated Voice Live accepts, but without any effect. `GET /lab/unsupported` lists them."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from lab.voice_live.server_events import RefusedError
 
 @dataclass(frozen=True)
 class Pretended:
-    """`field`: path in a client event or in the query. `harmless`: values without an effect in Azure either, besides
-    null, false and empty values.
+    """A field without effect in the simulator. `field`: path in a client event or in the query. `harmless`: values that
+    have no effect in Azure either, besides null, false and empty values.
     """
 
     field: str
@@ -33,7 +33,7 @@ IGNORED = (
     Pretended("session.reasoning_effort", "The script answers without reasoning."),
     Pretended("session.tool_choice", "The script decides which function is called.", ("auto",)),
     Pretended("session.parallel_tool_calls", "A response never calls more than one function."),
-    Pretended("session.temperature", "The script always answers the same."),
+    Pretended("session.temperature", "The script always gives the same replies."),
     Pretended("session.speed", "The speed of speech is fixed.", (1, 1.0)),
     Pretended("session.tracing", "Nothing is traced."),
     Pretended("session.truncation", "Conversations grow without a limit.", ("auto",)),
@@ -65,10 +65,10 @@ IGNORED = (
     Pretended("session.turn_detection.eagerness", "Turns are detected by energy alone.", ("auto",)),
     Pretended("session.turn_detection.idle_timeout_ms", "A silent caller is never addressed."),
     Pretended("session.turn_detection.appended_text_after_truncation", "No text is appended after a truncation."),
-    Pretended("response.additional_instructions", "The script decides what is said."),
+    Pretended("response.additional_instructions", "The script decides what the agent says."),
     Pretended("response.tool_choice", "The script decides which function is called.", ("auto",)),
     Pretended("response.tools", "The script decides which function is called."),
-    Pretended("response.temperature", "The script always answers the same."),
+    Pretended("response.temperature", "The script always gives the same replies."),
     Pretended("response.reasoning_effort", "The script answers without reasoning."),
     Pretended("response.interim_response", "No filler is spoken during a slow response."),
     Pretended("response.input_items", "The response answers the existing conversation."),
@@ -80,14 +80,14 @@ IGNORED = (
     Pretended("item.content.input_image", "The image is not evaluated."),
 )
 SIMPLIFIED = {
-    "session.instructions": "The script decides what is said; only a text in quotation marks is spoken.",
+    "session.instructions": "The script decides what the agent says; only text in quotation marks is spoken.",
     "session.tools.function": "The script decides which function is called, and with which arguments.",
     "session.voice": "All voices sound the same.",
     "session.input_audio_transcription": "The transcription is the `heard` of the script.",
     "session.turn_detection": "Every kind detects turns by energy, with the configured numbers.",
     "usage": "Tokens are estimated from the length of text and audio; input tokens are 0.",
 }
-"""Never refused: every conversation needs them."""
+"""Fields that strict mode accepts, because every conversation needs them."""
 
 _IGNORED = {each.field: each for each in IGNORED}
 
@@ -129,7 +129,7 @@ def _without_effect(at: str, given: object) -> Iterator[str]:
 
 
 def _kinds(path: str, parts: list[object]) -> Iterator[str]:
-    """`parts`: words, or objects with a type."""
+    """Return the types of the parts. `parts`: strings, or objects with a type."""
     for part in parts:
         kind = part.get("type") if isinstance(part, Mapping) else part
         if f"{path}.{kind}" in _IGNORED:
@@ -137,5 +137,5 @@ def _kinds(path: str, parts: list[object]) -> Iterator[str]:
 
 
 def refusal(error: PretendedError) -> RefusedError:
-    text = f"'{error.where}' is not simulated: {error.what} LAB_STRICT=false accepts it without effect"
+    text = f"'{error.where}' is not simulated: {error.what} Set LAB_STRICT=false to accept it without effect"
     return RefusedError(text, "lab_not_simulated", error.where)

@@ -59,7 +59,9 @@ def checked_voice(param: str, value: object, _session: Mapping[str, object], mod
 
 
 def _echo(voice: Mapping[str, object]) -> Event:
-    """Azure voices contain all keys, also those that the client did not send."""
+    """Return the voice as the service echoes it. Azure voices contain all keys, even those that the client did not
+    send.
+    """
     empty = dict.fromkeys(_AZURE_KEYS) if voice.get("type") in _AZURE_TYPES else {}
     return {"name": voice.get("name"), "type": voice.get("type"), **empty, **voice}
 

@@ -111,7 +111,7 @@ def test_the_correlation_id_can_be_of_the_connection_or_missing(call: SimulatedC
 
 
 def test_every_event_has_result_information(call: SimulatedCall) -> None:
-    """Like the callbacks in Microsoft's recorded tests since the end of 2024."""
+    """The callbacks in Microsoft's recorded tests have it since the end of 2024."""
     for event in (
         events.call_connected(call),
         events.participants_updated(call),

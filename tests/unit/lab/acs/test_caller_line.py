@@ -106,7 +106,7 @@ def test_after_a_stall_the_callers_side_catches_up_with_silence() -> None:
 
 
 def test_late_ticks_leave_the_callers_words_whole() -> None:
-    """The machine pauses for 200 ms within a word, and the ticker makes up for the missed ticks."""
+    """The machine pauses for 200 ms within a word, and the clock then runs the missed ticks."""
     line = speaking_line()
     run(line, range(1, 11))
     line.say(constant(500, 0.4), "whole")
@@ -160,7 +160,7 @@ def test_noise_is_mixed_with_words_and_pauses() -> None:
     assert abs(pause.mean()) < 5
     assert 10 < pause.std() < 30
     assert np.array_equal(channels(line)[:640, 0], np.concatenate([spoken, pause]))
-    assert not channels(line)[:, 1].any(), "the agent's side is what the application sent"
+    assert not channels(line)[:, 1].any(), "the agent's channel contains the audio that the application sent"
 
 
 def test_a_muted_line_has_no_noise() -> None:
@@ -176,7 +176,7 @@ def test_an_agent_speaks_until_a_long_pause_or_stop_audio() -> None:
     for ticks in (range(1, 26), range(26, 36)):
         run(line, ticks)
         spoke.append(line.agent_speaks)
-    assert spoke == [False, True, False], "0.3 s of quiet may be a pause between words, half a second is none"
+    assert spoke == [False, True, False], "0.3 s of silence may be a pause between words, half a second is not"
     line.play(constant(3000, 1.0), 100.7)
     run(line, range(36, 41))
     line.clear(100.805)

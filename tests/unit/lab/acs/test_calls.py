@@ -22,7 +22,7 @@ def test_only_the_changes_in_the_table_happen(before: CallState, after: CallStat
         assert one.decided.is_set()
         assert one.ended.is_set() == (not TRANSITIONS[after])
     else:
-        with pytest.raises(ValueError, match=f"no transition from {before} to {after}"):
+        with pytest.raises(ValueError, match=f"a call cannot change from {before} to {after}"):
             one.become(after)
         assert one.state is before
 

@@ -66,16 +66,19 @@ def test_stop_audio_goes_by_the_kind_alone(message: dict[str, object]) -> None:
 @pytest.mark.parametrize(
     ("message", "reason"),
     [
-        (b"", "not valid JSON"),
-        (b"\xff", "not valid JSON"),
-        (b"[" * 200_000, "not valid JSON"),
-        (b"[]", "no kind"),
-        (b'{"kind": 1}', "no kind"),
-        (b'{"kind": "AudioData"}', "no audio data"),
-        (b'{"kind": "AudioData", "audioData": {"data": null}}', "no audio data"),
-        (b'{"kind": "AudioData", "audioData": {"data": "#!"}}', "not valid base64"),
-        ('{"kind": "AudioData", "audioData": {"data": "é"}}'.encode(), "not valid base64"),
-        (b'{"kind": "AudioData", "audioData": {"data": "AAAA"}}', "odd number of bytes"),
+        (b"", "the message is not valid JSON"),
+        (b"\xff", "the message is not valid JSON"),
+        (b"[" * 200_000, "the message is not valid JSON"),
+        (b"[]", "`kind` is missing or not a string"),
+        (b'{"kind": 1}', "`kind` is missing or not a string"),
+        (b'{"kind": "AudioData"}', "`audioData.data` is missing or not a string"),
+        (b'{"kind": "AudioData", "audioData": {"data": null}}', "`audioData.data` is missing or not a string"),
+        (b'{"kind": "AudioData", "audioData": {"data": "#!"}}', "`audioData.data` is not valid base64"),
+        ('{"kind": "AudioData", "audioData": {"data": "é"}}'.encode(), "`audioData.data` is not valid base64"),
+        (
+            b'{"kind": "AudioData", "audioData": {"data": "AAAA"}}',
+            "`audioData.data` has an odd number of bytes; a sample has two",
+        ),
     ],
 )
 def test_malformed_messages_have_a_reason(message: bytes, reason: str) -> None:
@@ -139,8 +142,8 @@ def test_audio_that_is_base64_already_makes_the_same_message() -> None:
 def test_both_fast_paths_check_base64(spaces: tuple[str, str]) -> None:
     for data, read in (
         (DATA, AudioIn(PCM)),
-        ("?", Malformed("not valid base64")),
-        ('A"', Malformed("not valid base64")),
+        ("?", Malformed("`audioData.data` is not valid base64")),
+        ('A"', Malformed("`audioData.data` is not valid base64")),
     ):
         text = json.dumps({"Kind": "AudioData", "AudioData": {"Data": data}, "StopAudio": None}, separators=spaces)
         assert decode(text.encode()) == read

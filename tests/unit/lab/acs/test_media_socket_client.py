@@ -17,7 +17,7 @@ from tests.support.eventually import eventually
 
 
 class Peer:
-    """The callbacks of the client and the server end of its connection."""
+    """Records the callbacks of the client and controls the server end of its connection."""
 
     def __init__(self) -> None:
         self.url = ""

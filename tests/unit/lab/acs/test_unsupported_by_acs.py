@@ -20,7 +20,9 @@ def test_unsupported_fields_belong_to_existing_operations() -> None:
     assert operations <= {one.name for one in OPERATIONS} - _REFUSED
     read = {f"{operation}.{field}" for operation, fields in FIELDS.items() for field in fields}
     conditional = {"transfer.transferee", "start_dtmf.targetParticipant"}
-    assert read & set(PRETENDED) == conditional, "a field is read or pretended; these two depend on the call"
+    assert read & set(PRETENDED) == conditional, (
+        "a field is either evaluated or without effect; these two depend on the call"
+    )
 
 
 def test_evaluated_fields_are_supported() -> None:

@@ -1,4 +1,4 @@
-"""Answers to calls, from their timelines."""
+"""Measurement of answered calls, from their timelines."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Each attack reaches its target, and the sink answers as a gateway that refuses the connection."""
+"""Each attack reaches its target, and the sink answers like a gateway that rejects the connection."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Gaps and losses of calls that are composed frame by frame."""
+"""Gaps and lost frames of calls whose frames are set one by one."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ FOREVER = float("inf")
 
 
 def numbers(first: int, count: int, at: float) -> list[tuple[int, float]]:
-    """Marks from `first` on, one every 20 ms, starting at `at`."""
+    """Return marks with increasing numbers from `first`, one every 20 ms, the first at `at`."""
     return [(first + index, at + index * 0.02) for index in range(count)]
 
 
@@ -22,7 +22,7 @@ def heard(sent: Iterable[tuple[int, float]], *, call: int = 7, delay_s: float = 
 
 
 def smooth(seconds: float = 10.0) -> CallEvidence:
-    """A call without any fault, from second 0."""
+    """Return a call without any fault that starts at 0 s."""
     sent = numbers(0, int(seconds * 50), 0.0)
     session = SeenVoiceSession(0.0, FOREVER, sent, heard(sent))
     return CallEvidence(7, True, sent, heard(sent), [session])

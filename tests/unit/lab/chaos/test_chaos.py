@@ -1,4 +1,4 @@
-"""The command: unknown rows, repetitions, stored results, and the page."""
+"""The command `lab chaos`: unknown rows, repetitions, stored results, and the page."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_parallel_repetitions_have_separate_fleets(tmp_path: Path) -> None:
     fleets, met = Fleets(), Barrier(2)
 
     def repeat(_: ChaosRow, fleet: LocalFleet, turn: int, calls: int) -> Repetition:
-        met.wait(10)  # passes only if two repetitions run in parallel
+        met.wait(10)  # Passes only if two repetitions run in parallel.
         assert fleet.folder in fleets.running
         return [], calls, {"worst": float(turn)}
 
@@ -91,7 +91,7 @@ def test_a_row_prepares_the_fleet_before_the_callers_dial_and_before_the_fault()
 
 
 class Fleets:
-    """Replaces `running_fleet`; a fleet has only a folder."""
+    """Test double for `running_fleet`. A fleet has only a folder."""
 
     def __init__(self) -> None:
         self.started: list[Path] = []

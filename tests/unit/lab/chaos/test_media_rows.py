@@ -1,4 +1,4 @@
-"""Each fault of a gateway is measured with each behavior of ACS."""
+"""Each fault of a gateway is measured in each variant of ACS's behavior."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ from lab.chaos.network import Network, network
 
 
 class _Replica(socketserver.ThreadingTCPServer):
-    """Answers each line with its name and the line; GET /readyz with its readiness."""
+    """A server that answers each line with its name and the line, and GET /readyz with its readiness."""
 
     allow_reuse_address = True
     daemon_threads = True
@@ -67,7 +67,7 @@ def say(line: socket.socket, text: str) -> str:
 
 
 def is_over(line: socket.socket) -> bool:
-    """The peer has closed or reset the connection."""
+    """Whether the peer has closed or reset the connection."""
     try:
         return line.recv(1) == b""
     except ConnectionError:

@@ -1,4 +1,4 @@
-"""The table of docs/resilience.md: targets and measurements."""
+"""The generated table of docs/resilience.md: targets and measurements."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def test_a_row_has_targets_and_measurements() -> None:
 
 
 def test_a_page_without_marks_is_refused() -> None:
-    with pytest.raises(ValueError, match="lacks the marks <!-- table -->"):
+    with pytest.raises(ValueError, match="the markers <!-- table -->"):
         with_table("words", [ROW])
 
 

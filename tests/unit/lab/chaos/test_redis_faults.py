@@ -1,4 +1,4 @@
-"""When a relay that is cut off from Redis counts as fenced."""
+"""Detection of the time at which a relay that is cut off from Redis has muted its calls."""
 
 from __future__ import annotations
 

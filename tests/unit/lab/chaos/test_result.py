@@ -1,4 +1,4 @@
-"""Figures and verdicts of a row."""
+"""Figures of a row, and whether its targets are met."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Targets against figures."""
+"""Comparison of targets with figures."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The table: rows can be chosen, and each can be judged."""
+"""The table of faults: rows can be chosen, and each has targets that can be measured."""
 
 from __future__ import annotations
 
@@ -21,5 +21,5 @@ def test_rows_are_chosen_by_name_or_the_quick_ones() -> None:
     assert [row.name for row in chosen("relay-drain, relay-crash", quick=False)] == ["relay-drain", "relay-crash"]
     assert chosen("", quick=False) == list(ROWS)
     assert {"relay-crash", "relay-drain"} <= {row.name for row in chosen("", quick=True)}
-    with pytest.raises(ValueError, match="unknown row: relay-smash; choose from"):
+    with pytest.raises(ValueError, match="unknown row: relay-smash; known rows: "):
         chosen("relay-smash", quick=False)

@@ -1,4 +1,4 @@
-"""Growth of memory, files, tasks and keys."""
+"""Detection of growth in memory, files, tasks and keys."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ FOREVER = float("inf")
 
 
 def scene(**moments: float) -> Scene:
-    return Scene(Mock(), Mock(), moments=moments)  # a fleet and a crowd
+    return Scene(Mock(), Mock(), moments=moments)  # A fleet and a crowd.
 
 
 def trace(*sessions: SeenVoiceSession, heard: tuple[tuple[int, int, float], ...] = ()) -> CallEvidence:

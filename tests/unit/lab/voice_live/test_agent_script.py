@@ -1,4 +1,4 @@
-"""Selection of the agent's answer by the conversation."""
+"""Selection of the agent's reply by the conversation."""
 
 from __future__ import annotations
 

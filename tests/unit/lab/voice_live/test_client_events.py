@@ -1,4 +1,4 @@
-"""Client events: any input is decoded or refused and never causes another exception."""
+"""Client events: any input is either decoded or rejected with `RefusedError`."""
 
 from __future__ import annotations
 

@@ -37,7 +37,7 @@ AUTO_TRUNCATE = {"type": "azure_semantic_vad", "auto_truncate": True}
 
 
 def speak(dialogue: Dialogue, seconds: int, now: float) -> Response:
-    """Produce the opening and some audio of the last response, all at `now`."""
+    """Produce the opening events and some audio of the last response, all at time `now`."""
     response, _ = dialogue.answering.begun[-1]
     dialogue.answering.open_message(response)
     for _ in range(seconds):
@@ -252,7 +252,9 @@ def test_each_misuse_has_its_code_and_costs_nothing_else(event: Event, code: str
 
 
 class Conversations(RuleBasedStateMachine):
-    """Any order of turns, responses, slices, endings and truncations keeps the conversation consistent."""
+    """State machine: any order of turns, responses, slices, endings and truncations keeps the conversation
+    consistent.
+    """
 
     def __init__(self) -> None:
         super().__init__()

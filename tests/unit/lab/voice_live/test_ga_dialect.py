@@ -1,4 +1,4 @@
-"""OpenAI Realtime GA at the socket: conversion of names, items and objects of the API reference."""
+"""OpenAI Realtime GA: conversion of the names, items and objects in the API reference."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Handshakes: authentication, kind of session, and refusals."""
+"""Handshakes: authentication, kind of session, and errors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Faults happen as often as `times` states."""
+"""A fault happens as many times as `times` states."""
 
 from __future__ import annotations
 

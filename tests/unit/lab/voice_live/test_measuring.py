@@ -1,4 +1,4 @@
-"""Echo and marks: prebuilt text equals encoded JSON; marks are sent at their pace once the call is known."""
+"""Echo and marks: prebuilt text equals encoded JSON; marks are sent in real time when the call is known."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def opened() -> Response:
 
 
 class Wire:
-    """Stores sent messages; `blocked` simulates a full send buffer."""
+    """A connection that stores sent messages. `blocked` simulates a full send buffer."""
 
     def __init__(self) -> None:
         self.sent: list[bytes] = []

@@ -13,7 +13,7 @@ from tests.support.voice_live_stage import AGENT, CASCADED
 def test_the_quota_counts_a_rolling_minute() -> None:
     quota = HandshakeQuota(2)
     assert [quota.take(at) for at in (0.0, 30.0, 59.9, 60.0, 60.1, 90.0)] == [True, True, False, True, False, True]
-    assert quota.next_at == 120.0, "the one of 60.0 is the oldest that counts"
+    assert quota.next_at == 120.0, "the handshake at 60.0 is the oldest that counts"
     assert [quota.counted(at) for at in (90.0, 119.9, 120.0, 150.0)] == [2, 2, 1, 0]
     assert quota.most == 2
     unlimited = HandshakeQuota(0)

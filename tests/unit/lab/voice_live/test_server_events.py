@@ -1,4 +1,4 @@
-"""Server events: recorded order of fields, form of ids."""
+"""Server events: order of fields as recorded, format of ids."""
 
 from __future__ import annotations
 

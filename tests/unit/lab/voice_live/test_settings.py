@@ -1,4 +1,4 @@
-"""Settings are read from variables of their names; all invalid values are reported together."""
+"""Settings are read from environment variables with their names; all invalid values are reported together."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Faults that withhold speech from the caller, in a session without a socket."""
+"""Faults that suppress the agent's speech, in a session without a socket."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def faulty(**faults: Mapping[str, object]) -> Dialogue:
 
 
 def refused(dialogue: Dialogue, **event: object) -> Event:
-    """Return the `error` event for a client event with an id."""
+    """Send an invalid client event with an id. Return the `error` event."""
     with pytest.raises(RefusedError) as refusal:
         tell(dialogue, 0.0, **event)
     body = error(refusal.value, "mine")["error"]

@@ -1,4 +1,4 @@
-"""Slices of speech: complete, with words before their audio, in whole samples."""
+"""Slices of speech are complete, have their words before the audio, and contain whole samples."""
 
 from __future__ import annotations
 

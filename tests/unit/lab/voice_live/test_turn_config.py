@@ -1,4 +1,4 @@
-"""`turn_detection` is replaced as a whole, with the defaults of its kind and version."""
+"""`turn_detection` is replaced as a whole, with the defaults of its type and version."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def checked(value: object, mode: Mode = CASCADED) -> Event:
 )
 def test_padding_defaults_follow_kind_and_version(kind: str, version: str, padding_ms: int) -> None:
     found = checked({"type": kind}, ModelMode("gpt-4o", version))
-    # Newer versions echo null for what a cascaded session does not set.
+    # Newer versions echo null for fields that a cascaded session does not set.
     assert found["prefix_padding_ms"] == (padding_ms if version < "2026-04" else None)
     rules = turn_rules(found)
     assert rules is not None

@@ -1,4 +1,4 @@
-"""Turn detection by energy, on the clock of the audio, for any size of the pieces."""
+"""Turn detection by energy, on the clock of the audio, with audio in pieces of any size."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def test_without_silence_the_turn_does_not_end() -> None:
 
 
 def test_the_threshold_is_a_loudness() -> None:
-    quiet = tone(500, level=600)  # root mean square 424
+    quiet = tone(500, level=600)  # The root mean square is 424.
     assert TurnDetector(TurnRules(threshold=0.5), 24_000).feed(quiet) == []
     assert TurnDetector(TurnRules(threshold=0.3), 24_000).feed(quiet) == [DetectedSpeechStart(0)]
 
@@ -79,7 +79,6 @@ def test_the_size_of_the_pieces_changes_nothing(spans: list[tuple[bool, int]], c
 
 @pytest.mark.parametrize("level", [-32_768, -900, 900, 32_767])
 def test_a_constant_offset_is_silence(level: int) -> None:
-    """A constant offset of any size is silence."""
     detector = TurnDetector(RULES, 24_000)
     assert detector.feed(np.full(48_000, level, dtype="<i2").tobytes()) == []
     shifted = np.frombuffer(tone(600), dtype="<i2") // 4 + np.int16(9_000)

@@ -1,4 +1,4 @@
-"""Fields without an effect: found in client events, listed once, refused by name."""
+"""Fields without an effect are found in client events, listed once, and rejected by name in strict mode."""
 
 from __future__ import annotations
 

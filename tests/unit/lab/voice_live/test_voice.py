@@ -1,4 +1,4 @@
-"""Voices of each kind of model."""
+"""Allowed voices for each kind of model."""
 
 from __future__ import annotations
 
