@@ -56,7 +56,7 @@ async def test_a_connection_to_a_demoted_server_is_closed(there: RedisClients, o
     connection = await idle_connection(there.media)
     assert connection.is_connected
     ask(other_port, "REPLICAOF", "127.0.0.1", free_port())
-    with pytest.raises(RedisConnectionError, match="another server is in charge now"):
+    with pytest.raises(RedisConnectionError, match="the server no longer has this role or slot"):
         await there.media.set("key", "2")
     assert not connection.is_connected
     ask(other_port, "REPLICAOF", "NO", "ONE")

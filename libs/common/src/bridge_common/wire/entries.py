@@ -8,7 +8,9 @@ import msgspec
 
 
 class _Stored(msgspec.Struct, frozen=True, array_like=True, tag_field="kind", gc=False):
-    """`tag` is the number of the kind in the encoding. Numbers are never reused (16 was `Bell`)."""
+    """Base class of the entries. `tag` is the number of the kind in the encoding. Numbers are never reused (16 was
+    `Bell`).
+    """
 
 
 # -- both directions of a call ------------------------------------------------------------------------------------
@@ -17,7 +19,7 @@ class Opened(_Stored, frozen=True, tag=0):
 
 
 class Ended(_Stored, frozen=True, tag=1):
-    """The last entry: the call is over. Written under the final epoch, so nothing can follow it.
+    """The last entry: the call has ended. Written under the final epoch, so no entry can follow.
 
     `apologize`: the gateway plays an apology to the caller, then notifies call-control, which hangs up.
     """
@@ -51,7 +53,7 @@ class Playing(_Stored, frozen=True, tag=12):
 
 
 class Played(_Stored, frozen=True, tag=13):
-    """Playback of an item ended: it was complete, or cleared after `heard_ms`."""
+    """Playback of an item ended: it was complete, or the item was cleared after `heard_ms`."""
 
     item_id: str
     heard_ms: int
@@ -135,7 +137,7 @@ class VoiceReady(_Stored, frozen=True, tag=32):
 
 
 class VoiceLost(_Stored, frozen=True, tag=33):
-    """The relay gave up: its retry budget is spent without a voice session."""
+    """The relay has spent its retry budget and has no voice session."""
 
     call_id: str
     epoch: int
@@ -158,7 +160,7 @@ class MediaOpen(_Stored, frozen=True, tag=35):
 
 
 class UplinkMissed(_Stored, frozen=True, tag=39):
-    """The relay has read no uplink entry for a second: the media socket and its gateway may be gone.
+    """The relay has read no uplink entry for a second: the media socket and its gateway may have failed.
 
     `epoch`: of the newest media socket known to the relay. Repeated while the uplink is silent; the relay sends
     `MediaOpen` to withdraw it.
@@ -176,7 +178,7 @@ class HangUp(_Stored, frozen=True, tag=36):
 
 
 class Restored(_Stored, frozen=True, tag=38):
-    """Redis had lost the call and its relay has rewritten the record: call-control sets its timers again."""
+    """The relay has rewritten the record of a call that Redis had lost: call-control sets its timers again."""
 
     call_id: str
 
@@ -190,7 +192,7 @@ class Due(_Stored, frozen=True, tag=37):
 
 
 class Act(_Stored, frozen=True, tag=40):
-    """A request to do something with the call (ADR 37). A repetition with the same `action_id` changes nothing."""
+    """A request for an action in the call (ADR 37). A repetition with the same `action_id` changes nothing."""
 
     call_id: str
     action_id: str
@@ -203,12 +205,12 @@ class Act(_Stored, frozen=True, tag=40):
 
 
 class GoodbyeOver(_Stored, frozen=True, tag=41):
-    """The relay's report on the goodbye before a hang-up."""
+    """The outcome of the goodbye before a hang-up, as the relay reports it."""
 
     call_id: str
     action_id: str
     outcome: str
-    """`heard`; `interrupted` by the caller; `failed`: the agent said nothing in time."""
+    """`heard`; `interrupted` by the caller; `failed`: the agent did not say goodbye in time."""
 
 
 # -- transcript ---------------------------------------------------------------------------------------------------
@@ -245,19 +247,20 @@ class Say(_Stored, frozen=True, tag=60):
     last: bool = False
     """This piece completes the text."""
     interrupt: bool = False
-    """In the first piece: interrupt the agent and drop the announcements that wait."""
+    """In the first piece: interrupt the agent and drop the pending announcements."""
 
 
 class Instruct(_Stored, frozen=True, tag=61):
-    """In the announcement stream: call-control asks the call's relay for something, or informs the agent (ADR 37).
+    """An instruction of call-control to the call's relay, or information for the agent (ADR 37), in the announcement
+    stream.
 
     The stream may contain it twice; a repetition with the same `instruction_id` and `what` changes nothing.
     """
 
     instruction_id: str
     what: str
-    """`goodbye`: say goodbye and report `GoodbyeOver`; `time_left`: announce the end of the call; `outcome`: tell the
-    agent what became of its action.
+    """`goodbye`: say goodbye and report `GoodbyeOver`; `time_left`: announce the end of the call; `outcome`: inform the
+    agent of the outcome of its action.
     """
     detail: str = ""
     """JSON object as text. `goodbye`: `text` (optional), `interruptible`; `time_left`: `seconds`; `outcome`: `action`,
@@ -268,7 +271,7 @@ class Instruct(_Stored, frozen=True, tag=61):
 class Saying(_Stored, frozen=True, tag=52):
     """Text that the agent is speaking, for a relay that takes over the call. Not shown to users.
 
-    A `Turn` follows once it is known how much of it the caller heard.
+    A `Turn` follows when the part that the caller heard is known.
     """
 
     item_id: str
