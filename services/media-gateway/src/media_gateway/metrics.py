@@ -12,7 +12,7 @@ from bridge_common.observability.telemetry import REGISTRY, Label, counter, gaug
 
 
 class Frames(Collector):
-    """Audio messages. Plain numbers, converted to a metric on a scrape, because each frame is counted."""
+    """Counter of audio messages. Plain numbers, converted to a metric on a scrape, because each frame is counted."""
 
     def __init__(self) -> None:
         self.received = 0
@@ -28,7 +28,7 @@ class Frames(Collector):
 
 
 _CODE: Final = Label("code", (str(code) for code in (*range(1000, 1016), 4001)))
-"""RFC 6455, section 7.4, and 4001 (taken over). A peer may close with any number up to 4999."""
+"""Close codes of RFC 6455, section 7.4, and 4001 (taken over). A peer may close with any number up to 4999."""
 FRAMES: Final = Frames()
 REGISTRY.register(FRAMES)
 BAD_FRAMES: Final = counter(
