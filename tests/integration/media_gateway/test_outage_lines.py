@@ -1,4 +1,4 @@
-"""A gateway logs a few lines for all its sockets together if Redis refuses commands."""
+"""A gateway logs a few lines for all its sockets together if Redis rejects commands."""
 
 from __future__ import annotations
 

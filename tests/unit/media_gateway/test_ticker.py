@@ -12,7 +12,7 @@ BEAT_S = 0.004
 
 
 class Call:
-    """Asks to be ticked again after `every_s` seconds, `left` times."""
+    """Requests another tick after `every_s` seconds, `left` times."""
 
     def __init__(self, ticker: Ticker, every_s: float = 0.0, left: int = 1) -> None:
         self._ticker = ticker

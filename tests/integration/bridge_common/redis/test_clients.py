@@ -77,7 +77,7 @@ async def test_more_commands_than_connections_all_succeed(clients: RedisClients)
 
 
 async def test_waiting_commands_are_served_first_come_first_served(clients: RedisClients) -> None:
-    """Also behind a command that was canceled while it waited."""
+    """A command that was canceled while it waited does not block the others."""
     pool = clients.control.connection_pool
     taken = [await pool.get_connection() for _ in range(8)]  # type: ignore[no-untyped-call]
     canceled = asyncio.create_task(command(clients.control, "PING"))

@@ -104,7 +104,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisCluster]:
 
 @pytest.mark.parametrize("shards", [1, 12])
 async def test_a_cluster_that_is_configured_as_one_server_is_not_ready(cluster: RedisCluster, shards: int) -> None:
-    """Also if the URL names the server that stores the heartbeats. With one shard that server can serve calls."""
+    """This holds even if the URL contains the server that stores the heartbeats. With one shard it can serve calls."""
     for port in cluster.ports:
         async with process(f"redis://127.0.0.1:{port}/0", shards) as fleet:
             told = await verdict(fleet)

@@ -1,4 +1,4 @@
-"""/readyz of all services with a Redis that refuses commands: status, reason and recovery."""
+"""/readyz of all services with a Redis that rejects commands: status, reason and recovery."""
 
 from __future__ import annotations
 

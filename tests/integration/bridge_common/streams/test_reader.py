@@ -94,7 +94,7 @@ async def test_removing_a_stream_that_is_not_read_does_nothing(clients: RedisCli
 
 
 async def test_a_stream_added_again_is_read_once(clients: RedisClients) -> None:
-    """Also if both subscriptions would be on different connections."""
+    """This holds even if both subscriptions would be on different connections."""
     reader, listener = StreamReader(clients.blocking), Listener()
     reader.add("s", "0-0", listener.sink("first"))
     for n in range(READER_STREAMS):

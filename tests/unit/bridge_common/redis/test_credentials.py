@@ -18,7 +18,7 @@ KEY = "a key that only this test knows, long enough for HS256"
 
 
 class Identity(AsyncTokenCredential):
-    """Mints a new token with `claims` for each request, as a credential without a cache would."""
+    """A credential without a cache: each request gets a new token with `claims`."""
 
     minted = 0
 

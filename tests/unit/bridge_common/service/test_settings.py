@@ -1,4 +1,4 @@
-"""Settings from the environment: all mistakes are listed together, secrets never."""
+"""Settings from the environment: all errors are reported together, without secrets."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Arguments of actions: what is accepted, and the fault of what is not."""
+"""Arguments of actions: valid ones, and the faults of invalid ones."""
 
 from __future__ import annotations
 

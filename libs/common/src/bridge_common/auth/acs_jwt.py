@@ -156,7 +156,7 @@ class JwtVerifier:
             async for piece in reply.content.iter_any():
                 body += piece
                 if len(body) > _MAX_JWKS_BYTES:
-                    raise ValueError(f"the key set has more than {_MAX_JWKS_BYTES} bytes")
+                    raise ValueError(f"the JWKS has more than {_MAX_JWKS_BYTES} bytes")
         return body
 
     async def _check(self, authorization: str | None) -> dict[str, Any]:

@@ -105,7 +105,7 @@ WRITER_DROPPED: Final = Counter(
     "bridge_writer_dropped_entries", "Media entries dropped because Redis did not store them in time", registry=REGISTRY
 )
 REDIS_OUTAGES: Final = counter(
-    "bridge_redis_outages", "Times the media connection to Redis failed", Label("part", ("read", "write"))
+    "bridge_redis_outages", "Failures of the media connection to Redis", Label("part", ("read", "write"))
 )
 CONNECTIONS_DROPPED: Final = counter(
     "bridge_connections_dropped",

@@ -151,7 +151,7 @@ class RunningService:
         signaled = await self._is_signaled()
         await self._end_readiness()
         if not signaled:
-            log.critical("ending: %s", self._service.parts.failure)
+            log.critical("background task failed; exiting", extra=fields(reason=self._service.parts.failure))
             return 1
         self._service.draining = True
         telemetry.DRAINING.set(1)

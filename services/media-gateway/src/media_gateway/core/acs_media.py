@@ -75,7 +75,7 @@ def decode(message: str | bytes | memoryview) -> MediaMessage:
     Raises `FrameError` for a message that ACS would not send: invalid JSON, wrong types, 64 KB or more.
     """
     if len(message) >= MESSAGE_LIMIT_BYTES:
-        raise FrameError("the media message has 64 KB or more", length=len(message))
+        raise FrameError(f"the media message has {len(message)} bytes; it must be smaller than {MESSAGE_LIMIT_BYTES}")
     try:
         audio = _decode_documented(message).audio
     except (msgspec.DecodeError, ValueError, RecursionError):
