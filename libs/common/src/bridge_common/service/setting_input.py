@@ -64,5 +64,5 @@ def read_setting_file(path: Path, most_bytes: int) -> bytes:
         # `ValueError`: a null character in the path.
         raise InputError(f"cannot be read: {getattr(error, 'strerror', None) or error}") from error
     if len(content) > most_bytes:
-        raise InputError(f"is too large; at most {most_bytes} bytes are allowed")
+        raise InputError(f"cannot be read: it has more than {most_bytes} bytes")
     return content
