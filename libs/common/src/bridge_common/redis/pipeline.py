@@ -229,6 +229,6 @@ async def keep_open(
 
 
 def pack(*parts: bytes | str | int) -> bytes:
-    """Return one command in RESP."""
+    """Encode one command in RESP."""
     packed: bytes = hiredis.pack_command(parts)  # type: ignore[arg-type]  # its stub declares a tuple of one
     return packed

@@ -47,13 +47,13 @@ class Dtmf(_Stored, frozen=True, tag=11):
 
 
 class Playing(_Stored, frozen=True, tag=12):
-    """The first audio of an item was just sent to the caller."""
+    """Report that the first audio of an item was just sent to the caller."""
 
     item_id: str
 
 
 class Played(_Stored, frozen=True, tag=13):
-    """Playback of an item ended: it was complete, or the item was cleared after `heard_ms`."""
+    """Report that playback of an item ended: it was complete, or the item was cleared after `heard_ms`."""
 
     item_id: str
     heard_ms: int
@@ -61,7 +61,7 @@ class Played(_Stored, frozen=True, tag=13):
 
 
 class MediaAttached(_Stored, frozen=True, tag=14):
-    """A media socket is open and its audio starts; `rate_hz` is the sample rate that ACS announced."""
+    """Report that a media socket is open and its audio starts. `rate_hz`: the sample rate that ACS announced."""
 
     rate_hz: int
 
@@ -79,13 +79,13 @@ class Audio(_Stored, frozen=True, tag=20):
 
 
 class ItemEnd(_Stored, frozen=True, tag=21):
-    """The audio of this item is complete."""
+    """End of the audio of an item."""
 
     item_id: str
 
 
 class Clear(_Stored, frozen=True, tag=22):
-    """Drop all audio not yet played, and all further audio of `item_id`."""
+    """Request to drop all audio not yet played, and all further audio of `item_id`."""
 
     item_id: str
     at_us: int = 0
@@ -93,7 +93,7 @@ class Clear(_Stored, frozen=True, tag=22):
 
 
 class Hold(_Stored, frozen=True, tag=23):
-    """Start or stop the hold tone, played while the voice session is being restored or the agent works."""
+    """Request to start or stop the hold tone, played while the voice session is being restored or the agent works."""
 
     on: bool
     phrase: bool = False
@@ -115,7 +115,7 @@ class IncomingCall(_Stored, frozen=True, tag=30):
     display_name: str = ""
     custom_context: str = ""
     on_behalf_of: str = ""
-    """See `CallRecord`."""
+    """See this field and the two before it in `CallRecord`."""
     rang_ms: int = 0
     """Unix time in ms of the event, on its sender's clock; 0 if unknown."""
 
@@ -130,14 +130,14 @@ class Callback(_Stored, frozen=True, tag=31):
 
 
 class VoiceReady(_Stored, frozen=True, tag=32):
-    """A relay has a voice session for the call."""
+    """Report that a relay has a voice session for the call."""
 
     call_id: str
     epoch: int
 
 
 class VoiceLost(_Stored, frozen=True, tag=33):
-    """The relay has spent its retry budget and has no voice session."""
+    """Report that the relay has spent its retry budget and has no voice session."""
 
     call_id: str
     epoch: int
@@ -145,7 +145,7 @@ class VoiceLost(_Stored, frozen=True, tag=33):
 
 
 class MediaLost(_Stored, frozen=True, tag=34):
-    """The call's media socket closed; `close_code` as seen by the gateway, 1006 without a close handshake."""
+    """Report that the call's media socket closed. `close_code`: as seen by the gateway, 1006 without a close frame."""
 
     call_id: str
     epoch: int
@@ -153,14 +153,14 @@ class MediaLost(_Stored, frozen=True, tag=34):
 
 
 class MediaOpen(_Stored, frozen=True, tag=35):
-    """A gateway has the call's media socket."""
+    """Report that a gateway has the call's media socket."""
 
     call_id: str
     epoch: int
 
 
 class UplinkMissed(_Stored, frozen=True, tag=39):
-    """The relay has read no uplink entry for a second: the media socket and its gateway may have failed.
+    """Report that the relay has read no uplink entry for a second: the media socket and its gateway may have failed.
 
     `epoch`: of the newest media socket known to the relay. Repeated while the uplink is silent; the relay sends
     `MediaOpen` to withdraw it.
@@ -178,13 +178,13 @@ class HangUp(_Stored, frozen=True, tag=36):
 
 
 class Restored(_Stored, frozen=True, tag=38):
-    """The relay has rewritten the record of a call that Redis had lost: call-control sets its timers again."""
+    """Report that the relay has restored the record of a lost call: call-control then sets its timers again."""
 
     call_id: str
 
 
 class Due(_Stored, frozen=True, tag=37):
-    """A deadline of the call has passed. `seq` distinguishes a timer from an older one of the same name."""
+    """Notification that a deadline of the call has passed. `seq` distinguishes timers of the same name."""
 
     call_id: str
     timer: str

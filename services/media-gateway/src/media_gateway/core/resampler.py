@@ -23,7 +23,7 @@ Floats: TypeAlias = NDArray[np.float32]
 
 COMMON_RATE_HZ: Final = 48_000
 TAPS: Final = 163
-"""Length of the filter: odd, so that the delay is a whole number of samples at 48 kHz: 81, which is 1.69 ms."""
+"""Length of the filter. It is odd, so that the delay is a whole number of samples at 48 kHz (81 samples, 1.69 ms)."""
 DELAY_MS: Final = (TAPS - 1) / 2 / COMMON_RATE_HZ * 1000
 PASS_HZ: Final = 6_500
 STOP_HZ: Final = 8_000

@@ -28,7 +28,7 @@ GAP_S: Final = 0.1
 BAD_FRAMES_IN_A_ROW: Final = 10
 _PROBE_EACH_S: Final = 0.9
 _QUIET_S: Final = 0.3
-"""After this time without messages from ACS, latency probes are written more often, so that the relay does not report
+"""Time without messages from ACS after which latency probes are written more often, so that the relay does not report
 the uplink as missed.
 """
 _FRAME_S: Final = FRAME_MS / 1000

@@ -274,9 +274,7 @@ class _WireLog(logging.LoggerAdapter[logging.Logger]):
 
 
 def _is_our_fault(record: logging.LogRecord) -> bool:
-    """Whether a line of picows is not about invalid frames. Those are errors of the peer; a flood of them must not
-    flood the log.
-    """
+    """Whether to log a line of picows. Invalid frames are errors of the peer; a flood of them must not flood the log."""
     return not str(record.msg).startswith("WS parser error")
 
 
