@@ -274,7 +274,7 @@ class _WireLog(logging.LoggerAdapter[logging.Logger]):
 
 
 def _is_our_fault(record: logging.LogRecord) -> bool:
-    """Whether to log a line of picows. Invalid frames are errors of the peer; a flood of them must not flood the log."""
+    """Whether to log a line of picows. Invalid frames are errors of the peer, which must not flood the log."""
     return not str(record.msg).startswith("WS parser error")
 
 
