@@ -1,1 +1,1 @@
-"""Benchmarks: our services beside a plain reference bridge, each service by itself, and capacity planning."""
+"""Benchmarks: this bridge beside a plain reference bridge, each service by itself, and capacity planning."""

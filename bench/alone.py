@@ -1,4 +1,4 @@
-"""Each service by itself: CPU and memory by number of calls, with a Redis and prepared traffic.
+"""Benchmark of each service by itself: CPU and memory by number of calls, with a Redis and prepared traffic.
 
 A small machine cannot run a few hundred calls together with two simulators that decode every frame.
 """
@@ -30,13 +30,13 @@ from media_gateway.core.acs_media import encode_audio
 SERVICES: Final = (GATEWAY, RELAY)
 HANDLED: Final = "handled, %"
 KEPT_UP_PCT: Final = 98.0
-"""Minimum share of handled traffic; below it the service did not have the intended load."""
+"""Minimum share of the traffic that the service must handle; below it, the service did not have the intended load."""
 _SETTLE_S: Final = 1.5
 
 
 @dataclass(slots=True)
 class AloneStack(Stack):
-    """One service and a Redis."""
+    """The processes of one run: a service and a Redis."""
 
     service: str = GATEWAY
 
@@ -48,7 +48,7 @@ class AloneStack(Stack):
         self.await_ready()
 
     def stop(self) -> None:
-        """Kill the processes: the end of hundreds of calls is not measured."""
+        """Kill the processes. The end of hundreds of calls is not measured."""
         for process in self.processes:
             if process.popen:
                 process.popen.kill()
@@ -56,7 +56,7 @@ class AloneStack(Stack):
 
 
 def run_alone(service: str, shape: Shape, calls: int, seconds: float, folder: Path) -> Figures:
-    """Raises `StackError`, `NoRedisError`, `TimeoutError`."""
+    """Measure one service. Raises `StackError`, `NoRedisError`, `TimeoutError`."""
     folder = (folder / "alone").resolve()
     stack = AloneStack(Ports.free(), folder, merged(capacity(calls), environment(folder)), service=service)
     with running(stack), asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
@@ -124,7 +124,7 @@ async def _measure(stack: AloneStack, shape: Shape, calls: int, seconds: float) 
 
 
 def counters(stack: Stack, flowing: Traffic, asking: redis.Redis) -> dict[str, float]:
-    """Monotonic counters; CPU seconds by process."""
+    """Return monotonic counters, and CPU seconds by process."""
     stats: dict[str, Any] = asking.info("stats")
     appends: dict[str, Any] = asking.info("commandstats").get("cmdstat_xadd", {})
     return {
@@ -140,7 +140,9 @@ def counters(stack: Stack, flowing: Traffic, asking: redis.Redis) -> dict[str, f
 
 
 def handled_share(service: str, shape: Shape, calls: int, grown: Mapping[str, float]) -> float:
-    """`grown`: the growth of `counters`. Appends of the traffic itself do not count."""
+    """Return the share of the traffic that the service handled. `grown`: the growth of `counters`. Appends of the
+    traffic itself do not count.
+    """
     frames = FRAMES_PER_S * calls * grown["s"]
     deltas = 1000 / shape.delta_ms * calls * grown["s"]
     appended = grown["appends"] - grown["to_streams"]
@@ -151,5 +153,5 @@ def handled_share(service: str, shape: Shape, calls: int, grown: Mapping[str, fl
 
 
 def media_audio_ms(count: float, messages: float) -> float:
-    """Milliseconds of audio in `count` bytes of messages on a media socket, for messages of any length."""
+    """Return the milliseconds of audio in `count` bytes of messages on a media socket, for messages of any length."""
     return (count - messages * len(encode_audio(b""))) * 3 / 4 / bytes_of_ms(1, PHONE_RATE_HZ)

@@ -1,4 +1,6 @@
-"""Barge-in: from `speech_started` on the voice socket to StopAudio on the media socket, while all calls talk."""
+"""Barge-in benchmark: time from `speech_started` on the voice socket to StopAudio on the media socket, while all calls
+have audio.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,9 @@ LIMITS: Final = {"barge-in p50, ms": 3.0, "barge-in p99, ms": 8.0}
 _EVERY_S: Final = 2.0
 """Mean time between a caller's interruptions."""
 _LONGEST_S: Final = 0.4
-"""A later StopAudio belongs to another interruption: the agent has started to talk again."""
+"""Maximum delay of a barge-in. A later StopAudio belongs to another interruption: the agent has started
+to speak again.
+"""
 
 
 def measure(options: Options) -> Outcome:
@@ -49,7 +53,9 @@ def _run(bridge: Bridge, calls: int, options: Options) -> Figures:
 
 
 def stop_delays_ms(interrupted_at: Sequence[float], stopped_at: Sequence[float], window: Window) -> list[float | None]:
-    """One call's barge-ins within the window; None where no StopAudio followed. Monotonic seconds, in order."""
+    """Return the delays of one call's barge-ins within the window; None where no StopAudio followed. Times are
+    monotonic seconds, in order.
+    """
     found: list[float | None] = []
     for t in interrupted_at:
         if window[0] <= t <= window[1]:

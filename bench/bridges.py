@@ -1,4 +1,4 @@
-"""The two systems under test, each with the same simulators: our services over Redis, and the reference bridge."""
+"""The two systems under test, each with the same simulators: this bridge with Redis, and the reference bridge."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _SPARE_CALLS: Final = 20
 _ROOT: Final = Path(__file__).resolve().parents[1]
 
 Environment = Mapping[str, Mapping[str, str]]
-"""Environment variables by process name."""
+"""Additional environment variables by process name."""
 
 
 class Bridge(StrEnum):
@@ -32,12 +32,12 @@ class Bridge(StrEnum):
 
     @property
     def lead_s(self) -> float | None:
-        """How far ahead of real time its playout sends; None: it sends everything at once."""
+        """Lead of the playout over real time; None if the bridge sends all audio at once."""
         return PLAYOUT_LEAD_S if self is Bridge.OURS else None
 
 
 class Shape(StrEnum):
-    """How the agent's speech arrives on the voice socket. The caller's always comes in frames of 20 ms."""
+    """How the agent's speech arrives on the voice socket. The caller's audio always arrives in frames of 20 ms."""
 
     ECHO = "echo"
     """50 deltas of 20 ms a second."""
@@ -55,7 +55,7 @@ class Shape(StrEnum):
 
 @dataclass(slots=True)
 class ReferenceStack(Stack):
-    """The reference bridge with the same simulators, without Redis and identity."""
+    """The processes of one run: the reference bridge and the same simulators, without Redis and identity."""
 
     def start(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -78,7 +78,7 @@ class ReferenceStack(Stack):
 
 
 def stack_of(bridge: Bridge, calls: int, folder: Path, extra: Environment) -> Stack:
-    """A stack with capacity for the calls, not started yet."""
+    """Create a stack with capacity for the calls. It is not started yet."""
     if bridge is Bridge.REFERENCE:
         return ReferenceStack(Ports.free(), folder / bridge, extra)
     return Stack(Ports.free(), folder / bridge, merged(capacity(calls), extra))

@@ -1,4 +1,4 @@
-"""Concurrent calls through our services and through the reference bridge: CPU, delay, memory and frame counts."""
+"""Benchmark of concurrent calls through this bridge and the reference bridge: CPU, delay, memory and frame counts."""
 
 from __future__ import annotations
 
@@ -24,7 +24,9 @@ LIMITS: Final = {
     CPU: 1.0,
     **{f"{way} {share}, ms": ms for way in ("uplink", "downlink") for share, ms in (("p50", 3.0), ("p99", 6.0))},
 }
-"""Delay: the share of Redis, the resampler and the clock of the playout."""
+"""Allowed CPU ratio and delay differences to the reference bridge. The delay is that of Redis, the resampler and the
+clock of the playout.
+"""
 _NOTES: Final = (
     "Delay: written on one socket to arrived on the other. Downlink: frames that need not wait in the playout.",
     "Frames at fault: lost, repeated, out of order or heard in another call. Underruns: the caller's audio ran dry.",
@@ -44,7 +46,7 @@ def warm_stack(bridge: Bridge, calls: int, folder: Path, environment: Environmen
 
 
 def warm_up(stack: Stack) -> None:
-    """Make the agent send marks, and place two calls, for everything that the first call creates."""
+    """Make the agent send marks, and place two calls, so that everything that the first call creates exists already."""
     call_json("PUT", f"{stack.url('voice-live')}/lab/agent", {"mode": "marks"})
     placed = place_calls(stack, _WARM_UP_NUMBERS)
     await_talking(stack, placed)
@@ -54,7 +56,7 @@ def warm_up(stack: Stack) -> None:
 
 
 def run_calls(bridge: Bridge, shape: Shape, calls: int, seconds: float, folder: Path) -> Figures:
-    """Raises `StackError`, `NoRedisError`, `WireError`."""
+    """Measure concurrent calls. Raises `StackError`, `NoRedisError`, `WireError`."""
     with warm_stack(bridge, calls, folder, {"voice-live": shape.voice_live}) as stack:
         placed = place_calls(stack, range(1, calls + 1))
         answered = await_talking(stack, placed)
@@ -92,7 +94,7 @@ def measure(options: Options, run_calls: RunCalls = run_calls) -> Outcome:
 
 
 def clean(figures: Figures) -> bool:
-    """Every call was answered and every frame arrived once and in order."""
+    """Whether every call was answered and every frame arrived once and in order."""
     return figures["frames"] > 0 and not figures["frames at fault"] and not figures["calls not answered"]
 
 

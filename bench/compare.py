@@ -1,4 +1,4 @@
-"""`python -m bench compare BEFORE AFTER`: two checkouts measured alternately, as paired ratios with a verdict.
+"""`python -m bench compare BEFORE AFTER`: measures two checkouts alternately, and reports paired ratios with a verdict.
 
 Each checkout runs its own benchmark in its own `.venv`, compiled where `make compiled` has been run (from source with
 `--before-env PYTHONPATH=`). The order alternates from pair to pair, so that a drift of the machine cancels out.
@@ -27,20 +27,20 @@ BESIDE: Final = ", beside the reference bridge"
 
 
 class CompareError(RuntimeError):
-    """A checkout could not be measured; the message has the command and its last output."""
+    """The measurement of a checkout failed. The message has the command and its last output."""
 
 
 @dataclass(frozen=True, slots=True)
 class Checkout:
     folder: Path
     environment: Mapping[str, str]
-    """Additional variables, e.g. to compare two settings."""
+    """Additional environment variables, e.g. to compare two settings."""
 
 
 def compare(
     before: Checkout, after: Checkout, pairs: int, names: Sequence[str], options: Options
 ) -> list[tuple[Compared, Compared]]:
-    """`names`: of measurements. Raises `CompareError`."""
+    """Measure both checkouts alternately. `names`: of measurements. Raises `CompareError`."""
     found: list[tuple[Compared, Compared]] = []
     for number in range(pairs):
         order = (before, after) if number % 2 == 0 else (after, before)
@@ -52,7 +52,7 @@ def compare(
 
 
 def run_checkout(checkout: Checkout, names: Sequence[str], options: Options) -> dict[str, Any]:
-    """The JSON of one repetition in this checkout. Raises `CompareError`."""
+    """Return the JSON of one repetition in this checkout. Raises `CompareError`."""
     folder = checkout.folder.resolve()
     shipped = folder / "out" / "as-shipped"
     with tempfile.TemporaryDirectory() as scratch:
@@ -63,7 +63,7 @@ def run_checkout(checkout: Checkout, names: Sequence[str], options: Options) -> 
         try:
             ended = subprocess.run(command, cwd=folder, env=own, capture_output=True, text=True, check=False)
         except FileNotFoundError as error:
-            raise CompareError(f"{command[0]} not found: run make install in {folder}") from error
+            raise CompareError(f"{command[0]} not found; run make install in {folder}") from error
         if ended.returncode != 0 or not path.exists():
             raise CompareError(f"{' '.join(command)} failed in {folder}: {(ended.stderr or ended.stdout)[-2000:]}")
         results: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
@@ -76,7 +76,9 @@ def run_checkout(checkout: Checkout, names: Sequence[str], options: Options) -> 
 
 
 def figures(results: Mapping[str, Any]) -> Compared:
-    """Figures of our services and, if the reference bridge has the same figure, their ratio to it in the same run."""
+    """Return the figures of this bridge and, if the reference bridge has the same figure, their ratio to it in the same
+    run.
+    """
     found: Compared = {}
     for outcome in results["whole"].values():
         runs = {(case_name(run["labels"]), run["bridge"]): run["figures"] for run in map(_current, outcome["runs"])}
@@ -91,7 +93,9 @@ def figures(results: Mapping[str, Any]) -> Compared:
 
 
 def _current(run: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Reads the runs of `bench calls` before 2026-11-30 as well: unfiltered figures were below `all_time`."""
+    """Convert a run to the current format. Before 2026-11-30, `bench calls` stored unfiltered figures
+    below `all_time`.
+    """
     if "figures" in run:
         return run
     unfiltered, ways = run["all_time"], product(("uplink", "downlink"), ("p50", "p95", "p99"))
@@ -101,7 +105,7 @@ def _current(run: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def has_unit(name: str) -> bool:
-    """Figures without a unit are counts, which are shown but not judged."""
+    """Whether the figure has a unit. Figures without one are counts, which are shown but not compared."""
     return ", " in name.rpartition(": ")[2]
 
 

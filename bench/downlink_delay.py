@@ -1,8 +1,8 @@
-"""Downlink delay with a playout: only frames that the playout may send immediately show the transport delay.
+"""Delay of the downlink with a playout: only frames that the playout may send immediately show the transport delay.
 
 The agent's speech arrives in deltas of many frames. A playout sends them up to its lead ahead of real time, so most
-frames wait on purpose. The first frame of a delta does not wait unless the audio before it extends beyond the lead.
-The send times at the voice socket determine these frames, independently of the bridge.
+frames wait on purpose. The first frame of a delta does not wait unless the audio before it extends beyond the lead. The
+send times at the voice socket determine these frames, independently of the bridge.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from lab.acs.media_codec import FRAME_MS
 FRAME_S: Final = FRAME_MS / 1000
 
 Window = tuple[float, float]
-"""Begin and end, monotonic seconds."""
+"""Begin and end in monotonic seconds."""
 
 
 def sent_at_once(sent: Sequence[tuple[int, float]], lead_s: float | None) -> list[tuple[int, float]]:
-    """First frames of deltas that need not wait, with one frame of tolerance for the playout's own clock.
+    """Return the first frames of deltas that need not wait, with one frame of tolerance for the playout's own clock.
 
     `sent`: (sequence number, time at the voice socket); frames of one delta have the same time. `lead_s` None: no
     playout, nothing waits.
@@ -38,7 +38,9 @@ def sent_at_once(sent: Sequence[tuple[int, float]], lead_s: float | None) -> lis
 def delays_ms(
     sent: Sequence[tuple[int, float]], heard_at: Mapping[int, float], lead_s: float | None, window: Window
 ) -> list[float]:
-    """Voice socket to media socket, of the frames of `sent_at_once` that were sent within the window."""
+    """Return the delays from the voice socket to the media socket, of the frames of `sent_at_once` that were sent
+    within the window.
+    """
     return [
         (heard_at[number] - t) * 1000
         for number, t in sent_at_once(sent, lead_s)
@@ -47,7 +49,7 @@ def delays_ms(
 
 
 def underruns(heard_at: Iterable[float], window: Window) -> int:
-    """Number of times a call's audio ran dry: frames that arrived after all earlier audio had been played."""
+    """Return how often a call's audio was interrupted: frames that arrived after all earlier audio had been played."""
     ends_at, count = float("-inf"), 0
     for t in sorted(heard_at):
         count += t > ends_at and window[0] <= t <= window[1]

@@ -14,11 +14,15 @@ _T_95: Final = (
     *(12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228),
     *(2.201, 2.179, 2.160, 2.145, 2.131, 2.120, 2.110, 2.101, 2.093, 2.086),
 )
-"""Student's t, two-sided 95 %, for 1 to 20 degrees of freedom; above 20 the last one, which is slightly too wide."""
+"""Quantiles of Student's t, two-sided 95 %, for 1 to 20 degrees of freedom; above 20 the last one, which is slightly
+too wide.
+"""
 
 
 def percentiles(name: str, values_ms: Iterable[float]) -> dict[str, float]:
-    """Unfiltered. The p99 of fewer than a few hundred values is close to their maximum."""
+    """Return delay percentiles of all values, without a filter. The p99 of fewer than a few hundred values is close to
+    their maximum.
+    """
     ordered = sorted(values_ms)
     shares = {"p50": 0.5, "p95": 0.95, "p99": 0.99}
     return {f"{name} {label}, ms": percentile(ordered, share) for label, share in shares.items() if ordered}
@@ -51,7 +55,7 @@ class Interval:
 
 
 def paired_ratio(values: Sequence[float], bases: Sequence[float]) -> Interval:
-    """The geometric mean of the ratios: values and bases were measured in pairs and are above 0."""
+    """Return the geometric mean of the ratios. Values and bases were measured in pairs and are above 0."""
     log = Interval.of([math.log(value / base) for value, base in zip(values, bases, strict=True)])
     return Interval(math.exp(log.mean), math.exp(log.low), math.exp(log.high))
 
@@ -61,7 +65,7 @@ def paired_difference(values: Sequence[float], bases: Sequence[float]) -> Interv
 
 
 def spread(values: Sequence[float]) -> str:
-    """The mean, and the range if the runs differ; empty without values."""
+    """Format the mean, and the range if the runs differ; empty without values."""
     if not values:
         return ""
     mean = fmean(values)

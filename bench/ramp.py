@@ -1,4 +1,6 @@
-"""Raises the number of calls until a p99 exceeds its limit or a frame is lost, for this bridge and the reference."""
+"""Ramp benchmark: raises the number of calls until a p99 exceeds its limit or a frame is lost, for this bridge and the
+reference bridge.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,7 @@ from lab.stack import StackError
 
 SHOWN: Final = (CPU, "uplink p99, ms", "downlink p99, ms", "frames at fault", "calls not answered")
 LIMIT_MS: Final = 50.0
-"""Limit for each p99, unfiltered. A machine with spare capacity meets it even if its host takes CPU time."""
+"""Limit for each p99 of all values. A machine with spare capacity meets it even if its host takes CPU time."""
 STEP: Final = 20
 
 

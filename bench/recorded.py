@@ -26,7 +26,7 @@ _STREAM: Final = "bench:stream"
 
 
 def audio(ms: float, rate_hz: int) -> bytes:
-    """Noise at the level of speech, from a fixed seed."""
+    """Generate noise at the level of speech, from a fixed seed."""
     dice = random.Random(1)
     samples = bytes_of_ms(ms, rate_hz) // 2
     return b"".join(dice.randint(-_LOUDNESS, _LOUDNESS).to_bytes(2, "little", signed=True) for _ in range(samples))
@@ -43,16 +43,16 @@ def audio_delta(pcm24k: bytes) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """The messages of a call of one shape."""
+    """The messages of a call with one shape of the agent's speech."""
 
     media_message: bytes
-    """20 ms of the caller on the media socket."""
+    """Message with 20 ms of the caller on the media socket."""
     uplink: Entry
-    """20 ms of the caller."""
+    """Uplink entry with 20 ms of the caller."""
     downlink: Entry
-    """One delta of the agent."""
+    """Downlink entry with one delta of the agent."""
     delta: bytes
-    """One delta of the agent on the voice socket."""
+    """Message with one delta of the agent on the voice socket."""
 
     @classmethod
     def of(cls, shape: Shape) -> Recording:
@@ -67,7 +67,7 @@ class Recording:
 
 
 def stream_mb(asking: redis.Redis, entry: Entry) -> float:
-    """Redis memory of a stream filled with this entry up to the length that the writer keeps."""
+    """Return the Redis memory (MB) of a stream filled with this entry up to the length at which the writer trims it."""
     payload = encode(entry)
     kept = MEDIA_STREAM_LENGTH if len(payload) < LONG_ENTRY_BYTES else LONG_ENTRIES_KEPT
     with asking.pipeline(transaction=False) as pipeline:

@@ -45,7 +45,7 @@ class Settings:
 
 
 def signed_headers(settings: Settings, path_and_query: str, body: bytes) -> dict[str, str]:
-    """The HMAC headers of a POST to ACS (ACS docs, "Sign an HTTP request")."""
+    """Return the HMAC headers of a POST to ACS (ACS docs, "Sign an HTTP request")."""
     date, hashed = formatdate(usegmt=True), content_hash(body)
     host = urlsplit(settings.acs_endpoint).netloc
     signature = sign(settings.acs_access_key, "POST", path_and_query, date, host, hashed)

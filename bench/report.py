@@ -1,4 +1,4 @@
-"""Outcomes as text: tables, the machine, bench/RESULTS.md."""
+"""Formats results as text: tables, the machine, bench/RESULTS.md."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ def _spread(runs: Sequence[Run], name: str) -> str:
 
 
 def describe_machine() -> list[str]:
-    """The machine and the versions that matter for speed, a line each."""
+    """Describe the machine and the versions that affect speed, one per line."""
     compiled = Path(playout.__file__).suffix != ".py"
     return [
         f"{_cpu_model()}, {os.cpu_count()} cores, {platform.release()}, load average {os.getloadavg()[0]:.1f}",
@@ -135,7 +135,7 @@ def measured_on(results: Mapping[str, Any]) -> str:
 
 
 def results_page(results: Mapping[str, Any]) -> str:
-    """bench/RESULTS.md."""
+    """Return the content of bench/RESULTS.md."""
     outcomes = [outcome_from(stored) for stored in results["whole"].values()]
     return "\n".join([_HEAD, measured_on(results), *(table_of(outcome).markdown() for outcome in outcomes)])
 

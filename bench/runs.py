@@ -1,4 +1,4 @@
-"""Measurements and their runs, with our services and the reference bridge alternating; stored as JSON."""
+"""Measurements and their runs, which alternate between this bridge and the reference bridge; stored as JSON."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from lab.wire import WireError
 
 JSON_PATH: Final = Path("out/bench.json")
 Labels = Mapping[str, str | int]
-"""Identify the measurement, e.g. calls, shape, service."""
+"""Parameters that identify the measurement, e.g. calls, shape, service."""
 Figures = Mapping[str, float]
 """Values by their names, which end with the unit."""
 
 
 class NotMeasuredError(RuntimeError):
-    """A figure is missing; the message names the measurement to run."""
+    """A figure is missing. The message contains the measurement to run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,13 +29,13 @@ class Options:
     calls: Sequence[int] = (40,)
     """Concurrent calls."""
     seconds: float = 10.0
-    """Length of each run."""
+    """Duration of each run."""
     runs: int = 5
     alone_calls: Sequence[int] = (20, 50, 100, 200)
-    """Concurrent calls of one service by itself."""
+    """Concurrent calls when one service is measured by itself."""
     ramp_s: float = 300.0
     folder: Path = Path(".lab/bench")
-    """For the logs of the processes."""
+    """Directory for the logs of the processes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,20 +52,24 @@ class Outcome:
     failures: Sequence[str] = ()
     notes: Sequence[str] = ()
     limits: Figures = field(default_factory=dict)
-    """By figure: of the difference to the reference bridge for milliseconds, else of the ratio to it."""
+    """Allowed values by figure: of the difference to the reference bridge for milliseconds, otherwise of the ratio to
+    it.
+    """
     compared: bool = True
-    """Runs are pairs of our services and the reference bridge."""
+    """Whether each run of this bridge has one of the reference bridge as its pair."""
     extra: Mapping[str, Any] = field(default_factory=dict)
 
 
 Measure = Callable[[Any, Bridge], Figures]
-"""Measures one case with one bridge. Raises `StackError`, `WireError`, `TimeoutError`."""
+"""Measure one case with one bridge. Raises `StackError`, `WireError`, `TimeoutError`."""
 
 
 def alternate(
     repetitions: int, cases: Sequence[Labels], measure: Measure, bridges: Sequence[Bridge] = tuple(Bridge)
 ) -> tuple[list[Run], list[str]]:
-    """All runs, and the failures. The order of the bridges alternates; a run whose partner failed is dropped."""
+    """Run all cases, and return the runs and the failures. The order of the bridges alternates; a run whose pair failed
+    is dropped.
+    """
     runs: list[Run] = []
     failures: list[str] = []
     for repetition, labels in product(range(repetitions), cases):
@@ -83,9 +87,9 @@ def alternate(
 
 
 def read_results(path: Path) -> dict[str, Any]:
-    """Raises `NotMeasuredError`."""
+    """Read the stored results. Raises `NotMeasuredError`."""
     if not path.exists():
-        raise NotMeasuredError(f"{path} not found: run python -m bench first")
+        raise NotMeasuredError(f"{path} not found; run python -m bench first")
     results: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     return results
 
@@ -99,7 +103,7 @@ def run_name(labels: Labels, bridge: str) -> str:
 
 
 def figures_text(figures: Figures) -> str:
-    """The first figures, which are the most important ones."""
+    """Format the first figures, which are the most important ones."""
     return ", ".join(f"{name} {value:.1f}" for name, value in list(figures.items())[:4])
 
 

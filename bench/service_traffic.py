@@ -1,7 +1,7 @@
 """Traffic for one service: prepared messages are sent on schedule, responses are counted and not decoded.
 
-For the gateway it replaces ACS and the relay, for the relay Voice Live and the gateway. The calls are spread over the
-20 ms of a frame; due messages are sent five times per millisecond.
+For the gateway it replaces ACS and the relay; for the relay it replaces Voice Live and the gateway. The calls are
+spread over the 20 ms of a frame; due messages are sent five times per millisecond.
 """
 
 from __future__ import annotations
@@ -75,16 +75,18 @@ class Peer(WSListener):
 
 @dataclass(slots=True)
 class Traffic:
-    """Serves the calls round robin in each direction; a late step does not delay the following ones."""
+    """Sends and receives for all calls, round robin in each direction. A late step does not delay the
+    following ones.
+    """
 
     peers: list[Peer]
     outlets: list[Outlet]
     message: bytes
     entry: Entry
     messages_per_s: float
-    """On each socket."""
+    """Messages sent on each socket."""
     entries_per_s: float
-    """On each stream."""
+    """Entries appended to each stream."""
     to_sockets: int = 0
     to_streams: int = 0
 
@@ -99,20 +101,24 @@ class Traffic:
             self.to_streams += 1
 
     def run(self, loop: asyncio.AbstractEventLoop, stop: threading.Event) -> None:
-        """Run in a thread: timers of an event loop have steps of 1 ms, which would send many frames at once."""
+        """Send until the end. Run it in a thread: timers of an event loop have steps of 1 ms, so it would send many
+        frames at once.
+        """
         began = time.monotonic()
         while not stop.wait(_TICK_S):
             loop.call_soon_threadsafe(lambda: self.advance(time.monotonic() - began))
 
     @property
     def broken(self) -> int:
-        """Sockets that were closed, and streams that refused an entry."""
+        """Number of sockets that were closed, and of streams that rejected an entry."""
         return sum(peer.transport is None for peer in self.peers) + sum(outlet.closed for outlet in self.outlets)
 
 
 @asynccontextmanager
 async def traffic(service: str, shape: Shape, calls: int, redis_url: str, port: int) -> AsyncIterator[Traffic]:
-    """Yields when all calls have audio. `port`: of the gateway, or where the relay expects Voice Live."""
+    """Start the traffic. Yields when all calls have audio. `port`: of the gateway, or on which the relay expects Voice
+    Live.
+    """
     clients, keys, recording = open_clients(redis_url), Keys(), Recording.of(shape)
     writer = stream_writer(clients.media)
     ids = [call_id_of(f"recorded {number}") for number in range(calls)]
@@ -171,7 +177,7 @@ async def _open_media(call_id: str, port: int) -> Peer:
 async def _accept_voice(
     leases: Leases, ids: list[str], outlets: list[Outlet], port: int, peers: list[Peer]
 ) -> asyncio.Server:
-    """Returns when the relay has set up a session for each call."""
+    """Accept the voice sockets. Returns when the relay has set up a session for each call."""
     complete = asyncio.Event()
 
     def ready(peer: Peer) -> None:

@@ -1,8 +1,8 @@
-"""Set-up times and the CPU of a call's start and end: short calls arrive one by one at ten a second.
+"""Set-up benchmark: set-up times, and the CPU of a call's start and end. Short calls arrive one by one at ten a second.
 
 Answer: from the IncomingCall request to the answer request at ACS. Sound: from the open media socket to the first audio
-on it. The simulated Voice Live replies without delay. Our relay asks for a greeting; the reference bridge does not, so
-its agent speaks as soon as its session is ready.
+on it. The simulated Voice Live replies without delay. This bridge requests a greeting; the reference bridge does not,
+so its agent speaks as soon as its session is ready.
 """
 
 from __future__ import annotations
@@ -25,12 +25,14 @@ PER_SECOND: Final = 10.0
 HOLD_S: Final = 1.25
 """Mean length of a call."""
 LIMITS: Final = {"answer p95, ms": 40.0, "sound p95, ms": 10.0}
-"""The reference bridge answers before it has a voice session and opens the session after the media socket."""
+"""Allowed differences to the reference bridge, which answers before it has a voice session and opens the session after
+the media socket.
+"""
 _HOLD_SPREAD_S: Final = 0.5
 _GOLDEN: Final = 0.618034
 _CONCURRENT: Final = 40
 _END_S: Final = 2.0
-"""Time until the last calls have ended in all processes."""
+"""Time limit for the last calls to end in all processes."""
 _ENVIRONMENT: Final[Environment] = {
     "acs": {"MEDIA_OPEN_DELAY_S": "0.05"},
     "voice-live": {"SESSION_SETUP_S": "0", "REPLY_DELAY_S": "0"},
@@ -57,7 +59,7 @@ def measure(options: Options) -> Outcome:
 
 
 def figures_of(calls: Sequence[Json], used_ms: Figures) -> dict[str, float]:
-    """`calls`: records of the simulated ACS; `used_ms`: CPU ms per call, by process."""
+    """Return the figures of a run. `calls`: records of the simulated ACS; `used_ms`: CPU ms per call, by process."""
     answers, sounds = [answer_ms(call) for call in calls], [sound_ms(call) for call in calls]
     return {
         **percentiles("answer", [ms for ms in answers if ms is not None]),
@@ -70,7 +72,7 @@ def figures_of(calls: Sequence[Json], used_ms: Figures) -> dict[str, float]:
 
 
 def arrivals(stack: Stack, count: int, audio: str) -> list[Json]:
-    """Place calls at even intervals and hang up. Returns the simulated ACS's record of each call."""
+    """Place calls at even intervals and hang up. Return the simulated ACS's record of each call."""
     acs = stack.url("acs")
 
     def one(number: int) -> str:
@@ -91,7 +93,9 @@ def arrivals(stack: Stack, count: int, audio: str) -> list[Json]:
 
 
 def hold_s(number: int) -> float:
-    """Length of a call: the same in each run, and spread so that calls do not end exactly when others ring."""
+    """Return the length of a call: the same in each run, and spread so that calls do not end exactly
+    when others ring.
+    """
     return HOLD_S + _HOLD_SPREAD_S * (number * _GOLDEN % 1.0 - 0.5)
 
 
@@ -106,5 +110,5 @@ def sound_ms(call: Json) -> float | None:
 
 
 def first_at(call: Json, name: str) -> float | None:
-    """Monotonic seconds of the first event of this name on the call's timeline."""
+    """Return monotonic seconds of the first event of this name on the call's timeline."""
     return next((float(event["t"]) for event in call["timeline"] if event["event"] == name), None)

@@ -141,7 +141,7 @@ def test_all_insecure_and_all_invalid_settings_are_listed_at_once(
         *("MEDIA_TOKEN_KEYS", "PORT", "REDIS_URL"),
     ]
     [words] = [reason for reason in reasons if reason.startswith("ALLOW_INSECURE")]
-    assert words == f"ALLOW_INSECURE: has unknown words: plain_http; the known words are {', '.join(Insecure)}"
+    assert words == f"ALLOW_INSECURE: has unknown words: plain_http; allowed are {', '.join(Insecure)}"
 
 
 async def test_a_process_ends_with_code_2_before_it_listens() -> None:

@@ -1,4 +1,4 @@
-"""A gateway logs a few lines for all its sockets together if Redis refuses commands."""
+"""A gateway logs a few lines for all its sockets together if Redis rejects commands."""
 
 from __future__ import annotations
 
@@ -34,6 +34,6 @@ async def test_a_gateway_tells_once_that_redis_refuses_and_once_that_it_works_ag
             await eventually(partial(line.said, MediaDetached), within_s=20)
         await eventually(lambda: not outage.failures, within_s=20)
     told = Counter(record.message for record in caplog.records if record.levelname == "WARNING")
-    assert told["writing to the inbox fails"] == told["writing to the inbox works again"] == 1
-    assert told["stream write failing"] == told["stream write works again"] == 1
+    assert told["failed to write to the inbox"] == told["inbox write recovered"] == 1
+    assert told["stream write failing"] == told["stream write recovered"] == 1
     assert max(count for message, count in told.items() if "ACS token" not in message) == 1, told

@@ -16,7 +16,7 @@ MESSAGE_BYTES = len(encode_audio(bytes(640)))
 
 
 def grown(**counters: float) -> Mapping[str, float]:
-    """In one second."""
+    """Return the values of one second."""
     return {"s": 1.0, "appends": 0, "to_streams": 0, "messages": 0, "bytes": 0, **counters}
 
 

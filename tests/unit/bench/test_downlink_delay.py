@@ -8,7 +8,7 @@ ALWAYS = (0.0, 100.0)
 
 
 def deltas(*sizes: int, every_s: float = 0.25) -> list[tuple[int, float]]:
-    """Frames as an agent sends them: so many at once, one delta each quarter of a second."""
+    """Frames as an agent sends them: one delta of several frames each quarter of a second."""
     sent: list[tuple[int, float]] = []
     for index, size in enumerate(sizes):
         sent += [(len(sent) + n, 1.0 + index * every_s) for n in range(size)]

@@ -1,4 +1,4 @@
-"""The reference bridge signs what the simulated ACS checks; that it carries calls is shown by the whole benchmark."""
+"""The reference bridge signs requests as the simulated ACS requires; the benchmark itself tests its calls."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from tests.support.eventually import eventually
 
 
 class FakeSocket:
-    """Both a peer and an outlet: takes note of what it is given."""
+    """A peer and an outlet that records messages and entries."""
 
     def __init__(self) -> None:
         self.sent: list[object] = []

@@ -65,7 +65,7 @@ async def test_empty_waits_for_the_last_one() -> None:
 
 
 class DrainedSocket:
-    """Leaves when it is closed, like a real one."""
+    """A socket that leaves the admission when it is closed, like a real one."""
 
     epoch = 1
 

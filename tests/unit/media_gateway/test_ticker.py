@@ -12,7 +12,7 @@ BEAT_S = 0.004
 
 
 class Call:
-    """Asks to be ticked again after `every_s` seconds, `left` times."""
+    """Requests another tick after `every_s` seconds, `left` times."""
 
     def __init__(self, ticker: Ticker, every_s: float = 0.0, left: int = 1) -> None:
         self._ticker = ticker
@@ -103,7 +103,7 @@ async def test_one_that_fails_does_not_stop_the_others(ticker: Ticker, caplog: p
     ticker.wake(Broken(), now())
     ticker.wake(call, now())
     await eventually(lambda: len(call.ticks) == 3)
-    assert "playout of a call failed" in caplog.text
+    assert "call playout failed" in caplog.text
 
 
 async def test_a_loop_that_was_late_ticks_everybody_once(ticker: Ticker) -> None:

@@ -170,6 +170,7 @@ def _agent_tokens(settings: CallControlSettings) -> JwtVerifier | None:
         settings.agent_tools_audience,
         settings.agent_tools_jwks_url,
         max_age_s=settings.jwks_max_age_s,
+        prefix="AGENT_TOOLS",
     )
 
 

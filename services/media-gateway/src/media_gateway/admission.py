@@ -17,7 +17,7 @@ log = logging.getLogger(__name__)
 
 GOING_AWAY: Final = 1001
 _CLOSING_S: Final = 1.0
-"""Share of the drain time that is reserved for closing the remaining sockets."""
+"""Part of the drain time that is reserved for closing the remaining sockets."""
 
 
 class Socket(Protocol):
@@ -26,10 +26,10 @@ class Socket(Protocol):
         """Grows with each socket of a call."""
 
     def end(self, code: int, reason: str) -> None:
-        """Close it. Returns at once."""
+        """Close the socket. Returns at once."""
 
     def displace(self) -> None:
-        """A newer socket has the call: release its streams and close."""
+        """Release the streams and close, because a newer socket has the call."""
 
 
 class Admission:
@@ -50,8 +50,8 @@ class Admission:
         return list(self._sockets.values())
 
     def refusal(self, call_id: str = "") -> str:
-        """Reason why no socket is accepted now, or empty. With a `call_id` this counts as an attempt of that call,
-        which may replace a socket that it has here, within the limit for each call.
+        """Return the reason why no socket is accepted now, or empty. With a `call_id` this counts as an attempt of that
+        call, which may replace its existing socket at this gateway, within the limit for each call.
         """
         if self.draining:
             return "draining"
@@ -59,12 +59,12 @@ class Admission:
         if full and call_id not in self._sockets:
             return "at capacity"
         if call_id and not self._attaches.take(call_id, time.monotonic()):
-            return "too many sockets of this call"
+            return "too many media sockets of this call"
         return ""
 
     @contextmanager
     def opening(self) -> Iterator[None]:
-        """A socket that is being attached counts already."""
+        """Count a socket that is being attached as if it were attached already."""
         self._opening += 1
         self._changed()
         try:
@@ -74,7 +74,7 @@ class Admission:
             self._changed()
 
     def enter(self, call_id: str, socket: Socket) -> None:
-        """The newest socket of the call stays, an older one is displaced."""
+        """Add a socket. The newest socket of the call stays, an older one is displaced."""
         other = self._sockets.get(call_id)
         if other is not None and other.epoch > socket.epoch:
             socket.displace()
@@ -90,11 +90,11 @@ class Admission:
             self._changed()
 
     async def empty(self) -> None:
-        """Return when no socket is left."""
+        """Return when there are no sockets."""
         await self._empty.wait()
 
     async def drain(self, timeout_s: float) -> None:
-        """Accept no more sockets, wait for the calls to end, and close the sockets of those that have not (1001)."""
+        """Accept no more sockets, wait for the calls to end, and close the remaining sockets (1001)."""
         self.draining = True
         closing_s = min(_CLOSING_S, timeout_s / 4)
         try:
@@ -102,7 +102,7 @@ class Admission:
                 await self.empty()
             return
         except TimeoutError:
-            log.warning("drain time is over; closing media sockets", extra=fields(sockets=self.active))
+            log.warning("drain timeout reached; closing media sockets", extra=fields(sockets=self.active))
         except asyncio.CancelledError:
             self._close_all()
             raise

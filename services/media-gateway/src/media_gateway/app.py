@@ -40,7 +40,7 @@ log = logging.getLogger(__name__)
 
 KIND: Final = "media-gateway"
 _FLUSH_S: Final = 1.0
-"""Time for the last entries of the closed sockets to be written."""
+"""Time limit for writing the last entries of the closed sockets."""
 _PROBE_S: Final = 0.5
 
 
@@ -76,14 +76,16 @@ class MediaGateway:
         self._tokens = settings.acs_tokens()
 
     def server(self, ws: str = "") -> WebServer:
-        """`ws`: a WebSocket implementation of uvicorn instead of our own."""
+        """Create the server. `ws`: a WebSocket implementation of uvicorn, instead of the gateway's own."""
         return gateway_server(self, self._settings, ws=ws, limits=self._limits, readiness=self._readiness)
 
     def routes(self) -> Sequence[BaseRoute]:
         return MediaSockets(self.context, self._tokens).routes()
 
     async def ready(self) -> str:
-        """Empty if new sockets are accepted, else the reason. Uses the last heartbeat, so it never waits."""
+        """Return the reason why no new sockets are accepted; empty if they are. Uses the last heartbeat, so it never
+        waits.
+        """
         if self.draining:
             return "draining"
         if not self.parts.running:

@@ -12,7 +12,7 @@ from bridge_common.observability.telemetry import REGISTRY, Label, counter, gaug
 
 
 class Frames(Collector):
-    """Audio messages. Plain numbers, converted to a metric on a scrape, because each frame is counted."""
+    """Counter of audio messages. Plain numbers, converted to a metric on a scrape, because each frame is counted."""
 
     def __init__(self) -> None:
         self.received = 0
@@ -20,7 +20,7 @@ class Frames(Collector):
 
     def collect(self) -> Iterator[CounterMetricFamily]:
         family = CounterMetricFamily(
-            "bridge_gateway_frames", "Audio messages: in: from ACS, out: to ACS", labels=["direction"]
+            "bridge_gateway_frames", "Audio messages received from ACS (in) and sent to ACS (out)", labels=["direction"]
         )
         family.add_metric(["in"], self.received)
         family.add_metric(["out"], self.sent)
@@ -28,17 +28,15 @@ class Frames(Collector):
 
 
 _CODE: Final = Label("code", (str(code) for code in (*range(1000, 1016), 4001)))
-"""RFC 6455, section 7.4, and 4001 (taken over). A peer may close with any number up to 4999."""
+"""Close codes of RFC 6455, section 7.4, and 4001 (taken over). A peer may close with any number up to 4999."""
 FRAMES: Final = Frames()
 REGISTRY.register(FRAMES)
-BAD_FRAMES: Final = counter(
-    "bridge_gateway_bad_frames_total", "Messages dropped because they are not valid messages of ACS"
-)
+BAD_FRAMES: Final = counter("bridge_gateway_bad_frames_total", "Messages from ACS that were dropped as invalid")
 OTHER_PARTICIPANT_FRAMES: Final = counter(
-    "bridge_gateway_foreign_frames_total", "Audio frames dropped because they are of another participant"
+    "bridge_gateway_foreign_frames_total", "Audio frames of another participant, which were dropped"
 )
 CLEARS: Final = counter("bridge_gateway_clears_total", "StopAudio messages sent")
-SOCKETS: Final = counter("bridge_gateway_sockets_total", "Media sockets by the code they were closed with", _CODE)
+SOCKETS: Final = counter("bridge_gateway_sockets_total", "Media sockets by close code", _CODE)
 LATE_BYTES: Final = counter("bridge_gateway_late_bytes_total", "Audio that arrived after its item was cleared")
 REFUSED_BYTES: Final = counter(
     "bridge_gateway_refused_bytes_total", "Audio that arrived while the queue of its call was full"
@@ -46,7 +44,7 @@ REFUSED_BYTES: Final = counter(
 _GAP_BUCKETS: Final = (0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0)
 GAPS: Final = histogram(
     "bridge_gap_seconds",
-    "Gaps in the audio: in: nothing from ACS for more than 0.1 s; out: the next part of an item arrived too late",
+    "Gaps in the audio. in: no message from ACS for more than 0.1 s; out: the next part of an item arrived too late",
     _GAP_BUCKETS, Label("direction", ("in", "out")),
 )  # fmt: skip
 BARGE_IN: Final = histogram(
@@ -55,7 +53,7 @@ BARGE_IN: Final = histogram(
 )  # fmt: skip
 ATTACHES: Final = counter(
     "bridge_gateway_attaches_total",
-    "Media sockets attached to a call: its first, or a later one",
+    "Media sockets attached to a call. first: its first media socket; again: a later one",
     Label("kind", ("first", "again")),
 )
 WAITING_S: Final = gauge("bridge_gateway_playout_waiting_seconds", "Audio that waits to be played, in all calls")

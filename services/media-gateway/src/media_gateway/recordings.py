@@ -1,4 +1,6 @@
-"""Recordings for callers: the apology when no voice session is available, and the phrase that asks to wait."""
+"""Recordings for callers: the apology when no voice session is available, and the phrase that asks the
+caller to wait.
+"""
 
 from __future__ import annotations
 
@@ -17,11 +19,13 @@ WAIT: Final = Path(__file__).with_name("wait.wav")
 NONE: Final = "none"
 MAX_BYTES: Final = 4 * 1024 * 1024
 LONGEST_S: Final = 10.0
-"""call-control hangs up after 12 s in any case."""
+"""Maximum length: call-control hangs up after 12 s in any case."""
 
 
 def load_recording(setting: str, default: Path) -> bytes:
-    """24 kHz PCM of the WAV file `setting`, of `default` if it is empty, b"" for `none`. Raises `InputError`."""
+    """Load the WAV file `setting`, or `default` if it is empty, and return its 24 kHz PCM; b"" for `none`. Raises
+    `InputError`.
+    """
     if setting == NONE:
         return b""
     path = Path(setting) if setting else default
@@ -35,7 +39,7 @@ def load_recording(setting: str, default: Path) -> bytes:
         raise InputError(f"{path} is not a PCM WAV file: {error}") from error
     channels, width, rate_hz = kind
     if channels != 1 or width != BYTES_PER_SAMPLE or rate_hz not in (PHONE_RATE_HZ, VOICE_RATE_HZ):
-        raise InputError(f"{path} has an unsupported format; it must be 16-bit PCM, one channel, 16000 or 24000 Hz")
+        raise InputError(f"{path} has an unsupported format; use 16-bit PCM, one channel, 16000 or 24000 Hz")
     if len(pcm) > LONGEST_S * rate_hz * BYTES_PER_SAMPLE:
         raise InputError(f"{path} is too long; at most {LONGEST_S:.0f} s are allowed")
     rate = rate_change(rate_hz, VOICE_RATE_HZ)

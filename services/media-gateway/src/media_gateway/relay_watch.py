@@ -1,4 +1,5 @@
-"""Detects calls that no relay drives: the gateway plays the hold tone and, after a while, reports the voice as lost.
+"""Detects calls without a relay: the gateway plays the hold tone and, after a while, reports to call-control that the
+call has lost its voice session.
 
 A relay that reopens a voice session plays the hold tone itself. The calls of a relay that has died are silent until
 another relay claims them. The gateway detects this in the lease table.
@@ -22,11 +23,11 @@ from bridge_common.wire.entries import VoiceLost
 log = logging.getLogger(__name__)
 
 ALONE_AFTER_S: Final = 0.5
-"""Counted from the deadline of the lease, which is 1 s: by then another relay would have claimed the call."""
+"""Time after the deadline of the lease, which is 1 s: by then another relay would have claimed the call."""
 REDIS_AWAY_S: Final = 2.5
-"""If Redis has not answered for this long, no relay can speak to any caller."""
+"""When Redis has not replied for this long, no relay can send audio to any caller."""
 GIVEN_UP_AFTER_S: Final = 20.0
-"""If a call has had no relay for this long, the gateway reports to call-control that its voice is lost."""
+"""When a call has had no relay for this long, the gateway reports to call-control that its voice session is lost."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,11 +43,11 @@ class WatchedSession(Protocol):
     def call_id(self) -> str: ...
 
     def alone(self, alone: bool) -> None:
-        """Whether no relay drives the call. Called repeatedly."""
+        """Play the hold tone if no relay handles the call, otherwise stop it. Called repeatedly."""
 
 
 class RelayWatch:
-    """`sessions`: the calls whose media socket is at this gateway."""
+    """Watches the leases of the calls whose media socket is at this gateway (`sessions`)."""
 
     def __init__(
         self,
@@ -60,7 +61,7 @@ class RelayWatch:
         self._sessions = sessions
         self._timing = timing or RelayWatchTiming()
         self._reported: set[str] = set()
-        self._outage = OutageLogger(log, "reading leases")
+        self._outage = OutageLogger(log, begun="failed to read leases", over="lease read recovered")
 
     async def run(self) -> None:
         loop = asyncio.get_running_loop()
@@ -87,7 +88,7 @@ class RelayWatch:
             session.alone(one is not None and one.since_s >= self._timing.alone_after_s)
         for call_id, one in overdue.items():
             if one.since_s >= self._timing.given_up_after_s and one.owner_text and one.owner_text not in self._reported:
-                log.warning("no relay drives the call", extra=fields(call_id=call_id, since_s=one.since_s))
+                log.warning("call has no relay", extra=fields(call_id=call_id, since_s=one.since_s))
                 await self._inbox.put_as_owner(VoiceLost(call_id, one.epoch, "no relay"), one.owner_text)
                 self._reported.add(one.owner_text)
         self._reported &= {one.owner_text for one in overdue.values()}

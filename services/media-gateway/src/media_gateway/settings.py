@@ -16,21 +16,21 @@ class GatewaySettings(AcsTrustSettings):
     port: int = Field(default=8081, ge=0, le=65535)
 
     acs_audio_format: Annotated[Literal["pcm16k", "pcm24k"], BeforeValidator(lower)] = "pcm16k"
-    """Format that call-control agreed with ACS. The rate that a socket announces takes precedence."""
+    """Audio format that call-control negotiated with ACS. The rate that ACS announces on a socket takes precedence."""
     accept_participants: Annotated[Literal["all", "caller"], BeforeValidator(lower)] = "all"
-    """`caller`: drop frames with the raw id of another participant."""
+    """Whose audio frames are forwarded. `caller`: drop frames with the raw id of another participant."""
 
     gateway_capacity: int = Field(default=100, ge=1, le=10_000)
-    """Concurrent media sockets."""
+    """Maximum concurrent media sockets."""
     playout_lead_ms: int = Field(default=200, ge=40, le=5000)
     """How far ahead of real time audio is sent to ACS."""
     playout_message_ms: int = Field(default=100, ge=20, le=200)
-    """Audio in one message to ACS. Larger messages need less CPU; the latency of a clear does not change."""
+    """Audio in one message to ACS. Longer messages need less CPU and do not change the latency of a clear."""
     playout_queue_s: int = Field(default=300, ge=5, le=3600)
-    """Audio of one call that may be queued; more is refused."""
+    """Maximum queued audio of one call; more is dropped."""
 
     apology_audio: str = ""
-    """WAV file that a caller hears if the voice session cannot be restored; empty: the built-in one, `none`: no
+    """WAV file that is played to a caller whose voice session cannot be restored; empty: the built-in one, `none`: no
     apology.
     """
 

@@ -24,20 +24,21 @@ class SocketLimits:
     """Fixed limits of the media sockets; tests shorten them."""
 
     head_s: float = 4.0
-    """Time for a request head to arrive. ACS gives up on a handshake after about a second."""
+    """Time limit of a request head. ACS gives up on a handshake after about a second."""
     close_s: float = 1.0
-    """Time for the peer to answer a close frame."""
+    """Time limit for the peer to reply to a close frame."""
     first_message_s: float = 5.0
-    """Time for the first message on a new socket."""
+    """Time limit for the first message on a new socket."""
     idle_s: float = 10.0
-    """Longest silence on a socket after that."""
+    """Maximum silence on a socket after the first message."""
     restored_within_s: float = 5.0
-    """Time for a relay to restore the streams of a call that Redis has lost."""
+    """Time limit for a relay to restore the streams of a call that Redis has lost."""
     waiting_messages: int = 500
-    """Messages that may wait for a peer that does not read: ten seconds of frames."""
+    """Maximum messages that wait for a peer that does not read: ten seconds of frames."""
     send_buffer_bytes: int = 128 * 1024
-    """Kernel's send buffer of each socket: seconds of audio. With its default size, it would take minutes until a peer
-    that does not read is detected."""
+    """Size of the kernel's send buffer of each socket: seconds of audio. With its default size, it would take minutes
+    to detect a peer that does not read.
+    """
     attaches_per_s: float = PER_S
 
 
@@ -52,8 +53,10 @@ class SocketContext:
     ticker: Ticker
     admission: Admission
     limits: SocketLimits = field(default_factory=SocketLimits)
-    inbox_outage: OutageLogger = field(default_factory=lambda: OutageLogger(log, "writing to the inbox"))
+    inbox_outage: OutageLogger = field(
+        default_factory=lambda: OutageLogger(log, begun="failed to write to the inbox", over="inbox write recovered")
+    )
     apology: bytes = b""
-    """24 kHz PCM; empty: no apology."""
+    """Recording for a caller whose voice session cannot be restored, 24 kHz PCM; empty: no apology."""
     wait_phrase: bytes = b""
-    """24 kHz PCM for a caller who waits for the agent; empty: only the hold tone."""
+    """Recording for a caller who waits for the agent, 24 kHz PCM; empty: only the hold tone."""

@@ -1,4 +1,4 @@
-"""One timer for all calls of the process. At each beat it calls those that are due."""
+"""One timer for all calls of the process. At each beat it ticks the calls that are due."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ BEAT_S: Final = 0.02
 
 class Ticked(Protocol):
     def tick(self, now: float) -> None:
-        """Called with the loop's time. Must not block."""
+        """Handle a tick at loop time `now`. Must not block."""
 
 
 class Ticker:
-    """Due times are rounded up to whole beats, so that calls share wake-ups."""
+    """Ticks calls at their due times, which are rounded up to whole beats, so that calls share wake-ups."""
 
     def __init__(self, beat_s: float = BEAT_S) -> None:
         self._beat_s = beat_s
         self._due: dict[int, dict[Ticked, None]] = {}
-        """Due calls by beat. Beats are counted from time 0 of the loop."""
+        """Calls by the beat at which they are due. Beats are counted from time 0 of the loop."""
         self._beats: list[int] = []
         """Heap of the keys of `_due`."""
         self._beat_of: dict[Ticked, int] = {}
@@ -34,7 +34,7 @@ class Ticker:
         self._timer: asyncio.TimerHandle | None = None
 
     def wake(self, ticked: Ticked, at: float | None) -> None:
-        """Tick it once, at the first beat from `at` on. Replaces its earlier due time; None: do not tick it."""
+        """Tick a call once, at the first beat from `at` on. Replaces its earlier due time; None: do not tick it."""
         beat = None if at is None else max(math.ceil(max(at, 0.0) / self._beat_s), self._last + 1)
         known = self._beat_of.get(ticked)
         if beat == known:
@@ -89,4 +89,4 @@ def _tick(ticked: Ticked, now: float) -> None:
         ticked.tick(now)
     except Exception:
         # A failure of one call must not stop the audio of the others.
-        log.exception("playout of a call failed")
+        log.exception("call playout failed")

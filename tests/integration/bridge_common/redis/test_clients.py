@@ -77,7 +77,7 @@ async def test_more_commands_than_connections_all_succeed(clients: RedisClients)
 
 
 async def test_waiting_commands_are_served_first_come_first_served(clients: RedisClients) -> None:
-    """Also behind a command that was canceled while it waited."""
+    """A command that was canceled while it waited does not block the others."""
     pool = clients.control.connection_pool
     taken = [await pool.get_connection() for _ in range(8)]  # type: ignore[no-untyped-call]
     canceled = asyncio.create_task(command(clients.control, "PING"))
@@ -150,7 +150,7 @@ async def test_replies_are_bytes_in_the_shape_of_resp3(clients: RedisClients) ->
 
 async def test_a_refused_command_is_not_to_be_retried(clients: RedisClients) -> None:
     await clients.control.set("text", "1")
-    with pytest.raises(OutsideError, match="Redis refused the test: WRONGTYPE") as caught:
+    with pytest.raises(OutsideError, match="Redis rejected a command while the test: WRONGTYPE") as caught:
         async with redis_errors("the test"):
             await clients.control.xadd("text", {"e": b""})
     assert not caught.value.retry

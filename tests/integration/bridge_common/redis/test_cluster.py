@@ -139,7 +139,7 @@ async def test_a_slot_that_moves_is_followed(standing: RedisCluster, spread: Red
 
 async def test_an_unreachable_first_server_is_an_error(standing: RedisCluster) -> None:
     clients = open_clients("redis://127.0.0.1:1/0", cluster=True)
-    with pytest.raises(RedisConnectionError, match="no server of the cluster answers"):
+    with pytest.raises(RedisConnectionError, match="no server of the Redis cluster answers"):
         await clients.media.get("key")
     await clients.aclose()
 
@@ -170,7 +170,7 @@ async def test_the_map_comes_from_any_server_that_answers() -> None:
     assert await servers.server_of(500) == ("two", 2)
     up[("two", 2)] = [[0, 10, [b"two", 2, b"id"]]]
     servers.invalidate()
-    with pytest.raises(RedisConnectionError, match="no server of the cluster has slot 500"):
+    with pytest.raises(RedisConnectionError, match="no server of the Redis cluster has slot 500"):
         await servers.server_of(500)
 
 

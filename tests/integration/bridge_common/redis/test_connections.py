@@ -1,4 +1,4 @@
-"""Our connections: a server that lost its role, a connection that is aborted, scripts, and an interrupted handshake."""
+"""Connections: a server that lost its role, an aborted connection, scripts, and an interrupted handshake."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ async def test_a_connection_to_a_demoted_server_is_closed(there: RedisClients, o
     connection = await idle_connection(there.media)
     assert connection.is_connected
     ask(other_port, "REPLICAOF", "127.0.0.1", free_port())
-    with pytest.raises(RedisConnectionError, match="another server is in charge now"):
+    with pytest.raises(RedisConnectionError, match="the server no longer has this role or slot"):
         await there.media.set("key", "2")
     assert not connection.is_connected
     ask(other_port, "REPLICAOF", "NO", "ONE")
@@ -94,7 +94,7 @@ async def test_a_user_without_permission_to_load_scripts_can_connect(other_port:
 
 
 def test_an_aborted_idle_connection_is_opened_again(other_port: int) -> None:
-    """Also on uvloop, which raises for a write to a closed transport."""
+    """Covers uvloop, which raises for a write to a closed transport."""
 
     async def run() -> None:
         clients = open_clients(f"redis://127.0.0.1:{other_port}/0")
@@ -143,7 +143,7 @@ async def test_a_canceled_handshake_leaves_no_connection_in_resp2(there: RedisCl
 
 
 class Moving(Endpoint):
-    """Has a next address that becomes the current one during the handshake."""
+    """An endpoint whose next address becomes the current one during the handshake."""
 
     def __init__(self, before: Address, after: Address) -> None:
         super().__init__()

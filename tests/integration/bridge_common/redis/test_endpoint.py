@@ -31,7 +31,7 @@ def standing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisGroup]:
 
 @pytest.fixture
 def group(standing: RedisGroup) -> RedisGroup:
-    """Complete again, whatever the test before it did."""
+    """A complete group again, independent of the previous test."""
     standing.heal()
     return standing
 
@@ -64,7 +64,7 @@ async def test_commands_go_to_the_primary(group: RedisGroup, led: RedisClients) 
 
 
 async def test_every_connection_follows_a_planned_failover_at_once(group: RedisGroup, led: RedisClients) -> None:
-    """Also a working one: the old primary accepts writes until a sentinel demotes it, and loses them."""
+    """Working connections are aborted too: the old primary accepts writes until it is demoted, and loses them."""
     old = group.primary()
     wire = await RedisPipeline.open(led.media, print)
     blocked = asyncio.create_task(command(led.blocking, "XREAD", "BLOCK", 1000, "STREAMS", "nothing", "0-0"))
@@ -123,7 +123,7 @@ async def test_an_unknown_service_is_an_error(group: RedisGroup) -> None:
 
 
 class StaleSentinel(Redis):
-    """Announces a replica as the primary, then the primary, as a sentinel that learns late of a failover."""
+    """A sentinel that notices a failover late: it announces a replica as the primary, then the primary."""
 
     def __init__(self, *ports: int) -> None:
         super().__init__()
@@ -146,7 +146,7 @@ async def test_a_replica_that_a_sentinel_announces_is_left_at_once(group: RedisG
 
 
 class Somewhere(Endpoint):
-    """Has another address after each lookup."""
+    """An endpoint with another address after each lookup."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -51,7 +51,7 @@ async def test_a_message_of_a_channel_is_no_reply(clients: RedisClients) -> None
 
 
 async def _never_lost(wire: RedisPipeline) -> bool:
-    """Each reply was counted: none counts as pending that will not arrive."""
+    """Assert that the number of pending replies is correct."""
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(0.4):
             await wire.until_lost(0.1)

@@ -127,7 +127,7 @@ async def test_the_user_is_the_object_id_in_the_token(known: Known, identity: Si
 
 
 async def test_connections_that_redis_closed_open_again_with_the_new_token(known: Known, guard: Guard) -> None:
-    """As Azure closes them when their token has expired."""
+    """Close the connections, as Azure does when their token has expired."""
     clients, credentials = known
     await clients.control.ping()
     wire = await RedisPipeline.open(clients.media, print)
@@ -213,7 +213,7 @@ async def test_a_canceled_authentication_leaves_no_connection_behind(
 
 
 async def test_a_connection_authenticates_with_hello_alone(known: Known, redis_url: str) -> None:
-    """So the user needs no permission for AUTH."""
+    """The user therefore needs no permission for AUTH."""
     clients, credentials = known
     port = int(redis_url.rsplit(":", 1)[1].split("/")[0])
     ask(port, "CONFIG", "RESETSTAT")

@@ -27,7 +27,7 @@ PIECES = 100
 
 
 class Pages:
-    """Pages that answer, read their body, never read it, or send a response larger than all buffers."""
+    """Routes that respond, read the body, never read it, or send a response larger than all buffers."""
 
     def __init__(self) -> None:
         self.draining = False

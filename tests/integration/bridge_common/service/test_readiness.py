@@ -52,7 +52,7 @@ async def verdict(fleet: Fleet) -> str:
 
 async def test_a_process_is_ready_from_its_first_heartbeat_on(clients: RedisClients) -> None:
     fleet = Fleet(clients.control, "relay-1", "agent-relay", Keys(4))
-    assert fleet.unready == "Redis has not answered a heartbeat"
+    assert fleet.unready == "Redis has not stored a heartbeat"
     assert await verdict(fleet) == ""
     assert fleet.beat_age_s < 1
 
@@ -90,7 +90,7 @@ async def test_a_server_that_is_silent_is_not_ready(
     await fleet.beat()
     proxy.silent = True
     monkeypatch.setattr(fleet_module, "_READY_WITHIN_S", 0.0)
-    assert fleet.unready.startswith("Redis has not answered a heartbeat for 0."), "no reply yet, and no error either"
+    assert fleet.unready.startswith("Redis has not stored a heartbeat for 0."), "no reply yet, and no error either"
     proxy.refusing = True
     proxy.cut()
     assert "Redis did not answer while writing the heartbeat: " in await verdict(fleet)
@@ -104,7 +104,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisCluster]:
 
 @pytest.mark.parametrize("shards", [1, 12])
 async def test_a_cluster_that_is_configured_as_one_server_is_not_ready(cluster: RedisCluster, shards: int) -> None:
-    """Also if the URL names the server that stores the heartbeats. With one shard that server can serve calls."""
+    """This holds even if the URL contains the server that stores the heartbeats. With one shard it can serve calls."""
     for port in cluster.ports:
         async with process(f"redis://127.0.0.1:{port}/0", shards) as fleet:
             told = await verdict(fleet)

@@ -1,4 +1,4 @@
-"""/readyz of all services with a Redis that refuses commands: status, reason and recovery."""
+"""/readyz of all services with a Redis that rejects commands: status, reason and recovery."""
 
 from __future__ import annotations
 
@@ -38,6 +38,6 @@ async def test_a_password_that_is_refused(start: Start, redis_url: str) -> None:
 async def test_a_user_who_may_not_do_what_takes_a_call(service: Start, command: str, redis_url: str) -> None:
     with redis_user(port_of(redis_url), "~*", "&*", "+@all", f"-{command}") as user:
         async with service(user.url) as address:
-            await await_readiness(address, 503, "Redis refused ")
+            await await_readiness(address, 503, "Redis rejected ")
             user.set(f"+{command}")
             await await_readiness(address, 200, "")

@@ -29,7 +29,7 @@ UPGRADE = (
 
 
 class Endpoints:
-    """Endpoints as in the services: refuses before reading, reads, streams, fails."""
+    """Endpoints as in the services: rejects before reading, reads, streams, fails."""
 
     def __init__(self) -> None:
         self.draining = False

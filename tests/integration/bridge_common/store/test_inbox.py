@@ -82,7 +82,7 @@ async def test_a_read_waits_for_the_first_entry(mine: Inbox, rival: Inbox) -> No
 
 @pytest.mark.parametrize("block_ms", [0, 1, 30])
 async def test_an_empty_read_ends_in_time(mine: Inbox, block_ms: int) -> None:
-    """For Redis zero means forever."""
+    """BLOCK 0 would block forever."""
     began = time.monotonic()
     assert await mine.read(block_ms=block_ms) == []
     assert time.monotonic() - began < 0.9

@@ -21,7 +21,7 @@ CALL = call_id_of("a")
 
 
 async def set_timers(clients: RedisClients, in_ms: Mapping[Due, int], keys: Keys | None = None) -> None:
-    """Each with a call of its own, because timers are set together with a record."""
+    """Set timers, each with its own call, because timers are set together with a record."""
     keys = keys or Keys()
     for due, ms in in_ms.items():
         await clients.control.delete(keys.record(due.call_id))

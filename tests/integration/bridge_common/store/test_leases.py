@@ -258,7 +258,7 @@ async def test_an_ended_call_cannot_be_claimed(mine: Leases, rival: Leases) -> N
 
 
 async def test_epochs_grow_with_each_owner(mine: Leases, rival: Leases) -> None:
-    """Also within one millisecond."""
+    """This holds even within one millisecond."""
     await mine.offer(CALL)
     epochs = []
     for n in range(40):

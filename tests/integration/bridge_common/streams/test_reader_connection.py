@@ -18,7 +18,7 @@ from tests.support.redis_user import port_of, redis_user
 
 
 async def test_published_entries_are_taken_without_reading_the_stream(clients: RedisClients) -> None:
-    """Here they are not even in the stream."""
+    """In this test the entries are not even in the stream."""
     reader, listener = StreamReader(clients.blocking), Listener()
     reader.add("s", "0-0", listener.sink("s"))
     await write(clients.control, "s", 0, 1)

@@ -95,7 +95,7 @@ async def test_a_key_names_one_action(board: Switchboard) -> None:
         (b"{", "the body is not valid JSON"),
         (b"[]", "the body must be a JSON object with `action`"),
         (b'{"action":5}', "the body must be a JSON object with `action`"),
-        (b'{"action":"dance"}', "unknown action 'dance'; known are hang_up, send_dtmf, note, disposition"),
+        (b'{"action":"dance"}', "unknown action 'dance'; use hang_up, send_dtmf, note, disposition"),
         (b'{"action":"send_dtmf","tones":"x"}', "tones must be 1 to 18 of 0-9, A-D, * and #"),
     ],
 )

@@ -1,4 +1,4 @@
-"""Names of calls, processes and commands."""
+"""Ids of calls, processes and commands."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from bridge_common.base.ids import call_id_of, is_call_id, process_name, request
 
 @given(st.text(alphabet=st.characters()))
 def test_every_correlation_id_makes_a_call_id_and_always_the_same(correlation_id: str) -> None:
-    """Also with a lone surrogate, which JSON permits."""
+    """Includes an id with a lone surrogate, which JSON permits."""
     call_id = call_id_of(correlation_id)
     assert is_call_id(call_id)
     assert call_id_of(correlation_id) == call_id

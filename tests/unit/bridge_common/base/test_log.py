@@ -117,7 +117,7 @@ def test_text_values_that_are_more_than_a_word_are_in_quotes(capsys: pytest.Capt
     ],
 )
 def test_nobody_can_forge_a_line_or_a_field(text: str, form: LogFormat, capsys: pytest.CaptureFixture[str]) -> None:
-    """Once, a line break in a value made two lines in the text format."""
+    """Regression: a line break in a value resulted in two lines in the text format."""
     setup_logging("call-control", form=form)
     logging.getLogger("x").warning("%s", text, extra=fields(reason=text, other=f"a call_id={text}"))
     try:

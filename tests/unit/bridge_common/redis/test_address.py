@@ -59,7 +59,7 @@ def test_a_primary_behind_sentinels(url: str, found: RedisAddress) -> None:
         ("redis://:secret@", "has no host"),
         ("redis://host:secret", "not a number"),
         ("redis://host/secret", "not a number"),
-        ("redis+sentinel://h1,h2", "has no service"),
+        ("redis+sentinel://h1,h2", "has no name of the primary"),
         ("redis+sentinel:///secret", "has no sentinel"),
         ("redis+sentinel://h1,:2/secret", "without a host"),
         ("redis+sentinel://h1:secret/mymaster", "not a number"),

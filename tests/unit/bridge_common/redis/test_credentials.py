@@ -18,7 +18,7 @@ KEY = "a key that only this test knows, long enough for HS256"
 
 
 class Identity(AsyncTokenCredential):
-    """Mints a new token with `claims` for each request, as a credential without a cache would."""
+    """A credential without a cache: each request gets a new token with `claims`."""
 
     minted = 0
 
@@ -56,7 +56,7 @@ async def test_a_user_in_the_url_has_precedence() -> None:
 
 async def test_a_token_without_object_id_is_an_error() -> None:
     credentials = EntraCredentials(SCOPE, make_credential=lambda: Identity({}))
-    with pytest.raises(RedisConnectionError, match="put the user into REDIS_URL"):
+    with pytest.raises(RedisConnectionError, match="set the user in REDIS_URL"):
         await credentials.get()
     await credentials.aclose()
 

@@ -1,4 +1,4 @@
-"""Bytes of a server in; replies and published messages out."""
+"""The parser of Redis data: replies and published messages in the bytes of a server."""
 
 from __future__ import annotations
 

@@ -50,7 +50,7 @@ def test_a_file_is_read_up_to_its_limit(tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.write_bytes(b"12345")
     assert read_setting_file(path, 5) == b"12345"
-    with pytest.raises(InputError, match="longer than 4 bytes"):
+    with pytest.raises(InputError, match="more than 4 bytes"):
         read_setting_file(path, 4)
 
 

@@ -1,4 +1,4 @@
-"""Settings from the environment: all mistakes are listed together, secrets never."""
+"""Settings from the environment: all errors are reported together, without secrets."""
 
 from __future__ import annotations
 
@@ -143,8 +143,8 @@ def test_variables_of_others_are_no_mistake(environment: pytest.MonkeyPatch) -> 
     ("url", "problem"),
     [
         ("http://secret", "REDIS_URL: has an unknown scheme; start it with redis://"),
-        ("redis+sentinel://secret:26379", "REDIS_URL: has no service"),
-        ("rediss://user:secret@cache.example:10000/0", "REDIS_ENTRA: does not allow a password in REDIS_URL"),
+        ("redis+sentinel://secret:26379", "REDIS_URL: has no name of the primary"),
+        ("rediss://user:secret@cache.example:10000/0", "REDIS_ENTRA: cannot be combined with a password in REDIS_URL"),
         ("redis://cache.example:6379/0", "REDIS_ENTRA: needs TLS"),
     ],
 )
@@ -170,8 +170,8 @@ def test_tokens_for_redis_travel_unseen(environment: pytest.MonkeyPatch, url: st
 @pytest.mark.parametrize(
     ("url", "problem"),
     [
-        ("redis+sentinel://host/mymaster", "REDIS_CLUSTER: needs one server of the cluster"),
-        ("unix:///run/redis.sock", "REDIS_CLUSTER: needs one server of the cluster"),
+        ("redis+sentinel://host/mymaster", "REDIS_CLUSTER: supports neither sentinels nor a Unix socket"),
+        ("unix:///run/redis.sock", "REDIS_CLUSTER: supports neither sentinels nor a Unix socket"),
         ("redis://host:6379/3", "REDIS_CLUSTER: supports only database 0"),
     ],
 )
@@ -195,6 +195,6 @@ def test_a_string_of_a_resource_is_accepted(rest: str) -> None:
     "text", ["hidden", "InstrumentationKey=hidden", f"{RESOURCE};IngestionEndpoint=hidden", f"{RESOURCE};"]
 )
 def test_others_are_refused_without_repeating_them(text: str) -> None:
-    with pytest.raises(ValueError, match="copy it whole") as caught:
+    with pytest.raises(ValueError, match="copy the whole text") as caught:
         check_connection_string(text)
     assert "hidden" not in str(caught.value)

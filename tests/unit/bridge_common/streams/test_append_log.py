@@ -29,7 +29,7 @@ def commands_of(owner: str) -> bytes:
 
 
 def answer_all(log: AppendLog[str], *replies: Any) -> list[Any]:
-    """The answers that are not None."""
+    """Return the results of all replies that are not None."""
     return [answer for reply in replies if (answer := log.answer(reply)) is not None]
 
 
@@ -96,7 +96,7 @@ def test_an_entry_whose_publication_was_not_answered_is_not_sent_again() -> None
 
 
 def test_a_refused_repetition_is_no_fence_and_the_next_entry_is() -> None:
-    """The earlier attempt may have stored it. A writer that was fenced meanwhile learns it with its next entry."""
+    """The earlier attempt may have stored it. A writer that was fenced meanwhile is notified with its next entry."""
     log = log_with("a", "a")
     log.take(10)
     log.lose_connection()
@@ -144,7 +144,7 @@ def test_entries_that_were_never_sent_are_not_in_doubt() -> None:
 
 @pytest.mark.parametrize("answered", [0, 1])
 def test_a_server_that_stores_nothing_settles_nothing(answered: int) -> None:
-    """Neither when an append is refused nor when a publication is."""
+    """Redis may reject the append or the publication."""
     log = log_with("a", "b")
     log.take(10)
     for _ in range(answered):

@@ -1,4 +1,4 @@
-"""Arguments of actions: what is accepted, and the fault of what is not."""
+"""Arguments of actions: valid ones, and the faults of invalid ones."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from bridge_common.wire.action_kinds import fault_of
     [
         ("hang_up", "{}", ""),
         ("hang_up", "", ""),
-        ("hang_up", '{"reason":5}', "reason must be text of at most 1000 characters"),
+        ("hang_up", '{"reason":5}', "reason must be a string of at most 1000 characters"),
         ("send_dtmf", '{"tones":"12*#AD"}', ""),
         ("send_dtmf", '{"tones":""}', "tones must be 1 to 18 of 0-9, A-D, * and #"),
         ("send_dtmf", '{"tones":"1\\n"}', "tones must be 1 to 18 of 0-9, A-D, * and #"),
@@ -21,7 +21,7 @@ from bridge_common.wire.action_kinds import fault_of
         ("note", '{"text":" "}', "text must have 1 to 1000 characters"),
         ("note", "nonsense", "arguments are not valid JSON"),
         ("note", "[]", "arguments are not a JSON object"),
-        ("dance", "{}", "unknown action 'dance'; known are hang_up, send_dtmf, note, disposition"),
+        ("dance", "{}", "unknown action 'dance'; use hang_up, send_dtmf, note, disposition"),
     ],
 )
 def test_faults(action: str, arguments: str, fault: str) -> None:

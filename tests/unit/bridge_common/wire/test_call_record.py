@@ -34,7 +34,7 @@ RECORDS = st.builds(CallRecord, **{field.name: VALUES[str(field.type)] for field
 
 
 def stored(record: CallRecord) -> dict[bytes, bytes]:
-    """As Redis returns it."""
+    """Return a hash as Redis returns it."""
     return {name.encode(): value.encode() for name, value in encode_record(record).items()}
 
 
@@ -75,7 +75,8 @@ def test_missing_fields_take_their_defaults() -> None:
 )
 def test_a_damaged_hash_is_refused(damage: dict[bytes, bytes]) -> None:
     record = CallRecord(call_id="c", status=Status.RINGING)
-    with pytest.raises(EntryError):
+    [name] = damage
+    with pytest.raises(EntryError, match=f"field `{name.decode()}` is invalid"):
         decode_record({**stored(record), **damage})
 
 
@@ -83,7 +84,7 @@ def test_a_damaged_hash_is_refused(damage: dict[bytes, bytes]) -> None:
 def test_a_hash_without_its_name_or_status_is_refused(missing: bytes) -> None:
     record = stored(CallRecord(call_id="c", status=Status.RINGING))
     del record[missing]
-    with pytest.raises(EntryError):
+    with pytest.raises(EntryError, match=f"field `{missing.decode()}` is missing"):
         decode_record(record)
 
 

@@ -1,4 +1,4 @@
-"""References that models copy, and what they make of them."""
+"""Call references, and the variants of them that models write."""
 
 from __future__ import annotations
 

@@ -124,6 +124,21 @@ def test_refuses_what_acs_would_not_send(message: str | bytes) -> None:
         decode(message)
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "fault"),
+    [
+        ("24000", '"fast"', '`sampleRate` of AudioMetadata must be a whole number, got "fast"'),
+        ("24000", "{}", "`sampleRate` of AudioMetadata must be a whole number, got an object"),
+        ('"PCM"', "[7]", "`encoding` of AudioMetadata must be a string, got an array"),
+        ("24000", f'"{"9" * 100}"', f'`sampleRate` of AudioMetadata must be a whole number, got "{"9" * 39}'),
+    ],
+)
+def test_an_error_in_the_metadata_contains_the_field_and_its_value(old: str, new: str, fault: str) -> None:
+    with pytest.raises(FrameError) as caught:
+        decode(METADATA.replace(old, new))
+    assert caught.value.message == fault
+
+
 def test_the_limit_is_64_kb() -> None:
     sample = audio(PCM)
     assert isinstance(decode(sample + " " * (MESSAGE_LIMIT_BYTES - 1 - len(sample))), AudioData)

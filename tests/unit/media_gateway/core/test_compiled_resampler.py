@@ -50,7 +50,7 @@ def _pcm(samples: NDArray[np.float64]) -> bytes:
 
 
 def _furthest(ours: bytes, theirs: bytes) -> int:
-    """In 16-bit steps, over signals of equal length."""
+    """Return the largest difference in 16-bit steps, of signals of equal length."""
     assert len(ours) == len(theirs)
     apart = np.frombuffer(ours, "<i2").astype(int) - np.frombuffer(theirs, "<i2")
     return int(np.max(np.abs(apart), initial=0))

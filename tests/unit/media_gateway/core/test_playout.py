@@ -25,7 +25,7 @@ def pcm(ms: float, sample: int = 1) -> bytes:
 
 
 def run(playout: Playout, begin: float, end: float) -> Iterator[tuple[float, Chunk | Report]]:
-    """Drive the playout at each time that it asks for; collect the chunks with their times."""
+    """Call the playout at each time that it requests; collect the chunks with their times."""
     now = begin
     while True:
         due = playout.due(now)

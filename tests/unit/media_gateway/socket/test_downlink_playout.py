@@ -37,7 +37,7 @@ class Kept(SendBuffer):
 
 
 class Due(Ticker):
-    """Stores the due time; the test calls."""
+    """A ticker that stores the due time; the test calls `tick`."""
 
     at: float | None = None
 
@@ -201,7 +201,7 @@ def test_silence_within_an_item_is_measured() -> None:
 
 
 class SlowPeer:
-    """Stops reading after so many messages."""
+    """A peer that stops reading after this many messages."""
 
     def __init__(self, takes: int = 1_000_000) -> None:
         self.sent: list[bytes] = []

@@ -1,4 +1,4 @@
-"""The request for a WebSocket, as uvicorn forwards it."""
+"""The WebSocket handshake request, as uvicorn forwards it."""
 
 from __future__ import annotations
 

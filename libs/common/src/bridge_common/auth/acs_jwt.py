@@ -1,9 +1,9 @@
-"""Checks the bearer tokens that ACS and Event Grid send: RS256, issuer, audience, lifetime, keys from a JWKS.
+"""Verifies the bearer tokens that ACS and Event Grid send: RS256, issuer, audience, lifetime, keys from a JWKS.
 
 ACS: issuer `https://acscallautomation.communication.azure.com`, audience the resource's immutable id, keys at
-`/calling/keys` (Microsoft Learn: secure webhook endpoint of Call Automation). Keys are cached; an unknown `kid`
-fetches them again, at most once per `COOLDOWN_S`, so that forged tokens cannot overload the endpoint. Keys that their
-endpoint has not confirmed for `max_age_s` are not trusted any more: a revoked key may be stolen.
+`/calling/keys` (Microsoft Learn: secure webhook endpoint of Call Automation). Keys are cached. For an unknown `kid`
+they are fetched again, at most once per `COOLDOWN_S`, so that forged tokens cannot overload the endpoint. Keys that
+their endpoint has not confirmed for `max_age_s` are not trusted any more, because a revoked key may be stolen.
 """
 
 from __future__ import annotations
@@ -29,17 +29,17 @@ log = logging.getLogger(__name__)
 log.addFilter(LineLimit(per_s=5, burst=20))
 
 LEEWAY_S: Final = 300
-"""Accepted difference between the clock of ACS and ours."""
+"""Accepted difference between the clock of ACS and that of this host."""
 COOLDOWN_S: Final = 30.0
 MAX_AGE_S: Final = 24 * 3600.0
 _REFRESHES: Final = 4
-"""Fetches per maximum age: this many must fail in a row before no key is trusted any more."""
+"""Fetches per maximum age: after this many failed fetches in a row, no key is trusted any more."""
 _LONGEST_REFRESH_S: Final = 3600.0
 _MAX_JWKS_BYTES: Final = 256 * 1024
 
 
 class JwtMode(StrEnum):
-    """`log` checks and only reports; for the first days with a new resource."""
+    """Handling of an invalid token. `log`: log it and accept the request; for the first days with a new resource."""
 
     OFF = "off"
     LOG = "log"
@@ -50,14 +50,23 @@ class JwtMode(StrEnum):
 class JwksTiming:
     cooldown_s: float = COOLDOWN_S
     retry_s: float = 0.25
-    """The cooldown after a failed fetch."""
+    """Minimum time between a failed fetch and the next one."""
     fetch_timeout_s: float = 3.0
+
+
+@dataclass(frozen=True, slots=True)
+class SettingNames:
+    """Environment variables of a verifier, for its error messages."""
+
+    jwks_url: str = "ACS_JWKS_URL"
+    audience: str = "ACS_JWT_AUDIENCE"
+    issuer: str = "ACS_JWT_ISSUER"
 
 
 class JwtVerifier:
     """Checks tokens of one kind of sender. Run `keep_fresh` in the background, so that no request waits for keys.
 
-    `max_age_s`: how long a key is trusted that is no longer at `jwks_url`, or that cannot be confirmed there.
+    `max_age_s`: maximum age of keys that `jwks_url` does not contain any more, or that could not be fetched again.
     """
 
     def __init__(
@@ -71,6 +80,7 @@ class JwtVerifier:
         max_age_s: float = MAX_AGE_S,
         clock: Callable[[], float] = time.monotonic,
         timing: JwksTiming | None = None,
+        names: SettingNames | None = None,
     ) -> None:
         self._jwks_url = jwks_url
         self._issuers = list(issuers)
@@ -80,17 +90,18 @@ class JwtVerifier:
         self._max_age_s = max_age_s
         self._clock = clock
         self._timing = timing or JwksTiming()
+        self._names = names or SettingNames()
         self._fetched_at = float("-inf")
         self._keys: dict[str, jwt.PyJWK] = {}
         self._ask_again_at = float("-inf")
         self._failure = ""
-        """Reason of the failure if the last fetch failed, else empty."""
+        """Reason if the last fetch failed, otherwise empty."""
         self._fetching = asyncio.Lock()
 
     async def check(self, authorization: str | None) -> dict[str, Any]:
-        """The token's claims; empty when the mode is `off`, or `log` and the token is bad.
+        """Return the token's claims; empty in mode `off`, and in mode `log` for an invalid token.
 
-        Raises `AuthError` for a missing or invalid token and `OutsideError` when the keys are unavailable, both in mode
+        Raises `AuthError` for a missing or invalid token and `OutsideError` if the keys are unavailable, both in mode
         `enforce` only.
         """
         if self._mode is JwtMode.OFF:
@@ -99,12 +110,12 @@ class JwtVerifier:
             return await self._check(authorization)
         except (AuthError, OutsideError) as error:
             if self._mode is JwtMode.ENFORCE:
-                raise  # logged by the code that refuses the request
-            log.warning("bearer token not valid; accepted", extra=fields(reason=error.message, mode=self._mode.value))
+                raise  # logged by the code that rejects the request
+            log.warning("invalid bearer token accepted", extra=fields(reason=error.message, mode=self._mode.value))
             return {}
 
     async def fetch(self) -> None:
-        """Fetch the keys, at most once per cooldown. Raises `OutsideError` when the last attempt failed."""
+        """Fetch the keys, at most once per cooldown. Raises `OutsideError` if the last attempt failed."""
         async with self._fetching:
             if self._clock() >= self._ask_again_at:
                 try:
@@ -125,9 +136,9 @@ class JwtVerifier:
         first_s = 4 * self._timing.retry_s
         backoff = Backoff(first_s=first_s, most_s=max(first_s, self._cooldown_s))
         # A logger of its own, because the other one limits its lines.
-        await repeat(
-            self._refresh, backoff, OutageLogger(logging.getLogger(f"{__name__}.keys"), "fetching signing keys")
-        )
+        keys_log = logging.getLogger(f"{__name__}.keys")
+        outage = OutageLogger(keys_log, begun="failed to fetch signing keys", over="signing key fetch recovered")
+        await repeat(self._refresh, backoff, outage)
 
     async def _refresh(self) -> float:
         await self.fetch()
@@ -145,7 +156,7 @@ class JwtVerifier:
             async for piece in reply.content.iter_any():
                 body += piece
                 if len(body) > _MAX_JWKS_BYTES:
-                    raise ValueError(f"the key set has more than {_MAX_JWKS_BYTES} bytes")
+                    raise ValueError(f"the JWKS has more than {_MAX_JWKS_BYTES} bytes")
         return body
 
     async def _check(self, authorization: str | None) -> dict[str, Any]:
@@ -158,7 +169,10 @@ class JwtVerifier:
                 await self.fetch()
             key = self._keys.get(kid)
             if key is None:
-                raise AuthError("the token is signed with an unknown key")
+                raise AuthError(
+                    f"the token is signed with an unknown key, which is not in the JWKS at {self._jwks_url}; "
+                    f"check {self._names.jwks_url}"
+                )
             claims: dict[str, Any] = jwt.decode(
                 token,
                 key,
@@ -170,14 +184,21 @@ class JwtVerifier:
             )
         except (jwt.PyJWTError, ValueError, TypeError, OverflowError, RecursionError) as error:
             # PyJWT does not catch the errors of json and int(), for example for 1,000 nested brackets.
-            raise AuthError(f"the token is not valid: {error}") from error
+            raise AuthError(f"the token is not valid: {error}{self._remedy(error)}") from error
         return claims
+
+    def _remedy(self, error: Exception) -> str:
+        if isinstance(error, jwt.InvalidAudienceError):
+            return f"; compare its `aud` claim with {self._names.audience}"
+        if isinstance(error, jwt.InvalidIssuerError):
+            return f"; compare its `iss` claim with {self._names.issuer}"
+        return ""
 
 
 def _decode_jwks(body: bytes) -> dict[str, jwt.PyJWK]:
-    """The usable keys by their id. Raises `ValueError` if there is none."""
+    """Return the usable keys by their id. Raises `ValueError` if there is none."""
     try:
         key_set = jwt.PyJWKSet.from_json(body.decode())
     except (jwt.PyJWTError, AttributeError, TypeError, RecursionError) as error:
-        raise ValueError(f"not a valid JWKS: {error}") from error
+        raise ValueError(f"the response is not a valid JWKS: {error}") from error
     return {key.key_id: key for key in key_set.keys if key.key_id}

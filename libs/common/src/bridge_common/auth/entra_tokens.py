@@ -27,7 +27,7 @@ from bridge_common.base.waiting import time_limit
 log = logging.getLogger(__name__)
 
 K = TypeVar("K", bound=str)
-"""Name of a scope within the process."""
+"""Name of a token within the process."""
 
 _FETCH_TIMEOUT_S: Final = 10.0
 _MARGIN_S: Final = 600.0
@@ -39,11 +39,13 @@ class EntraToken:
     text: str
     expires_at_s: float
     refresh_at_s: float
-    """Unix seconds; well before the end, but never in the first half of a short life."""
+    """Unix seconds of the next fetch: well before the expiry, but never in the first half of a short lifetime."""
 
 
 class Tokens:
-    """`scopes`: scope of each token by name. `run` renews the tokens before they expire."""
+    """The Entra tokens of a process. `scopes`: scope of each token by name. `run` renews the tokens before
+    they expire.
+    """
 
     def __init__(
         self,
@@ -57,30 +59,30 @@ class Tokens:
         self._fetching = asyncio.Lock()
 
     async def get(self, scope: str) -> str:
-        """The cached token; fetches one if there is none or it has expired. Raises `OutsideError`."""
+        """Return the cached token; fetch one if there is none or it has expired. Raises `OutsideError`."""
         token = self._tokens.get(scope)
         if token is None or token.expires_at_s <= time.time():
             token = await self._fetch(scope, instead_of=token)
         return token.text
 
     async def fresh(self, scope: str, rejected: str) -> str:
-        """A token other than the rejected one. Concurrent callers share one request."""
+        """Return a token other than the rejected one. Concurrent callers share one request."""
         return (await self._fetch(scope, instead_of=EntraToken(rejected, 0, 0))).text
 
     def stored(self, scope: str) -> str:
-        """The newest token, also when it has expired; empty before the first."""
+        """Return the newest token, even if it has expired; empty before the first one."""
         token = self._tokens.get(scope)
         return "" if token is None else token.text
 
     @property
     def missing(self) -> list[str]:
-        """Scopes without a valid token."""
+        """Names of the tokens that are missing or have expired."""
         now = time.time()
         return [name for scope, name in self._scopes.items() if not self._valid(scope, now)]
 
     async def run(self) -> None:
         """Fetch every token, and each again before it expires, until canceled."""
-        outage = OutageLogger(log, "fetching tokens")
+        outage = OutageLogger(log, begun="failed to fetch tokens", over="token fetch recovered")
         async with asyncio.TaskGroup() as tasks:
             for scope, name in self._scopes.items():
                 refresh = partial(self._refresh, scope)
@@ -119,7 +121,7 @@ class Tokens:
             self._credential = self._make_credential()
         now = time.time()
         try:
-            async with time_limit(_FETCH_TIMEOUT_S, "the identity"):
+            async with time_limit(_FETCH_TIMEOUT_S, "a token from the identity endpoint"):
                 access = await self._credential.get_token(self._scopes[scope])
         except (AzureError, TimeoutError, OSError) as error:
             raise OutsideError(f"no token for {self._scopes[scope]}: {error_text(error)}", retry=True) from error

@@ -13,7 +13,7 @@ _CALL_ID = re.compile(r"call_[0-9a-f]{24}")
 
 
 def call_id_of(correlation_id: str) -> str:
-    """The id of an inbound call, derived from ACS's correlation id.
+    """Return the id of an inbound call, derived from ACS's correlation id.
 
     Because it is derived and not random, repeated deliveries of an incoming call have the same id on every replica,
     also after a crash between two steps.
@@ -30,10 +30,10 @@ def shard_of(call_id: str, shards: int) -> int:
 
 
 def process_name(kind: str) -> str:
-    """A unique name of this process: kind, host, pid and a random part, because pids repeat in containers."""
+    """Return a unique name of this process: kind, host, pid and a random part, because pids repeat in containers."""
     return f"{kind}-{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:6]}"
 
 
 def request_id_of(call_id: str, command_seq: int) -> str:
-    """The Repeatability-Request-ID of a command: the same for all attempts, in any process."""
+    """Return the Repeatability-Request-ID of a command: the same for all attempts, in any process."""
     return str(uuid.uuid5(uuid.NAMESPACE_URL, f"{call_id}/{command_seq}"))

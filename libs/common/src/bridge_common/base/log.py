@@ -20,20 +20,22 @@ LogFormat = Literal["json", "text"]
 _CONTROL: Final = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 """Characters that a terminal or log collector could interpret as a line end, or that change the displayed text."""
 _BARE: Final = re.compile(r'[^\s"=\\]*')
-"""A value that needs no quotes."""
+"""Matches a value that needs no quotes."""
 
 
 def fields(**values: object) -> dict[str, object]:
-    """For `extra=`: the fields of one line. `log.info("call answered", extra=fields(call_id=call_id))`."""
+    """Return `extra=` for the fields of one log line: `log.info("call answered", extra=fields(call_id=call_id))`."""
     return {_EXTRA: values}
 
 
 @dataclass(slots=True)
 class Privacy:
-    """Settings of the process, set once at startup."""
+    """Which personal data the log of this process may contain. Set once at startup."""
 
     phone_key: bytes = field(default_factory=lambda: secrets.token_bytes(32))
-    """Random by default: the hash of a number then differs between processes and after each restart."""
+    """Key of the hashes of phone numbers. Random by default: the hash of a number then differs between processes and
+    after each restart.
+    """
     shows_words: bool = False
 
 
@@ -41,9 +43,9 @@ privacy: Final = Privacy()
 
 
 def phone(raw_id: str) -> str:
-    """A participant for the log: a short keyed hash and the last two digits.
+    """Return a participant for the log: a short keyed hash and the last two digits.
 
-    The hash has a key, because without one all phone numbers could be hashed within a minute.
+    Without a key, anyone could hash all phone numbers within a minute and compare.
     """
     if not raw_id:
         return ""
@@ -52,7 +54,7 @@ def phone(raw_id: str) -> str:
 
 
 def words(text: str, *, shown: bool = True) -> str:
-    """Spoken text if the settings and the call (`shown`) allow it in the log, else only its length."""
+    """Return spoken text if the settings and the call (`shown`) allow it in the log, otherwise only its length."""
     return text if privacy.shows_words and shown else f"({len(text)} characters)"
 
 
@@ -88,7 +90,7 @@ class TextFormatter(logging.Formatter):
 
 
 def _value(value: object) -> str:
-    """In quotes if it could be read as more than one field."""
+    """Format a value, in quotes if it could be read as more than one field."""
     text = str(value)
     if _BARE.fullmatch(text):
         return _visible(text)
@@ -103,7 +105,8 @@ def _visible(text: str) -> str:
 def setup_logging(
     service: str, level: str = "INFO", form: LogFormat = "json", *, phone_key: str = "", shows_words: bool = False
 ) -> None:
-    """Send all loggers of the process to stderr. Libraries log from WARNING on, with `level` DEBUG everything.
+    """Send all loggers of the process to stderr. The loggers of libraries log at WARNING and above; with `level` DEBUG,
+    at every level.
 
     Libraries that would log media tokens (in paths) or API keys (in headers) stay at WARNING even at DEBUG.
     """

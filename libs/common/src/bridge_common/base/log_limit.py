@@ -10,11 +10,12 @@ from bridge_common.base.log import fields
 
 
 class LineLimit(logging.Filter):
-    """Passes `burst` lines in a row and `per_s` each second; the next line has the number of suppressed lines.
+    """Log filter that passes `burst` lines in a row and `per_s` each second; the next line has the number of suppressed
+    lines.
 
     `errors`: limits only errors; by default errors always pass.
 
-    A filter of a logger does not apply to the loggers below it.
+    A filter of a logger does not apply to its child loggers.
     """
 
     def __init__(

@@ -1,5 +1,5 @@
-"""Logs an outage in two lines, at its start and at its end, however many attempts fail in between. Also collects
-refusals by Redis, which make a process not ready.
+"""Logs an outage in two lines, at its start and at its end, however many attempts fail in between. `Refusals` collects
+permanent errors from Redis, which make a process not ready.
 """
 
 from __future__ import annotations
@@ -13,10 +13,11 @@ from bridge_common.base.log import fields
 
 
 class OutageLogger:
-    """`doing`: the operation, e.g. `renewing leases`. `begun` and `over`: the two messages, if not derived from it.
+    """Logs the outages of one operation. `doing`: the operation, e.g. `renewing leases`. `begun` and `over`: the two
+    messages, if not derived from it.
 
-    Several tasks, distinguished by `task`, may share a logger: the outage starts when the first of them fails and is
-    over when all of them work again.
+    Several tasks, distinguished by `task`, may share a logger: the outage starts when the first of them fails and ends
+    when all of them work again.
     """
 
     def __init__(
@@ -42,11 +43,13 @@ class OutageLogger:
 
     @property
     def failures(self) -> int:
-        """Failed attempts of the current outage."""
+        """Number of failed attempts in the current outage."""
         return self._failures
 
     def failed(self, *, task: object = None, **values: object) -> bool:
-        """`values`: fields of the log line, which only the first failure writes. Returns whether this was the first."""
+        """Count a failed attempt and log the first one of an outage, with the fields `values`. Returns whether this was
+        the first.
+        """
         self._failures += 1
         self._failing.add(task)
         if self._since is not None:
@@ -56,7 +59,7 @@ class OutageLogger:
         return True
 
     def worked(self, *, task: object = None, **values: object) -> None:
-        """Logs the end of an outage, with the fields `values`, if there was one."""
+        """Count a successful attempt and log the end of an outage, if there was one, with the fields `values`."""
         self._failing.discard(task)
         if self._since is not None and not self._failing:
             lasted_s = round(self._clock() - self._since, 3)
@@ -65,7 +68,9 @@ class OutageLogger:
 
 
 class Refusals:
-    """Shards on which Redis refuses commands of this process, for example with a wrong ACL. Outages do not count."""
+    """Shards on which Redis rejects commands of this process, for example because of a wrong ACL. Outages
+    do not count.
+    """
 
     def __init__(self) -> None:
         self._reasons: dict[object, str] = {}
@@ -78,6 +83,6 @@ class Refusals:
 
     @property
     def reason(self) -> str:
-        """Reason of the refusal if all shards refuse, else empty."""
+        """The reason if all shards reject commands, otherwise empty."""
         reasons = list(self._reasons.values())
         return reasons[0] if reasons and all(reasons) else ""

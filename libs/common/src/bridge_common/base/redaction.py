@@ -13,7 +13,7 @@ from typing import Final
 LONGEST: Final = 500
 _LONGEST_INPUT: Final = 4000
 _FEWEST_DIGITS: Final = 9
-"""Minimum digits of a phone number without a plus sign: shorter runs are codes and dates."""
+"""Minimum digits of a phone number without a plus sign. Fewer digits are a code or a date."""
 _ADDRESS: Final = re.compile(r"\d{1,3}(\.\d{1,3}){3}")
 _SECRETS: Final = (
     "access[_-]?key|account[_-]?key|shared[_-]?access[_-]?key|shared[_-]?access[_-]?signature|instrumentation[_-]?key|"

@@ -1,4 +1,4 @@
-"""Retries: the delays between attempts as a value, and the two loops that use them (ADR 6 compares libraries)."""
+"""Retries: the delays between attempts as a value, and the two functions that use them (ADR 6 compares libraries)."""
 
 from __future__ import annotations
 
@@ -18,15 +18,17 @@ _E = TypeVar("_E", bound=Exception)
 
 @dataclass(frozen=True, slots=True)
 class Backoff:
-    """Delays that grow by `factor` from `first_s` to `most_s`, within a budget of time.
+    """Delays that grow by `factor` from `first_s` to `most_s`, within a time budget.
 
-    Each delay is random between half and all of its step, so that those who failed together do not retry together.
+    Each delay is random between half and all of its step, so that clients that failed together do not retry together.
     """
 
     first_s: float = 0.1
     factor: float = 2.0
     most_s: float = 0.8
-    """If a caller is waiting: once the service is back, the retry should follow soon."""
+    """Maximum delay. The default is short because a caller may be waiting: once the service is back, the retry should
+    follow soon.
+    """
     budget_s: float = math.inf
 
     @classmethod
@@ -34,7 +36,9 @@ class Backoff:
         return cls(delay_s, 1.0, delay_s, budget_s)
 
     def delays(self, random: Callable[[], float] = random.random, *, since: float | None = None) -> Delays:
-        """`random` draws from [0, 1). `since`: start of the budget; by default the first failure."""
+        """Start a series of attempts. `random` returns values in [0, 1). `since`: start of the budget; by default the
+        first failure.
+        """
         return Delays(self, random, since)
 
 
@@ -48,13 +52,15 @@ class Delays:
         self._failures = 0
 
     def after_failure(self, now: float) -> float | None:
-        """Seconds until the next attempt, or None if it would exceed the budget."""
+        """Return the seconds until the next attempt, or None if it would exceed the budget."""
         step = min(self._backoff.first_s * self._backoff.factor**self._failures, self._backoff.most_s)
         self._failures = min(self._failures + 1, 32)
         return self._within_budget(step * (0.5 + self._random() / 2), now)
 
     def after_refusal(self, retry_after_s: float, now: float) -> float | None:
-        """The same after a refusal that stated when to retry. The later delays do not grow by it."""
+        """Return the seconds until the next attempt after a response with `Retry-After`, or None if it would exceed the
+        budget. The later delays do not grow by it.
+        """
         return self._within_budget(retry_after_s + self._random() * self._backoff.first_s, now)
 
     def _within_budget(self, delay_s: float, now: float) -> float | None:
@@ -71,7 +77,7 @@ async def retry(
     on_failure: Callable[[_E, float], None],
     refused_too: bool = False,
 ) -> _T:
-    """Result of the first attempt that succeeds.
+    """Call `attempt` until it succeeds, and return its result.
 
     Raises the error of the last attempt when the budget, which includes the attempts, is spent, and at once if it is an
     `OutsideError` with `retry=False` (unless `refused_too`). A `Retry-After` is respected.
@@ -100,7 +106,7 @@ async def repeat(
     task: object = None,
     **values: object,
 ) -> NoReturn:
-    """Run `step` until canceled, also across outages. It returns the seconds until its next run.
+    """Run `step` until canceled, also during outages. `step` returns the seconds until its next run.
 
     `task` distinguishes the loops that share `outage`; `values`: fields of its log line.
     """

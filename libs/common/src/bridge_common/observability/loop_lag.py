@@ -16,7 +16,7 @@ TASKS: Final = gauge("bridge_tasks", "asyncio tasks of this process, counted twi
 
 
 class LoopLag:
-    """Uses a timer, not a task."""
+    """Measures the lag of the event loop. Uses a timer, not a task."""
 
     def __init__(self, period_s: float = 0.5) -> None:
         self._period_s = period_s

@@ -22,7 +22,8 @@ GCCollector(registry=REGISTRY)
 
 
 class Label:
-    """A label with a closed set of values: any other value is counted as `other`, so no peer can create time series.
+    """A label with a closed set of values: any other value is counted as `other`, so that no peer can create time
+    series.
 
     `values`: the known values. `most`: how many others may be added when they are first seen; for names from settings
     or code, never from a request.
@@ -50,7 +51,7 @@ class Labeled(MetricWrapperBase):
     closed: tuple[Label, ...] = ()
 
     def labels(self, *values: object, **named: object) -> Self:
-        """Values in the order of the labels."""
+        """Return the child metric. Values in the order of the labels."""
         return super().labels(*(label.of(value) for label, value in zip(self.closed, values, strict=True)), **named)
 
 
@@ -79,7 +80,7 @@ def gauge(name: str, help_text: str, *labels: Label) -> Gauge:
 
 
 def histogram(name: str, help_text: str, buckets: tuple[float, ...], *labels: Label) -> Histogram:
-    """`buckets` are upper bounds in the unit that the name ends in."""
+    """Create a histogram. `buckets`: upper bounds, in the unit at the end of the metric's name."""
     metric = _Histogram(name, help_text, _names(labels), buckets=buckets, registry=REGISTRY)
     metric.closed = labels
     return metric
@@ -104,7 +105,7 @@ WRITER_DROPPED: Final = Counter(
     "bridge_writer_dropped_entries", "Media entries dropped because Redis did not store them in time", registry=REGISTRY
 )
 REDIS_OUTAGES: Final = counter(
-    "bridge_redis_outages", "Times the media connection to Redis failed", Label("part", ("read", "write"))
+    "bridge_redis_outages", "Failures of the media connection to Redis", Label("part", ("read", "write"))
 )
 CONNECTIONS_DROPPED: Final = counter(
     "bridge_connections_dropped",
@@ -118,7 +119,7 @@ BAD_ENTRIES: Final = Counter("bridge_bad_entries", "Media stream entries that co
 
 
 def observe_stamp(direction: str, at_us: int) -> None:
-    """Observe the delay of a latency probe. The clocks of writer and reader differ: a negative delay counts as 0."""
+    """Record the delay of a latency probe. The clocks of writer and reader differ: a negative delay counts as 0."""
     FRAME_DELAY.labels(direction).observe(max(time.time() - at_us / 1_000_000, 0.0))
 
 
@@ -127,5 +128,5 @@ def now_us() -> int:
 
 
 def render() -> bytes:
-    """All metrics in the text format that Prometheus reads."""
+    """Return all metrics in the text format of Prometheus."""
     return generate_latest(REGISTRY)

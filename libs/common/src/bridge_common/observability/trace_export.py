@@ -39,7 +39,7 @@ _DISABLED: Final = (
 
 
 class OpenTelemetry:
-    """`bridge_common.observability.tracing.Tracing` on a provider of the SDK."""
+    """Exporter of spans (`tracing.Tracing`) that uses a provider of the OpenTelemetry SDK."""
 
     def __init__(self, provider: TracerProvider, stop_s: float = 3.0) -> None:
         self._provider = provider
@@ -79,7 +79,7 @@ class OpenTelemetry:
 
 
 def open_tracing(service: str, instance: str, *, otlp: bool, connection_string: str) -> OpenTelemetry:
-    """The SDK's environment variables apply as well: sampler, resource, headers, timeouts."""
+    """Create the exporter. The SDK's environment variables apply as well: sampler, resource, headers, timeouts."""
     name = os.environ.get("OTEL_SERVICE_NAME") or service
     resource = Resource.create({"service.name": name, "service.instance.id": instance})
     processors: list[SpanProcessor] = [BatchSpanProcessor(OTLPSpanExporter())] if otlp else []
@@ -92,7 +92,9 @@ def open_tracing(service: str, instance: str, *, otlp: bool, connection_string: 
 
 
 def _azure_monitor(connection_string: str, resource: Resource, processors: list[SpanProcessor]) -> TracerProvider:
-    """Only traces by default: metrics are scraped, logs collected from stderr. The variables below override that."""
+    """Configure Azure Monitor for traces only: metrics are scraped, logs are collected from stderr. The OTEL_ variables
+    that are set below override this.
+    """
     from azure.monitor.opentelemetry import configure_azure_monitor
 
     for name, value in (

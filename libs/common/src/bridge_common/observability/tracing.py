@@ -1,4 +1,4 @@
-"""Traces: one per call, across the three services. Off unless a setting names a destination.
+"""Traces: one per call, across the three services. Disabled unless a setting contains a destination.
 
 Spans are reported with their times after they have ended: stages of a call begin in one process and end in another, so
 no span is kept open. The audio path is not traced. The `traceparent` (W3C Trace Context) that call-control stores in
@@ -30,7 +30,7 @@ class Moment:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Span:
-    """`failure`: why the operation failed; empty for success."""
+    """A finished operation. `failure`: why the operation failed; empty for success."""
 
     name: str
     began_ms: float
@@ -43,7 +43,7 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class Begun:
-    """The start of a trace. Its first span is exported when `export` is called; without that, there is no trace."""
+    """The start of a trace. Its first span is exported by `export`; without that call, there is no trace."""
 
     traceparent: str
     export: Callable[[], None]
@@ -89,18 +89,18 @@ def is_on() -> bool:
 
 
 def begin(span: Span) -> Begun:
-    """Start the trace of a call with this span; the traceparent is empty if traces are off."""
+    """Start the trace of a call with this span. The traceparent is empty if traces are disabled."""
     return _switch.tracing.begin(span)
 
 
 def export(traceparent: str, span: Span) -> None:
-    """Export another span of the call. Without a traceparent the call is not traced."""
+    """Export another span of the call. Does nothing without a traceparent: the call is not traced."""
     if traceparent:
         _switch.tracing.export(traceparent, span)
 
 
 def use(tracing: Tracing | None) -> None:
-    """Export to `tracing` from now on; None turns traces off."""
+    """Set the exporter; None disables traces."""
     _switch.on = tracing is not None
     _switch.tracing = tracing or _Off()
 

@@ -16,12 +16,15 @@ SCHEMES: Final = ("redis", "rediss", "unix", "redis+sentinel", "rediss+sentinel"
 _SENTINEL: Final = "+sentinel"
 _SENTINEL_PORT: Final = 26379
 _REDIS_PORT: Final = 6379
+_SENTINEL_FORM: Final = "expected, for example, redis+sentinel://host:26379,host:26379/mymaster"
 _OF_SENTINELS: Final = ("sentinel_username", "sentinel_password")
 
 
 @dataclass(frozen=True, slots=True)
 class RedisAddress:
-    """`url` is for redis-py: options, credentials and a host, which is the first sentinel if there are `sentinels`."""
+    """An address parsed from `REDIS_URL`. `url` is for redis-py: options, credentials and a host, which is the first
+    sentinel if there are `sentinels`.
+    """
 
     url: str = field(repr=False)
     sentinels: tuple[Address, ...] = ()
@@ -72,7 +75,7 @@ def is_loopback(host: str) -> bool:
 
 
 def parse_address(url: str) -> RedisAddress:
-    """Raises `InputError`. Its message contains no part of the URL, which may include a password."""
+    """Parse `REDIS_URL`. Raises `InputError`. Its message contains no part of the URL, which may include a password."""
     try:
         parts = urlsplit(url)
         scheme = parts.scheme
@@ -83,17 +86,20 @@ def parse_address(url: str) -> RedisAddress:
         if scheme == "unix":
             return RedisAddress(url)
         if not parts.hostname:
-            raise InputError("has no host: redis://host:6379/0")
+            raise InputError("has no host; expected, for example, redis://host:6379/0")
         address = RedisAddress(url)
         # Reading both properties validates them.
         _ = parts.port, address.database
         return address
     except ValueError:
-        raise InputError("is not a valid URL, or its port or database is not a number: redis://host:6379/0") from None
+        raise InputError(
+            "is not a valid URL, or its port or database is not a number; expected, for example, redis://host:6379/0"
+        ) from None
 
 
 def certificate_name(announced: str, url_host: str) -> str:
-    """The name that the TLS certificate of a server must contain, if a cluster or sentinels announced the server.
+    """Return the name that the TLS certificate of a server must contain, if a cluster or sentinels announced the
+    server.
 
     An announced name is checked as it is. An announced address is checked for the host of `REDIS_URL`, because
     certificates rarely contain addresses; if that host is an address as well, for the announced address.
@@ -110,14 +116,14 @@ def _is_name(host: str) -> bool:
 
 
 def _behind_sentinels(parts: SplitResult) -> RedisAddress:
-    """redis+sentinel://[user:password@]host[:port],host[:port]/service[/database][?option=value]"""
+    """Parse redis+sentinel://[user:password@]host[:port],host[:port]/primary[/database][?option=value]."""
     login, _, hosts = parts.netloc.rpartition("@")
     sentinels = tuple(_host_and_port(text) for text in hosts.split(",") if text)
     if not sentinels:
-        raise InputError("has no sentinel: redis+sentinel://host:26379,host:26379/mymaster")
+        raise InputError(f"has no sentinel; {_SENTINEL_FORM}")
     service, _, database = parts.path.strip("/").partition("/")
     if not service:
-        raise InputError("has no service after the sentinels: redis+sentinel://host:26379,host:26379/mymaster")
+        raise InputError(f"has no name of the primary after the sentinels; {_SENTINEL_FORM}")
     options = dict(parse_qsl(parts.query))
     of_sentinels = {name: options.pop(name, "") for name in _OF_SENTINELS}
     scheme = parts.scheme.removesuffix(_SENTINEL)
@@ -132,5 +138,5 @@ def _behind_sentinels(parts: SplitResult) -> RedisAddress:
 def _host_and_port(text: str) -> Address:
     found = urlsplit(f"//{text}")
     if not found.hostname:
-        raise InputError("has a sentinel without a host: redis+sentinel://host:26379,host:26379/mymaster")
+        raise InputError(f"has a sentinel without a host; {_SENTINEL_FORM}")
     return found.hostname, found.port or _SENTINEL_PORT

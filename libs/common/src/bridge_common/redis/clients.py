@@ -2,7 +2,7 @@
 
 redis-py 8 retries silently up to ten times and waits 5 s for each reply: a blocking read then fails only after a
 minute, and a retried append without an explicit id is stored twice. So `media` never retries and fails fast,
-`blocking` waits for longer than any BLOCK we send, `control` retries idempotent scripts.
+`blocking` waits for longer than any BLOCK that the services send, `control` retries idempotent scripts.
 """
 
 from __future__ import annotations
@@ -51,7 +51,9 @@ _POOL_TIMEOUT_S: Final = 2.0
 
 @dataclass(frozen=True, slots=True)
 class RedisLimits:
-    """`timeout_s`: for a reply. When all `connections` are busy, the next command waits for one."""
+    """Limits of one client. `timeout_s`: time limit of a reply. When all `connections` are busy, the next command waits
+    for one.
+    """
 
     timeout_s: float
     retries: int = 0
@@ -90,15 +92,15 @@ class RedisSettings(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class RedisClients:
-    """All three return replies as bytes."""
+    """The three clients of a process. All return replies as bytes."""
 
     media: Redis
     blocking: Redis
     control: Redis
     endpoint: Endpoint | None = None
-    """The server, if its address may change."""
+    """Finds the current address of the primary; None if the address is fixed or belongs to a cluster."""
     credentials: EntraCredentials | None = None
-    """Credentials that expire and are renewed."""
+    """Credentials with Entra tokens, which are renewed; None if `REDIS_URL` contains the credentials."""
 
     async def warm_up(self) -> None:
         """Open all connections of `control` and load the scripts, so that a burst of calls waits for neither.
@@ -116,7 +118,7 @@ class RedisClients:
                     stack.push_async_callback(pool.release, connection)
 
     async def aclose(self) -> None:
-        """Close all three, also when closing one of them fails. `credentials` and `endpoint` are closed first."""
+        """Close all three clients, even if closing one of them fails. `credentials` and `endpoint` are closed first."""
         async with AsyncExitStack() as stack:
             for client in (self.media, self.blocking, self.control):
                 stack.push_async_callback(client.aclose)
@@ -126,7 +128,7 @@ class RedisClients:
 
 
 def open_clients(url: str, *, cluster: bool = False, credentials: EntraCredentials | None = None) -> RedisClients:
-    """The clients of one process; they connect at first use. `url`: see `parse_address`."""
+    """Create the clients of one process. They connect at first use. `url`: see `parse_address`."""
     address = parse_address(url)
     endpoint: Endpoint | None = None
     if cluster:
@@ -138,7 +140,7 @@ def open_clients(url: str, *, cluster: bool = False, credentials: EntraCredentia
 
 
 def _cluster_connector(address: RedisAddress, credentials: EntraCredentials | None) -> Callable[[RedisLimits], Redis]:
-    """`address`: one server of the cluster."""
+    """Return a function that creates a cluster client. `address`: one server of the cluster."""
     endpoints: dict[int, ClusterEndpoint] = {}
 
     def look_up(server: Address) -> Redis:
@@ -175,7 +177,9 @@ def open_client(
     limits: RedisLimits,
     scripts: set[str] | None = None,
 ) -> Redis:
-    """One client. `scripts`: those that each of its connections loads; shared by the clients of a cluster's slots."""
+    """Create one client. `scripts`: Lua scripts that each of its connections loads; the clients of a cluster's slots
+    share this set.
+    """
     backoff = ExponentialBackoff(cap=0.2, base=0.02) if limits.retries else NoBackoff()
     address: dict[str, Any] = dict(parse_url(url))
     ours: dict[str, Any] = {
@@ -221,25 +225,28 @@ def _sentinel_endpoint(address: RedisAddress) -> SentinelEndpoint:
 
 
 async def command(redis: Redis, *args: str | bytes | int, **options: object) -> Any:
-    """One command by name, with the library's reply parsing for it.
+    """Run one command by name and return the reply as redis-py parses it.
 
-    The library's own methods are annotated with the union of all protocols' replies; here the caller states the type
-    that RESP3 with byte replies gives.
+    The methods of redis-py are annotated with the union of all protocols' replies; here the caller states the type that
+    RESP3 with byte replies has.
     """
     return await redis.execute_command(*args, **options)  # type: ignore[no-untyped-call]  # redis-py leaves it bare
 
 
 def is_passing(error: ResponseError) -> bool:
-    """Whether the refusal is temporary: due to the server's state (failover, full memory), not to the command."""
+    """Whether the error is temporary: due to the state of the server (failover, full memory), not to the command."""
     return isinstance(error, _PASSING_ERRORS) or refusal_is_passing(str(error))
 
 
 @asynccontextmanager
 async def redis_errors(doing: str) -> AsyncIterator[None]:
-    """Converts errors of redis-py into `OutsideError`; without `retry` if Redis refused the command itself."""
+    """Convert errors of redis-py into `OutsideError`, without `retry` if Redis rejected the command itself. `doing`:
+    the operation, e.g. `renewing leases`.
+    """
     try:
         yield
     except ResponseError as error:
-        raise OutsideError(f"Redis refused {doing}: {error_text(error)}", retry=is_passing(error)) from error
+        failure = f"Redis rejected a command while {doing}: {error_text(error)}"
+        raise OutsideError(failure, retry=is_passing(error)) from error
     except (RedisError, OSError) as error:
         raise OutsideError(f"Redis did not answer while {doing}: {error_text(error)}", retry=True) from error

@@ -35,7 +35,7 @@ def slot_of(key: str | bytes) -> int:
 
 
 def keys_of(command: Sequence[Any]) -> Sequence[str | bytes]:
-    """The keys of a command; supports only the commands that the services use."""
+    """Return the keys of a command. Supports only the commands that the services use."""
     name = str(command[0]).upper()
     if name in _NO_KEY:
         return ()
@@ -50,7 +50,9 @@ def keys_of(command: Sequence[Any]) -> Sequence[str | bytes]:
 
 
 class ClusterMap:
-    """Slot map (CLUSTER SLOTS), from any reachable server. `connect` opens a client of one server."""
+    """Slot map of the cluster (CLUSTER SLOTS), fetched from any reachable server. `connect` creates a client of one
+    server.
+    """
 
     def __init__(self, connect: Callable[[Address], Redis], first: Address) -> None:
         self._connect = connect
@@ -64,7 +66,7 @@ class ClusterMap:
         self._stale = True
 
     async def server_of(self, slot: int) -> Address:
-        """Raises `RedisConnectionError` when no server answers or none has the slot."""
+        """Return the server of the slot. Raises `RedisConnectionError` if no server answers or none has the slot."""
         async with self._asking:
             if self._stale:
                 await self._fetch()
@@ -73,7 +75,7 @@ class ClusterMap:
             if first <= slot <= last:
                 return server
         self._stale = True
-        raise RedisConnectionError(f"no server of the cluster has slot {slot}")
+        raise RedisConnectionError(f"no server of the Redis cluster has slot {slot}")
 
     async def _fetch(self) -> None:
         reasons: list[str] = []
@@ -87,7 +89,7 @@ class ClusterMap:
             known = [server, *(owner for _, _, owner in self._ranges), *self._servers[:1], *self._servers]
             self._servers = list(dict.fromkeys(known))
             return
-        raise RedisConnectionError(f"no server of the cluster answers ({'; '.join(reasons)})")
+        raise RedisConnectionError(f"no server of the Redis cluster answers ({'; '.join(reasons)})")
 
     async def _ask(self, server: Address) -> list[tuple[int, int, Address]]:
         client = self._connect(server)
@@ -100,7 +102,9 @@ class ClusterMap:
 
 
 def _address(node: Sequence[Any], queried: Address) -> Address:
-    """If the node does not know its own host name, that of the queried server applies."""
+    """Return the address of a node. A node that does not know its own host name is at the host of the
+    queried server.
+    """
     host = node[0].decode() if node[0] else ""
     return (host if host not in ("", "?") else queried[0]), int(node[1])
 
@@ -125,7 +129,9 @@ class ClusterEndpoint(Endpoint):
 
 
 class ClusterRedis(OwnRedis):
-    """Has the interface of one server. Each command goes to the client of its slot, which `make` creates for a key."""
+    """Redis client with the interface of one server. Each command goes to the client of its slot, which `make` creates
+    for a key.
+    """
 
     def __init__(self, make: Callable[[str | bytes], Redis]) -> None:
         self._make = make
@@ -134,7 +140,7 @@ class ClusterRedis(OwnRedis):
         super().__init__(connection_pool=self.server_of(FLEET).connection_pool)
 
     def server_of(self, key: str | bytes) -> Redis:
-        """The client of the key's slot."""
+        """Return the client of the key's slot."""
         slot = slot_of(key)
         if slot not in self._of_slot:
             self._of_slot[slot] = self._make(key)
@@ -143,7 +149,7 @@ class ClusterRedis(OwnRedis):
     async def execute_command(self, *args: Any, **options: Any) -> Any:
         keys = keys_of(args)
         if len({slot_of(key) for key in keys}) > 1:
-            raise ValueError(f"{args[0]} has keys of several slots: use keys with one hash tag")
+            raise ValueError(f"{args[0]} has keys of several slots; use keys with the same hash tag")
         client = self.server_of(keys[0] if keys else FLEET)
         try:
             return await client.execute_command(*args, **options)  # type: ignore[no-untyped-call]
@@ -154,13 +160,13 @@ class ClusterRedis(OwnRedis):
             return await client.execute_command("EVAL", script, *args[2:], **options)  # type: ignore[no-untyped-call]
 
     def register_script(self, script: Any) -> Any:
-        """A server without the script gets its text with the command (EVAL)."""
+        """Register a Lua script. For a server that does not have it, the command contains its text (EVAL)."""
         registered = super().register_script(script)
         self._scripts[registered.sha] = script
         return registered
 
     def pipeline(self, *_: Any, **__: Any) -> NoReturn:
-        raise NotImplementedError("a pipeline needs one server: use `server_of(key).pipeline()`")
+        raise NotImplementedError("a pipeline needs one server; use `server_of(key).pipeline()`")
 
     async def aclose(self, close_connection_pool: bool | None = None) -> None:
         async with AsyncExitStack() as stack:
@@ -169,5 +175,5 @@ class ClusterRedis(OwnRedis):
 
 
 def server_of(redis: Redis, key: str) -> Redis:
-    """The client for the key's server in a cluster, else `redis` itself."""
+    """Return the client of the key's server in a cluster, otherwise `redis` itself."""
     return redis.server_of(key) if isinstance(redis, ClusterRedis) else redis

@@ -34,8 +34,9 @@ if TYPE_CHECKING:
 
 
 class OwnConnection(AbstractConnection):
-    """`endpoint`: finds the server; without it the URL names the server. `credentials`: user and password for each
-    handshake; without them those of the URL. `scripts`: loaded on connect.
+    """A redis-py connection that follows a failover. `endpoint` finds the server; without it, the URL contains the
+    address. `credentials` returns user and password for each handshake; without it, those of the URL apply. `scripts`
+    are loaded on connect.
     """
 
     def __init__(
@@ -62,12 +63,12 @@ class OwnConnection(AbstractConnection):
 
     @property
     def outdated(self) -> bool:
-        """Whether there is a newer token than that of this connection."""
+        """Whether a newer token than that of this connection is available."""
         return self._credentials is not None and self._credentials.token != self.password
 
     @property
     def transport(self) -> asyncio.Transport | None:
-        """None while it is not connected."""
+        """The transport of the socket; None while the connection is closed."""
         return cast(asyncio.Transport, self._writer.transport) if self._writer is not None else None
 
     def abort(self) -> None:
@@ -77,8 +78,8 @@ class OwnConnection(AbstractConnection):
             self.release_transport()
 
     def release_transport(self) -> None:
-        """Close it without waiting, also if the socket has another protocol than redis-py's by now, for which
-        `disconnect` would wait forever.
+        """Close the socket without waiting, even if it has another protocol than redis-py's by now: `disconnect` would
+        then wait forever.
         """
         self._close()  # type: ignore[no-untyped-call]  # redis-py leaves it bare
 
@@ -116,11 +117,11 @@ class OwnConnection(AbstractConnection):
             raise
         if endpoint.has_moved_from(self.address):
             await self.disconnect(nowait=True)
-            raise RedisConnectionError("another server took over while the connection was opened")
+            raise RedisConnectionError("another server took over while the connection was being opened")
 
     async def _load_scripts(self) -> None:
-        """A restarted server or a promoted replica has no scripts: without this, the first call after it would wait for
-        the NOSCRIPT error and two more round trips.
+        """Load the scripts. A restarted server or a promoted replica has none, so the first call of a script would wait
+        for the NOSCRIPT error and two more round trips.
         """
         scripts = list(self._scripts)
         if not scripts:
@@ -137,7 +138,7 @@ class OwnConnection(AbstractConnection):
         return await self.read_response()
 
     async def send_packed_command(self, command: bytes | str | Iterable[bytes], check_health: bool = True) -> None:
-        """Without the library's `asyncio.wait_for` (see the module) and without its health check pings."""
+        """Send a command without the `asyncio.wait_for` of redis-py (see the module) and without its health check."""
         if not self.is_connected:
             await self.connect_check_health(check_health=False)
         if isinstance(command, bytes | str):
@@ -156,14 +157,14 @@ class OwnConnection(AbstractConnection):
             raise
 
     async def read_response(self, *args: Any, **kwargs: Any) -> Any:
-        """Closes the connection on MOVED and READONLY, so that the next one leads to the right server."""
+        """Read a reply. On MOVED and READONLY, close the connection, so that the next one goes to the right server."""
         try:
             return await super().read_response(*args, **kwargs)
         except (ReadOnlyError, MovedError) as error:
             if self._endpoint is not None:
                 self._endpoint.evict(self.address)
             await self.disconnect(nowait=True)
-            raise RedisConnectionError(f"another server is in charge now: {error_text(error)}") from error
+            raise RedisConnectionError(f"the server no longer has this role or slot: {error_text(error)}") from error
 
 
 class TcpConnection(OwnConnection, Connection): ...
@@ -185,4 +186,4 @@ OWN_CLASSES: Final[Mapping[type[AbstractConnection], type[OwnConnection]]] = {
     SSLConnection: TlsConnection,
     UnixDomainSocketConnection: UnixConnection,
 }
-"""Replacement for the connection class that redis-py chooses for a URL."""
+"""Our subclass of each connection class that redis-py chooses for a URL."""

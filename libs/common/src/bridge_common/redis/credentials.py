@@ -1,6 +1,6 @@
 """Authentication to Redis with Entra tokens: the user is the object id of the identity, the password is its token.
 
-As Azure Managed Redis requires (Microsoft Learn, "Use Microsoft Entra for cache authentication with Azure Managed
+Azure Managed Redis requires this (Microsoft Learn, "Use Microsoft Entra for cache authentication with Azure Managed
 Redis"). Why not the package `redis-entraid`: docs/adr/0036.
 """
 
@@ -21,11 +21,15 @@ from bridge_common.base.errors import OutsideError
 
 _REDIS: Final = "redis"
 _ANOTHER_AFTER_S: Final = 5.0
-"""Minimum interval of replacing refused tokens: all connections are refused at once, until the cause is fixed."""
+"""Minimum interval between replacements of rejected tokens: Redis rejects the token on all connections until the cause
+is fixed.
+"""
 
 
 class EntraCredentials:
-    """`user`: empty for the object id in the token. Tokens are renewed from the first authentication on."""
+    """Credentials for new connections. `user`: if empty, the object id in the token. Tokens are renewed in the
+    background after the first authentication.
+    """
 
     def __init__(
         self,
@@ -41,11 +45,11 @@ class EntraCredentials:
 
     @property
     def token(self) -> str:
-        """The newest token; empty before the first request."""
+        """The newest token; empty before the first one."""
         return self._tokens.stored(_REDIS)
 
     async def get(self) -> tuple[str, str]:
-        """User and token; raises `RedisConnectionError` when no token is available."""
+        """Return user and token. Raises `RedisConnectionError` if no token is available."""
         try:
             token = await self._valid_token()
         except OutsideError as error:
@@ -59,7 +63,7 @@ class EntraCredentials:
         return await self._tokens.fresh(_REDIS, self.token)
 
     def refused(self, token: str) -> None:
-        """Redis refused this token: replace it before it expires."""
+        """Mark the token as rejected by Redis, so that it is replaced before it expires."""
         self._refused = token
 
     async def aclose(self) -> None:
@@ -77,8 +81,8 @@ class EntraCredentials:
 
 
 def _object_id(token: str) -> str:
-    """The signature is not verified here: Redis does that."""
+    """Return the `oid` claim of a token. The signature is not verified here, because Redis verifies it."""
     try:
         return str(jwt.decode(token, options={"verify_signature": False})["oid"])
     except (jwt.InvalidTokenError, KeyError):
-        raise RedisConnectionError("the token names no object id: put the user into REDIS_URL") from None
+        raise RedisConnectionError("the token has no `oid` claim; set the user in REDIS_URL") from None

@@ -34,7 +34,7 @@ _SWITCH: Final = "+switch-master"
 
 
 class Movable(Protocol):
-    """A connection as its endpoint uses it."""
+    """The part of a connection that its endpoint uses."""
 
     @property
     def address(self) -> Address: ...
@@ -43,8 +43,8 @@ class Movable(Protocol):
 
 
 class Endpoint(ABC):
-    """One server by its role. `url_host`: host of `REDIS_URL`, for the check of the server's certificate
-    (`certificate_name`).
+    """The server that currently has a role, such as primary, or a slot. `url_host`: host of `REDIS_URL`, for the check
+    of the server's certificate (`certificate_name`).
     """
 
     def __init__(self, url_host: str = "") -> None:
@@ -54,7 +54,7 @@ class Endpoint(ABC):
         self._finding = asyncio.Lock()
 
     async def find(self) -> Address:
-        """The cached address, else a lookup. Raises `RedisConnectionError` when the lookup fails."""
+        """Return the cached address, otherwise look it up. Raises `RedisConnectionError` if the lookup fails."""
         if self._address is None:
             async with self._finding:
                 if self._address is None:
@@ -62,16 +62,16 @@ class Endpoint(ABC):
         return self._address
 
     def register(self, connection: Movable) -> None:
-        """Abort this connection when its server is evicted."""
+        """Add a connection that is aborted when its server is evicted."""
         self._connections.add(connection)
 
     def invalidate(self, address: Address) -> None:
-        """A connection to this address failed: look the address up again before the next one."""
+        """Forget this address after a failed connection, so that the next connection looks it up again."""
         if self._address == address:
             self._address = None
 
     def evict(self, address: Address) -> None:
-        """The server does not have the role (any more): abort all connections to it."""
+        """Abort all connections to a server that does not have the role (any more)."""
         self.invalidate(address)
         for connection in list(self._connections):
             if connection.address == address:
@@ -83,8 +83,9 @@ class Endpoint(ABC):
 
     @abstractmethod
     async def check(self, ask: Callable[..., Awaitable[Any]]) -> None:
-        """Raises `RedisConnectionError` when a new connection leads to the wrong server. `ask` sends a command over
-        it."""
+        """Check that a new connection goes to the right server. Raises `RedisConnectionError` if it does not. `ask`
+        sends a command over the connection.
+        """
 
     @abstractmethod
     async def _look_up(self) -> Address: ...
@@ -108,7 +109,7 @@ class FixedEndpoint(Endpoint):
 
 @dataclass(frozen=True, slots=True)
 class _Opinion:
-    """Reply of one sentinel. That with the highest epoch reflects the latest failover."""
+    """Reply of one sentinel. The reply with the highest epoch reflects the latest failover."""
 
     epoch: int
     address: Address
@@ -116,7 +117,9 @@ class _Opinion:
 
 
 class SentinelEndpoint(Endpoint):
-    """The primary of `service`. From the first lookup on, it subscribes to switch notifications of every sentinel."""
+    """The primary that the sentinels call `service`. After the first lookup it subscribes to the switch notifications
+    of each sentinel.
+    """
 
     def __init__(self, sentinels: Sequence[Redis], service: str, url_host: str = "") -> None:
         super().__init__(url_host)
@@ -128,7 +131,8 @@ class SentinelEndpoint(Endpoint):
     async def check(self, ask: Callable[..., Awaitable[Any]]) -> None:
         greeting = await ask("HELLO")
         if greeting.get(b"role") != b"master":
-            raise RedisConnectionError("this server is a replica now")
+            where = "{}:{}".format(*self._address) if self._address else "the server"
+            raise RedisConnectionError(f"{where} is a replica now, not the primary of {self._service}")
 
     async def _look_up(self) -> Address:
         if not self._watching:
@@ -136,7 +140,7 @@ class SentinelEndpoint(Endpoint):
         epoch = self._epoch
         found = await self._best_opinion()
         if found.down:
-            raise RedisConnectionError(f"the primary of {self._service} is down, and no other is chosen yet")
+            raise RedisConnectionError(f"the primary of {self._service} is down; no other has been elected yet")
         if -1 < epoch < found.epoch:
             self._log_switch(found)
         return found.address
@@ -154,12 +158,12 @@ class SentinelEndpoint(Endpoint):
         return best
 
     async def _ask(self, sentinel: Redis) -> _Opinion:
-        async with time_limit(_ANSWER_S, "a sentinel"):
+        async with time_limit(_ANSWER_S, "the reply of a sentinel"):
             answer: Any = await sentinel.execute_command("SENTINEL", "MASTER", self._service)  # type: ignore[no-untyped-call]
         return _opinion(answer)
 
     async def _watch(self, sentinel: Redis) -> None:
-        """Follow the switch notifications of this sentinel."""
+        """Keep a subscription to the switch notifications of this sentinel."""
         while True:
             with suppress(RedisError, OSError):
                 await self._listen(sentinel)
@@ -195,7 +199,7 @@ class SentinelEndpoint(Endpoint):
 
 
 def _opinion(answer: Any) -> _Opinion:
-    """SENTINEL MASTER answers with names and values: a map in RESP3, a flat list before."""
+    """Parse the reply to SENTINEL MASTER: names and values, as a map in RESP3 and as a flat list in RESP2."""
     found = answer if isinstance(answer, Mapping) else dict(zip(answer[::2], answer[1::2], strict=True))
     down = {b"s_down", b"o_down"} & set(found[b"flags"].split(b","))
     return _Opinion(int(found[b"config-epoch"]), (found[b"ip"].decode(), int(found[b"port"])), bool(down))

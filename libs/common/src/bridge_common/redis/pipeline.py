@@ -36,7 +36,8 @@ def _was_not_requested(_channel: bytes) -> bool:
 
 
 class RedisPipeline:
-    """One open connection. `Replies` dispatches the server's data.
+    """One open Redis connection that does not wait for replies before it sends more commands. `Replies` dispatches the
+    server's data.
 
     There are no retries: when the connection is lost, the sender decides. It implements `asyncio.Protocol` without
     inheriting from it, because a compiled class cannot have a base class that is not compiled.
@@ -48,7 +49,7 @@ class RedisPipeline:
         on_message: OnMessage = _ignore,
         on_unsubscribed: OnUnsubscribed = _was_not_requested,
     ) -> None:
-        """The callbacks: see `Replies`."""
+        """Create a pipeline without a connection; use `open`. The callbacks: see `Replies`."""
         self._replies = Replies(on_reply, on_message, on_unsubscribed)
         self._gather_s = 0.0
         self._gathering: asyncio.TimerHandle | None = None
@@ -68,7 +69,7 @@ class RedisPipeline:
         on_message: OnMessage = _ignore,
         on_unsubscribed: OnUnsubscribed = _was_not_requested,
     ) -> RedisPipeline:
-        """A connection as the client `redis`, which is one of `RedisClients`, would open it. Raises the errors of
+        """Open a connection with the settings of the client `redis`, one of `RedisClients`. Raises the errors of
         redis-py.
         """
         wire = cls(on_reply, on_message, on_unsubscribed)
@@ -77,7 +78,7 @@ class RedisPipeline:
         await connection.connect()  # type: ignore[no-untyped-call]  # redis-py leaves it bare
         transport = connection.transport
         if transport is None or transport.is_closing():
-            raise RedisConnectionError("the connection closed as soon as it was open")
+            raise RedisConnectionError("the server closed the connection immediately")
         # The library's objects must live as long as the socket: their finalizers would close it.
         wire._connection, wire._transport = connection, transport
         transport.set_protocol(cast(asyncio.BaseProtocol, wire))
@@ -88,7 +89,7 @@ class RedisPipeline:
         return not self._lost.done()
 
     def send(self, packed: bytes, replies: int = 1) -> None:
-        """Write packed commands that get `replies` replies. On a lost connection they are dropped."""
+        """Write packed commands for which the server sends `replies` replies. On a lost connection they are dropped."""
         if self._transport is None or not self.is_open:
             return
         if self._replies.due == 0:
@@ -99,8 +100,9 @@ class RedisPipeline:
             self._watch_replies()
 
     def gather(self, for_s: float) -> None:
-        """After a read, leave further replies in the socket for `for_s` seconds. A wake-up of the process costs more
-        than reading many replies, and the reply to an append is rarely urgent.
+        """After each read, stop reading for `for_s` seconds, so that replies are read in batches; 0 reads at once
+        again. A wake-up of the process costs more than reading many replies, and the reply to an append is rarely
+        urgent.
         """
         self._gather_s = for_s
         if not for_s and self._gathering is not None and self._transport is not None:
@@ -109,7 +111,7 @@ class RedisPipeline:
             self._transport.resume_reading()
 
     async def until_lost(self, patience_s: float) -> str:
-        """Wait for the end of the connection and return its reason. Closes it when a reply takes over `patience_s`."""
+        """Wait until the connection is lost and return the reason. Closes it when no reply arrives for `patience_s`."""
         self._patience_s = patience_s
         self._watch_replies()
         connection = self._connection
@@ -136,7 +138,7 @@ class RedisPipeline:
         self.abort()
 
     def abort(self) -> None:
-        """Close the connection at once. Replies that were received already are not dispatched any more."""
+        """Close the connection at once. Replies that are not dispatched yet are dropped."""
         self._end("closed by this process")
         if self._transport is not None:
             self._transport.abort()
@@ -156,7 +158,7 @@ class RedisPipeline:
         return False  # the transport closes
 
     def pause_writing(self) -> None:
-        """Senders are not notified: the transport buffers their data until a pending reply is late."""
+        """Do nothing: senders are not notified. The transport buffers their data until a pending reply is late."""
 
     def resume_writing(self) -> None:
         pass
@@ -189,13 +191,13 @@ class PipelineUser(Protocol):
     def opened(self, wire: RedisPipeline) -> None: ...
 
     def closed(self) -> None:
-        """The connection was lost. Commands without a reply may have been executed or not."""
+        """Handle the loss of the connection. Commands without a reply may have been executed or not."""
 
     def failed(self, reason: str) -> None:
-        """There is no connection, for this reason. Called at each attempt."""
+        """Handle a failed attempt to connect, or the loss of the connection, for this reason."""
 
     async def before_open(self) -> None:
-        """Called before each attempt. May raise the errors of redis-py."""
+        """Prepare an attempt to connect. Called before each attempt; may raise the errors of redis-py."""
 
 
 async def keep_open(
@@ -227,6 +229,6 @@ async def keep_open(
 
 
 def pack(*parts: bytes | str | int) -> bytes:
-    """One command in RESP."""
+    """Encode one command in RESP."""
     packed: bytes = hiredis.pack_command(parts)  # type: ignore[arg-type]  # its stub declares a tuple of one
     return packed

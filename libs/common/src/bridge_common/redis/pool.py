@@ -13,20 +13,20 @@ from redis.maint_notifications import MaintNotificationsConfig
 from bridge_common.redis.connections import OwnConnection
 
 NO_MAINTENANCE_NOTIFICATIONS: Final = MaintNotificationsConfig(enabled=False)
-"""redis-py enables them by default. Why we do not: docs/adr/0033."""
+"""Disables these notifications, which redis-py enables by default (docs/adr/0033)."""
 
 
 class OwnPool(ConnectionPool):
-    """When all connections are busy, commands wait for up to `timeout` seconds, first come, first served. In the
-    library's blocking pool a released connection goes to the next command that asks, not to one that waits
-    (docs/adr/0036).
+    """Connection pool in which commands wait for a free connection for up to `timeout` seconds, first come, first
+    served. In the blocking pool of redis-py a released connection goes to the next command that asks, not to one that
+    waits (docs/adr/0036).
     """
 
     def __init__(self, *, timeout: float, max_connections: int, scripts: set[str], **kwargs: Any) -> None:
         kwargs["maint_notifications_config"] = NO_MAINTENANCE_NOTIFICATIONS
         super().__init__(max_connections=max_connections, scripts=scripts, **kwargs)
         self.scripts = scripts
-        """Loaded by each connection that opens from now on."""
+        """Lua scripts that each new connection loads."""
         self._free = asyncio.Semaphore(max_connections)
         self._timeout_s = timeout
 
@@ -67,6 +67,6 @@ class OwnRedis(Redis):
     connection_pool: OwnPool
 
     def register_script(self, script: Any) -> Any:
-        """The script is loaded by every connection that opens from now on."""
+        """Register a Lua script. Every connection that is opened later loads it."""
         self.connection_pool.scripts.add(script)
         return super().register_script(script)

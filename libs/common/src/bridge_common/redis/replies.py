@@ -8,10 +8,11 @@ from typing import Any, Final, TypeAlias
 import hiredis
 
 OnMessage: TypeAlias = Callable[[bytes, bytes], None]
-"""Called with the channel and the message. Must not block."""
+"""Called with the channel and the message; must not block."""
 OnUnsubscribed: TypeAlias = Callable[[bytes], bool]
-"""Called with an unsubscribed channel; returns whether that is the pending reply. A server also unsubscribes on its
-own, when its cluster moves the slot."""
+"""Called with a channel on which the subscription has ended. Returns whether this is the reply to a pending
+UNSUBSCRIBE. A server also ends subscriptions on its own, when its cluster moves the slot.
+"""
 _PUSH: Final = hiredis.PushNotification
 _MESSAGES: Final = (b"message", b"smessage")
 _SUBSCRIBED: Final = (b"subscribe", b"ssubscribe")
@@ -25,7 +26,7 @@ _PASSING: Final = frozenset(
 
 
 def refusal_is_passing(text: str) -> bool:
-    """Whether the refusal is temporary: due to the server's state (failover, full memory), not to the command.
+    """Whether an error is temporary: due to the state of the server (failover, full memory), not to the command.
 
     `text`: an error reply, whose first word is Redis's error code.
     """
@@ -33,15 +34,18 @@ def refusal_is_passing(text: str) -> bool:
 
 
 class Replies:
-    """`on_reply` gets each reply: bytes, int, None, list, dict, or a `hiredis.ReplyError`. The reply to a subscribe is
-    a `hiredis.PushNotification`. An unsubscribe leads to a call of `on_unsubscribed`, or to an error reply.
+    """Parser and dispatcher of one connection's data.
+
+    `on_reply` is called with each reply: bytes, int, None, list, dict, or a `hiredis.ReplyError`. The reply to a
+    subscribe is a `hiredis.PushNotification`. An unsubscribe leads to a call of `on_unsubscribed`, or to an error
+    reply.
     """
 
     def __init__(self, on_reply: Callable[[Any], None], on_message: OnMessage, on_unsubscribed: OnUnsubscribed) -> None:
         self.due = 0
         """Number of pending replies; the sender of commands increases it."""
         self.closed = False
-        """Dispatch nothing more."""
+        """Whether the connection has ended; the remaining data is not dispatched."""
         parser = hiredis.Reader()
         self._feed, self._next = parser.feed, parser.gets
         self._on_reply = on_reply
@@ -49,7 +53,7 @@ class Replies:
         self._on_unsubscribed = on_unsubscribed
 
     def take(self, data: bytes) -> None:
-        """Dispatch all complete replies. Raises `hiredis.ProtocolError`."""
+        """Parse data from the server and dispatch all complete replies. Raises `hiredis.ProtocolError`."""
         self._feed(data)
         while not self.closed:
             reply = self._next()

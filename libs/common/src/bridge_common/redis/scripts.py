@@ -2,7 +2,7 @@
 
 All times are Redis's own, so no client's clock matters.
 
-A script whose reply was lost is sent again. Where the second run would return something else ("it exists already",
+A script whose reply was lost is sent again. If the second run would return something else ("it exists already",
 "another writer was first") it gets a token of the attempt, stores it, and returns the same for the same token.
 """
 
@@ -21,9 +21,10 @@ _INCLUDE: Final = re.compile(r"^-- include: (\w+)\n", re.MULTILINE)
 
 @cache
 def load_script(package: str, name: str) -> str:
-    """The text of `name`.lua in the package.
+    """Return the text of `name`.lua in the package.
 
-    A line `-- include: other` stands for the functions in other.lua, of the same package or else of this module's.
+    A line `-- include: other` is replaced by other.lua of the same package or, if it has none, of this module's
+    package.
     """
     script = files(package).joinpath(f"{name}.lua")
     if not script.is_file():
@@ -32,7 +33,7 @@ def load_script(package: str, name: str) -> str:
 
 
 def script_folder(redis: Redis, package: str) -> Callable[[str], Any]:
-    """A function that registers a script of the package by name and returns it. The script is called with `keys` and
+    """Return a function that registers a script of the package by name. The registered script is called with `keys` and
     `args`, and raises the errors of redis-py.
     """
 

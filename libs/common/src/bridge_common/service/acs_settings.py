@@ -1,4 +1,4 @@
-"""Settings of the services that ACS calls: how they authenticate it."""
+"""Settings of the services that ACS calls: how they authenticate ACS."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ ACS_ISSUER: Final = "https://acscallautomation.communication.azure.com"
 
 
 def lower(value: object) -> object:
-    """For settings with a closed set of values, in any case."""
+    """Convert a value to lower case, for settings with a closed set of values."""
     return value.lower() if isinstance(value, str) else value
 
 
@@ -27,7 +27,7 @@ class AcsTrustSettings(ServiceSettings):
     acs_jwt_issuer: str = ACS_ISSUER
     acs_jwks_url: Annotated[str, insecure.URL] = f"{ACS_ISSUER}/calling/keys"
     jwks_max_age_s: int = Field(default=int(MAX_AGE_S), ge=60, le=30 * 24 * 3600)
-    """How long signing keys are trusted that their endpoint no longer offers or cannot confirm."""
+    """Maximum age of signing keys that the JWKS does not contain any more, or that could not be fetched again."""
 
     @field_validator("media_token_keys")
     @classmethod
@@ -44,7 +44,7 @@ class AcsTrustSettings(ServiceSettings):
         return value
 
     def acs_tokens(self) -> JwtVerifier:
-        """The verifier of the tokens on callbacks and media sockets."""
+        """Create the verifier of the tokens on callbacks and media sockets."""
         return JwtVerifier(
             self.acs_jwks_url,
             [self.acs_jwt_issuer],

@@ -27,7 +27,9 @@ class BackgroundTasks:
         self._stopping = False
 
     def start(self, name: str, work: Coroutine[Any, Any, None], *, may_end: bool = False) -> asyncio.Task[None]:
-        """Run `work` until `stop`. It must not raise, and return only with `may_end`. Cancel the task to end it."""
+        """Run `work` in a task until `stop`. It must not raise, and may return only with `may_end`. To end it earlier,
+        cancel the task.
+        """
         task = asyncio.create_task(work, name=name)
         task.add_done_callback(lambda ended: self._ended(ended, may_end=may_end))
         self._tasks.append(task)
@@ -39,12 +41,12 @@ class BackgroundTasks:
         return bool(self._tasks) and not self.failure
 
     async def failed(self) -> str:
-        """Wait until a task has failed; returns the reason."""
+        """Wait until a task has failed, and return the reason."""
         await self._failed.wait()
         return self.failure
 
     async def stop(self) -> None:
-        """End the tasks one after the other, in the order of their start."""
+        """Cancel the tasks one after the other, in the order of their start."""
         self._stopping = True
         for task in self._tasks:
             task.cancel()

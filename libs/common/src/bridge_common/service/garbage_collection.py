@@ -15,8 +15,8 @@ _ALLOCATIONS: Final = 20_000
 
 
 class GarbageCollection:
-    """Freezes the objects that exist at `start`: scanning them took a sixth of a busy relay's time. Collects the others
-    every `collect_s`, in a few milliseconds.
+    """Freezes the objects that exist at `start`, because scanning them took a sixth of a busy relay's CPU time.
+    Collects the others every `collect_s`, in a few milliseconds.
     """
 
     def __init__(self, collect_s: float = 30.0) -> None:

@@ -1,5 +1,5 @@
-"""A connection of uvicorn with the limits that uvicorn lacks: time limits, number of connections, peers that do not
-read.
+"""An HTTP connection of uvicorn with limits that uvicorn does not have: time limits, number of connections, peers that
+do not read.
 
 uvicorn waits without limit for a request head, for a body and for a peer to read its response, and it accepts any
 number of connections: some thousand unfinished heads exhausted the memory of a pod within seconds. A reverse proxy has
@@ -22,17 +22,17 @@ from bridge_common.observability.telemetry import CONNECTIONS_DROPPED
 from bridge_common.service.pending_connections import PendingConnections, source_of
 
 HEAD_S: Final = 5.0
-"""Time for a request head to arrive."""
+"""Time limit of a request head."""
 BODY_PAUSE_S: Final = 20.0
-"""Longest pause within a body. The endpoints limit its total time, except for a text that is being generated."""
+"""Maximum pause within a body. The endpoints limit its total time, except for a text that is being generated."""
 UNREAD_S: Final = 30.0
-"""Time for a peer to read a response that fills all buffers."""
+"""Time limit for a peer to read a response that fills all buffers."""
 LINGER_S: Final = 1.0
-"""Time for a peer to read the response that was sent before its request was complete."""
+"""Time limit for a peer to read a response that was sent before its request was complete."""
 _HEAD_BYTES: Final = 16 * 1024
-"""Largest request head, unless uvicorn's configuration sets another limit."""
+"""Maximum size of a request head, unless uvicorn's configuration sets another limit."""
 LINGER_BYTES: Final = 1024 * 1024
-"""Body that is read and discarded meanwhile."""
+"""Maximum size of a body that is read and discarded while the connection lingers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,21 +47,21 @@ class ConnectionPhase(Enum):
     """Phase of a connection. The value is the drop reason when its time limit expires."""
 
     HEAD = "slow"
-    """A request head has begun, or none has arrived since the connection was made."""
+    """A request head has begun to arrive, or the connection is new and nothing has arrived yet."""
     BODY = "slow_body"
     ANSWERING = "answering"
-    """The request is complete; the response has no time limit here."""
+    """The request is complete and the response is not; there is no time limit here."""
     UNREAD = "unread"
     """The peer does not read the response."""
     IDLE = "idle"
-    """Between two requests; uvicorn limits this time."""
+    """The connection is between two requests; uvicorn limits this time."""
     LINGERING = "linger"
     """The response is complete and the request is not, or the connection is being closed."""
 
 
 class HttpConnections:
-    """The connections of one server. At the limit `most`, the connection that has been answered for the longest time is
-    dropped.
+    """The connections of one server. When there are more than `most`, the one that has been idle or lingering for the
+    longest time is dropped.
     """
 
     def __init__(self, most: int, pending: PendingConnections, timing: HttpTiming | None = None) -> None:
@@ -103,7 +103,9 @@ class HttpConnections:
 
 
 class _StrictReader(h11.Connection):
-    """Refuses a request with two lengths: a proxy before us may have used the other one (RFC 9112, 6.1)."""
+    """HTTP parser that rejects a request with two lengths: a reverse proxy may have used the other one (RFC
+    9112, 6.1).
+    """
 
     def next_event(self) -> h11.Event | type[h11.NEED_DATA] | type[h11.PAUSED]:
         event = super().next_event()
@@ -154,7 +156,7 @@ class HttpConnection(H11Protocol):
         super().data_received(data)
         self._look(progress=True)
         if self._phase is ConnectionPhase.BODY:
-            self.flow.pause_reading()  # until the endpoint reads: it may refuse the sender first
+            self.flow.pause_reading()  # until the endpoint reads: it may reject the sender first
 
     def pause_writing(self) -> None:
         super().pause_writing()
@@ -168,7 +170,7 @@ class HttpConnection(H11Protocol):
 
     # -- of uvicorn
     def send_400_response(self, msg: str) -> None:
-        """Also ends a request that is still being handled: its endpoint finds the peer disconnected."""
+        """Respond with 400. Also ends a request that is still being handled: its endpoint gets a disconnect."""
         cycle = cast("RequestResponseCycle | None", self.cycle)
         if cycle is not None and not cycle.response_complete:
             cycle.disconnected = True
@@ -190,10 +192,12 @@ class HttpConnection(H11Protocol):
         self._look()
 
     def _unsupported_upgrade_warning(self) -> None:
-        """Not logged: a request for another protocol gets an HTTP response."""
+        """Do not log an unsupported upgrade: the request gets an HTTP response."""
 
     def handle_websocket_upgrade(self, event: h11.Request) -> None:
-        """Also passes on the frames that arrived together with the request, which uvicorn drops."""
+        """Hand the connection over to the WebSocket protocol, with the frames that arrived together with the request,
+        which uvicorn drops.
+        """
         self._release()
         early, _ = self.conn.trailing_data
         super().handle_websocket_upgrade(event)
@@ -203,7 +207,7 @@ class HttpConnection(H11Protocol):
 
     # -- phases
     def _look(self, *, progress: bool = False) -> None:
-        """`progress`: bytes have arrived."""
+        """Move to the current phase. `progress`: bytes have arrived."""
         if self not in self._connections:
             return
         phase = self._phase_now()
@@ -266,7 +270,7 @@ class HttpConnection(H11Protocol):
 def http_connection(
     connections: HttpConnections, connection: type[HttpConnection] = HttpConnection
 ) -> Callable[..., HttpConnection]:
-    """Factory for uvicorn's `http` option."""
+    """Return a factory for uvicorn's `http` option."""
 
     def make(**of_uvicorn: Any) -> HttpConnection:
         return connection(connections, **of_uvicorn)

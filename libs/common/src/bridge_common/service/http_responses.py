@@ -19,18 +19,18 @@ def error_response(status: int, code: str, message: str, headers: Mapping[str, s
 
 
 NO_SUCH_PATH: Final = error_response(404, "not_found", "no such path")
-FAILED: Final = error_response(500, "internal", "internal error: the log of the service has the cause")
+FAILED: Final = error_response(500, "internal", "internal error; see the log of the service for the cause")
 
 
 def livez(failure: str = "") -> Response:
-    """503 if a background task has failed: the process must be restarted."""
+    """Respond to /livez. 503 if a background task has failed: the process must be restarted."""
     if failure:
         return JSONResponse({"status": "failed", "reason": failure}, 503)
     return JSONResponse({"status": "alive"})
 
 
 def readyz(reason: str, **more: object) -> Response:
-    """`reason`: empty, or why the service is not ready. `more`: additional fields."""
+    """Respond to /readyz. `reason`: empty, or why the service is not ready. `more`: additional fields."""
     status = {"status": "not ready", "reason": reason} if reason else {"status": "ready"}
     return JSONResponse(status | more, 503 if reason else 200)
 

@@ -1,6 +1,6 @@
-"""Insecure settings: a service does not start with one of them unless `ALLOW_INSECURE` names it.
+"""Checks for insecure settings: a service does not start with one of them unless `ALLOW_INSECURE` contains its word.
 
-A setting is checked by the `SettingCheck` in its annotation: `Annotated[str, URL]`. Pure.
+A setting is checked by the `SettingCheck` in its annotation: `Annotated[str, URL]`. No I/O.
 """
 
 from __future__ import annotations
@@ -18,7 +18,9 @@ from bridge_common.redis.address import is_loopback, parse_address
 SHORTEST_KEY: Final = 16
 """Minimum characters of a key that signs, hashes or grants access."""
 _PUBLISHED: Final = re.compile(r"^lab-|^<|\.\.\.|…|openssl|change-?me|replace-?|example|placeholder", re.IGNORECASE)
-"""Keys of the simulators begin with `lab-`; the others are placeholders in documents and manifests."""
+"""Matches keys that are no secrets: those of the simulators begin with `lab-`, the others are placeholders in documents
+and manifests.
+"""
 _GENERATE: Final = "generate one with `openssl rand -hex 32`"
 
 
@@ -37,7 +39,9 @@ class Insecure(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class InsecureSetting:
-    """`reason` and `remedy` contain no part of a secret."""
+    """A fault of a setting. `word`: allows it in `ALLOW_INSECURE`. `reason` and `remedy` contain no part of
+    a secret.
+    """
 
     word: Insecure
     reason: str
@@ -55,15 +59,15 @@ class SettingCheck:
 
 
 def check_words(words: tuple[str, ...]) -> tuple[str, ...]:
-    """Raises `ValueError`, which pydantic collects, for an unknown word."""
+    """Check the words of `ALLOW_INSECURE`. Raises `ValueError`, which pydantic collects, for an unknown word."""
     unknown = sorted(set(words) - set(Insecure))
     if unknown:
-        raise ValueError(f"has unknown words: {', '.join(unknown)}; the known words are {', '.join(Insecure)}")
+        raise ValueError(f"has unknown words: {', '.join(unknown)}; allowed are {', '.join(Insecure)}")
     return words
 
 
 def parts_of(text: str) -> list[str]:
-    """The parts of a comma-separated list."""
+    """Split a comma-separated list."""
     return [part.strip() for part in text.split(",") if part.strip()]
 
 
@@ -133,8 +137,8 @@ _TLS_OPTIONS: Final[Mapping[str, tuple[Callable[[str], bool], str, str]]] = {
         "a certificate that is signed by another end-entity certificate is accepted as that of Redis",
         "remove VERIFY_ALLOW_PROXY_CERTS from ssl_include_verify_flags",
     ),
-    "ssl_min_version": (_is_weak_version, "a broken version of TLS is accepted", "remove ssl_min_version"),
-    "ssl_ciphers": (_has_weak_cipher, "broken ciphers are accepted", "remove ssl_ciphers"),
+    "ssl_min_version": (_is_weak_version, "a TLS version with known attacks is accepted", "remove ssl_min_version"),
+    "ssl_ciphers": (_has_weak_cipher, "TLS ciphers with known attacks are accepted", "remove ssl_ciphers"),
 }
 """Options of redis-py's URLs that can weaken TLS: check, reason, remedy."""
 _HARMLESS: Final[tuple[Callable[[str], bool], str, str]] = (lambda _: False, "", "")
@@ -143,14 +147,14 @@ _HARMLESS: Final[tuple[Callable[[str], bool], str, str]] = (lambda _: False, "",
 def _mode_faults(text: str) -> Iterator[InsecureSetting]:
     mode = text.lower()
     if mode in ("log", "off"):
-        reason = f"with `{mode}`, callbacks and media sockets need no valid token of ACS"
+        reason = f"with `{mode}`, callbacks and media sockets are accepted without a valid token of ACS"
         yield InsecureSetting(Insecure.UNCHECKED_TOKENS, reason, "use `enforce`")
 
 
 def webhook_faults(given: Mapping[str, str]) -> Iterator[tuple[str, InsecureSetting]]:
-    """A webhook without a secret and without Entra."""
+    """Find a webhook that has neither a secret nor Entra authentication."""
     if not parts_of(given.get("event_grid_secrets", "")) and not given.get("event_grid_tenant_id"):
-        reason = "is not set, so anybody can post calls to the webhook"
+        reason = "is not set, so anyone can send incoming calls to the webhook"
         remedy = f"{_GENERATE}, or set EVENT_GRID_TENANT_ID and EVENT_GRID_AUDIENCE"
         yield "event_grid_secrets", InsecureSetting(Insecure.OPEN_WEBHOOK, reason, remedy)
 
@@ -163,9 +167,9 @@ def _host_of(url: str) -> str:
 
 
 KEYS: Final = SettingCheck(_key_faults)
-"""One or more keys that this deployment has generated. Not for keys that another party has issued."""
+"""Check of one or more keys that this deployment has generated. Not for keys that another party has issued."""
 URL: Final = SettingCheck(_url_faults)
-"""One or more addresses, also in a connection string."""
+"""Check of one or more addresses, also in a connection string."""
 TELEMETRY_URL: Final = SettingCheck(_telemetry_faults)
 REDIS_URL: Final = SettingCheck(_redis_faults)
 JWT_MODE: Final = SettingCheck(_mode_faults)

@@ -1,7 +1,7 @@
 """Lifecycle of a service: event loop, signals, drain, exit.
 
-uvicorn closes open connections as soon as it receives a signal. So this module handles the signals: first the service
-drains, then its server is closed. A `Server` listens on the port: by default uvicorn with the routes of the service.
+uvicorn closes open connections when it receives a signal. So this module handles the signals: first the service drains,
+then its server is closed. A `Server` listens on the port: by default uvicorn with the routes of the service.
 """
 
 from __future__ import annotations
@@ -35,16 +35,16 @@ log = logging.getLogger(__name__)
 @dataclass(frozen=True, slots=True)
 class LifecycleTiming:
     start_s: float = 30.0
-    """Time for a service to start."""
+    """Time limit for the start of a service."""
     cancel_s: float = 2.0
-    """Time for a canceled drain to end."""
+    """Time limit for a canceled drain to end."""
     lag_period_s: float = 0.5
 
 
 class Service(Protocol):
-    """The work of a process. `start` returns when it has started; `drain` when it can exit.
+    """The work of a process. `start` returns when it has started, `drain` when the process can exit.
 
-    `stop` releases everything; it is also called after a `start` that failed or was canceled.
+    `stop` releases all resources; it is also called after a `start` that failed or was canceled.
     """
 
     draining: bool
@@ -52,7 +52,7 @@ class Service(Protocol):
     """Background tasks; if one fails, the process exits."""
 
     async def ready(self) -> str:
-        """Empty if the service accepts new work, else the reason, for /readyz."""
+        """Return the reason for /readyz why the service accepts no new work; empty if it does."""
         ...
 
     async def start(self) -> None: ...
@@ -71,14 +71,16 @@ class Server(Protocol):
     """Listens on the port of the service and also answers /livez, /readyz and /metrics."""
 
     async def open(self, bound: socket.socket) -> None:
-        """Listen on this socket; return when connections are accepted."""
+        """Listen on this socket. Returns when connections are accepted."""
 
     async def close(self) -> None:
-        """Stop accepting, close the open connections, and return when all are closed. Also after a failed `open`."""
+        """Stop accepting, close the open connections, and return when all are closed. Can be called after a failed
+        `open`.
+        """
 
 
 class RunningService:
-    """A service behind its server. Tests use it as a context manager and read `port`; processes call `serve`."""
+    """A service and its server. Tests use it as a context manager and read `port`; processes call `serve`."""
 
     def __init__(
         self,
@@ -102,7 +104,7 @@ class RunningService:
         return int(self._socket.getsockname()[1])
 
     async def __aenter__(self) -> RunningService:
-        # The port is bound before the service starts: if it is in use, no worker may have claimed calls.
+        # The port is bound before the service starts: if it is in use, no worker must have claimed calls.
         self._socket = _bind(self._settings.host, self._settings.port)
         try:
             async with asyncio.timeout(self._timing.start_s):
@@ -135,13 +137,13 @@ class RunningService:
                 self._signals.release()
 
     async def _end_readiness(self) -> None:
-        """Stop logging readiness: a process that ends is not ready."""
+        """Stop logging readiness, because a process that ends is not ready."""
         if self._readiness is not None:
             self._readiness.cancel()
             await asyncio.wait({self._readiness})
 
     async def until_exit(self) -> int:
-        """Wait for a reason to exit; returns the exit code of the process.
+        """Wait for a reason to exit, and return the exit code of the process.
 
         After SIGTERM or SIGINT, drain within `DRAIN_TIMEOUT_S`; a second signal ends the drain. After the failure of a
         background task there is no drain, so that other processes take over its calls sooner.
@@ -149,7 +151,7 @@ class RunningService:
         signaled = await self._is_signaled()
         await self._end_readiness()
         if not signaled:
-            log.critical("ending: %s", self._service.parts.failure)
+            log.critical("background task failed; exiting", extra=fields(reason=self._service.parts.failure))
             return 1
         self._service.draining = True
         telemetry.DRAINING.set(1)
@@ -168,7 +170,7 @@ class RunningService:
         return 0
 
     async def _is_signaled(self) -> bool:
-        """Wait for a signal; False if a background task failed first."""
+        """Wait for a signal. Returns False if a background task failed first."""
         signaled = asyncio.create_task(self._signals.first.wait())
         failed = asyncio.create_task(self._service.parts.failed())
         try:
@@ -208,19 +210,19 @@ class _Signals:
 
 
 def _bind(host: str, port: int) -> socket.socket:
-    """Raises `SystemExit` with the reason if the port cannot be bound."""
+    """Bind the port. Raises `SystemExit` with the reason if that fails."""
     listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((host, port))
     except OSError as error:
         listener.close()
-        raise SystemExit(f"{host}:{port} (HOST, PORT) cannot listen: {error.strerror}") from error
+        raise SystemExit(f"cannot listen on {host}:{port}: {error.strerror}; check HOST and PORT") from error
     return listener
 
 
 def _web_server(service: Service, settings: ServiceSettings) -> WebServer:
-    assert isinstance(service, WebService), "a service without routes brings a server of its own"
+    assert isinstance(service, WebService), "a service without routes must have its own server"
     return WebServer(service, settings)
 
 
@@ -244,7 +246,7 @@ def set_up(kind: str, settings: ServiceSettings) -> None:
 
 
 def start_tracing(service: str, instance: str, *, otlp: bool, connection_string: str) -> None:
-    """Trace to an OTLP endpoint, to Azure Monitor, to both or to nothing.
+    """Export traces to an OTLP endpoint, to Azure Monitor, to both, or to neither.
 
     The libraries are imported only here, so that a process without traces stays small. Raises `SystemExit` if they are
     not installed.
@@ -255,13 +257,13 @@ def start_tracing(service: str, instance: str, *, otlp: bool, connection_string:
         from bridge_common.observability.trace_export import open_tracing
     except ImportError as error:
         raise SystemExit(
-            f"Traces are enabled, but {error.name} is not installed; install bridge-common[telemetry,azure-monitor]"
+            f"traces are enabled, but {error.name} is not installed; install bridge-common[telemetry,azure-monitor]"
         ) from error
     tracing.use(open_tracing(service, instance, otlp=otlp, connection_string=connection_string))
 
 
 def serve(service: Service, settings: ServiceSettings, server: Server | None = None) -> int:
-    """Run until a signal, or until a background task fails; returns the exit code of the process."""
+    """Run until a signal arrives or a background task fails. Returns the exit code of the process."""
 
     garbage = GarbageCollection()
 

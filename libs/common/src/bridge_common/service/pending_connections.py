@@ -1,7 +1,7 @@
-"""Limits on connections whose peer is not yet authenticated: in total and per source address.
+"""Limits on connections whose peer is not authenticated yet: in total and per source address.
 
-At a limit, the oldest of them is dropped. A genuine peer is authenticated within one round trip, so it succeeds even
-during a flood. If new connections were refused instead, a few hundred idle connections could block all peers.
+At a limit, the oldest connection is dropped. A genuine peer is authenticated within one round trip, so it succeeds even
+during a flood. If new connections were rejected instead, a few hundred idle connections could block all peers.
 """
 
 from __future__ import annotations
@@ -19,24 +19,26 @@ log = logging.getLogger(__name__)
 log.addFilter(LineLimit(per_s=0.1, burst=2))
 
 _IPV6_NETWORK_BITS: Final = 64
-"""One IPv6 host usually has a whole /64, so its addresses count as one source."""
+"""Network prefix that counts as one source: a host with IPv6 usually has a whole /64."""
 
 
 class PendingConnections:
-    """`most_of_source` 0: no limit per source, for services behind a proxy that hides the addresses of its peers."""
+    """The pending connections of one server. `most_of_source` 0: no limit per source, for services behind a proxy that
+    hides the addresses of its peers.
+    """
 
     def __init__(self, most: int, most_of_source: int = 0) -> None:
         self._most = most
         self._most_of_source = most_of_source
         self._sources: dict[object, str] = {}
-        """Sources by connection; the oldest first."""
+        """Sources by connection, the oldest first."""
         self._by_source: dict[str, dict[object, Callable[[], None]]] = {}
 
     def __len__(self) -> int:
         return len(self._sources)
 
     def enter(self, connection: object, source: str, drop: Callable[[], None]) -> None:
-        """`drop` aborts the connection."""
+        """Count a new connection, and drop the oldest one if a limit is reached. `drop` aborts the connection."""
         if self._most_of_source and len(self._by_source.get(source, ())) >= self._most_of_source:
             self._make_room("source", next(iter(self._by_source[source])))
         elif len(self._sources) >= self._most:
@@ -46,7 +48,7 @@ class PendingConnections:
         PENDING_CONNECTIONS.set(len(self._sources))
 
     def leave(self, connection: object) -> None:
-        """The peer is authenticated or the connection is closed. May be called again."""
+        """Stop counting a connection that is authenticated or closed. Idempotent."""
         self._remove(connection)
 
     def _make_room(self, limit: str, oldest: object) -> None:
@@ -70,14 +72,14 @@ class PendingConnections:
 
 
 def source_of(peer_name: object) -> str:
-    """The source address of a socket's peer name; empty for a Unix socket."""
+    """Return the source address in a socket's peer name; empty for a Unix socket."""
     if not isinstance(peer_name, tuple) or not peer_name:
         return ""
     return network_of(str(peer_name[0]))
 
 
 def network_of(host: str) -> str:
-    """The address, or the /64 network of an IPv6 address."""
+    """Return the address, or the /64 network of an IPv6 address."""
     if ":" not in host:
         return host
     try:

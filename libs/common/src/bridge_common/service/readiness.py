@@ -1,4 +1,4 @@
-"""Readiness in the log: the same verdict that /readyz returns."""
+"""Logs the readiness that /readyz returns."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _FIGURES: Final = re.compile(r"[\d.]+")
 
 
 async def log_readiness(reason_of: Callable[[], Awaitable[str]], port: int, poll_s: float = 0.5) -> None:
-    """Log each change until canceled. `reason_of`: empty, or the reason why the service is not ready.
+    """Log each change until canceled. `reason_of`: returns the reason why the service is not ready, or empty.
 
     Until the service is ready for the first time, every new reason is logged. After that, an outage is two lines, even
     if its reason changes meanwhile.

@@ -1,4 +1,4 @@
-"""Input of operators: errors of pydantic as messages, and files that settings name."""
+"""Input of operators: validation errors of pydantic as messages, and files whose paths are in settings."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _WORDS: Final = {
     "int_from_float": "must be a whole number",
     "float_type": "must be a number",
     "float_parsing": "must be a number",
-    "string_type": "must be text (in YAML: in quotes)",
+    "string_type": "must be a string (in YAML: in quotes)",
     "string_too_short": "must not be empty",
     "string_too_long": "must have {max_length} characters or fewer",
     "literal_error": "must be {expected}",
@@ -35,7 +35,7 @@ _WORDS: Final = {
 
 
 def in_words(problem: Mapping[str, Any]) -> str:
-    """Message for one of `ValidationError.errors()`, without the value, which may be a secret."""
+    """Return a message for one of `ValidationError.errors()`, without the value, which may be a secret."""
     words = _WORDS.get(problem["type"])
     if words is None:
         return str(problem["msg"]).removeprefix("Value error, ")
@@ -44,12 +44,12 @@ def in_words(problem: Mapping[str, Any]) -> str:
 
 
 def _plain(value: object) -> object:
-    """1 for 1.0."""
+    """Format a whole number without decimals: 1 for 1.0."""
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def read_setting_file(path: Path, most_bytes: int) -> bytes:
-    """Content of a regular file: reading a device or a pipe might never end.
+    """Read a regular file. Other files are rejected, because reading a device or a pipe might never end.
 
     Raises `InputError`, whose message does not repeat the path.
     """
@@ -64,5 +64,5 @@ def read_setting_file(path: Path, most_bytes: int) -> bytes:
         # `ValueError`: a null character in the path.
         raise InputError(f"cannot be read: {getattr(error, 'strerror', None) or error}") from error
     if len(content) > most_bytes:
-        raise InputError(f"cannot be read: it is longer than {most_bytes} bytes")
+        raise InputError(f"cannot be read: it has more than {most_bytes} bytes")
     return content

@@ -1,4 +1,4 @@
-"""Settings: the environment is read once at startup into a frozen object. All mistakes are listed together."""
+"""Settings: the environment is read once at startup into a frozen object. All errors are reported together."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from bridge_common.service.setting_input import in_words
 
 _INSTRUMENTATION_KEY: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _ENDPOINTS: Final = ("ingestionendpoint", "liveendpoint")
-_FORM: Final = "copy it whole from the resource: InstrumentationKey=...;IngestionEndpoint=https://..."
+_FORM: Final = "copy the whole text from the resource: InstrumentationKey=...;IngestionEndpoint=https://..."
 
 
 def comma_separated(value: object) -> object:
@@ -56,18 +56,19 @@ def _is_redis_url(value: SecretStr) -> SecretStr:
 
 
 def check_connection_string(text: str) -> None:
-    """Check the connection string of an Application Insights resource, for which the SDK raises a bare traceback.
+    """Check the connection string of an Application Insights resource, because the SDK fails on an invalid one without
+    a useful message.
 
     Raises `ValueError`, which pydantic collects, without the text: it contains a secret.
     """
     pairs = [part.split("=") for part in text.split(";")]
     if any(len(pair) != 2 for pair in pairs):
-        raise ValueError(f"is not a connection string; {_FORM}")
+        raise ValueError(f"is not a valid connection string; {_FORM}")
     values = {name.lower(): value for name, value in pairs}
     if not _INSTRUMENTATION_KEY.fullmatch(values.get("instrumentationkey", "")):
         raise ValueError(f"has no instrumentation key (a UUID in lower case); {_FORM}")
     if values.get("authorization", "ikey").lower() != "ikey":
-        raise ValueError("Authorization must be ikey")
+        raise ValueError("has an unsupported Authorization; remove it or set it to ikey")
     if not all(_is_address(values[name]) for name in _ENDPOINTS if values.get(name)):
         raise ValueError(f"has an invalid endpoint; {_FORM}")
 
@@ -81,28 +82,31 @@ def _is_address(text: str) -> bool:
 
 
 class ServiceSettings(BaseSettings):
-    """Settings of all services. A field's environment variable is its name in capitals; an empty one is not set."""
+    """Settings of all services. The environment variable of a field is its name in capitals; an empty variable counts
+    as not set.
+    """
 
     model_config = SettingsConfigDict(frozen=True, env_ignore_empty=True, extra="ignore", hide_input_in_errors=True)
 
     allow_insecure: Annotated[CommaSeparated, AfterValidator(insecure.check_words)] = ()
     """Allowed insecure settings: words of `Insecure`."""
     redis_url: Annotated[SecretStr, AfterValidator(_is_redis_url), insecure.REDIS_URL]
-    """Secret, because it may contain a password."""
+    """URL of Redis. Secret, because it may contain a password."""
     redis_shards: int = Field(default=1, ge=1, le=256)
     redis_cluster: bool = False
-    """`redis_url` names one server of a cluster."""
+    """Whether `redis_url` contains the address of one server of a cluster."""
     redis_entra: bool = False
-    """Authenticate to Redis with Entra tokens of the process's identity."""
+    """Whether to authenticate to Redis with Entra tokens of the process's identity."""
     redis_entra_scope: str = "https://redis.azure.com/.default"
     host: str = "0.0.0.0"
     port: int = Field(ge=0, le=65535)
     pending_connections: int = Field(default=256, ge=8, le=100_000)
-    """Connections that have not sent a complete request head yet, or, as media sockets, a valid token."""
+    """Limit for connections that have not sent a complete request head yet or, as media sockets, a valid token."""
     pending_connections_per_source: int = Field(default=64, ge=0, le=100_000)
-    """The same per source address; 0: no limit, for a load balancer that hides the addresses of its peers."""
+    """The same limit per source address; 0: no limit, for a load balancer that hides the addresses of its peers."""
     http_connections: int = Field(default=512, ge=16, le=100_000)
-    """HTTP connections in total, without media sockets; at the limit, the longest idle one is closed."""
+    """Limit for HTTP connections in total, without media sockets; when it is reached, the longest idle one is closed.
+    """
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     log_format: Literal["json", "text"] = "json"
     log_phone_key: Annotated[SecretStr, insecure.KEYS] = SecretStr("")
@@ -110,11 +114,11 @@ class ServiceSettings(BaseSettings):
     log_transcripts: bool = False
     """Whether the log may contain transcripts."""
     otel_exporter_otlp_endpoint: Annotated[str, insecure.TELEMETRY_URL] = Field(default="", pattern=r"^(https?://.+)?$")
-    """Destination of traces, as OTLP over HTTP; empty: none. The SDK reads the other OTEL_ variables itself."""
+    """Endpoint for traces, as OTLP over HTTP; empty: none. The SDK reads the other OTEL_ variables itself."""
     otel_exporter_otlp_traces_endpoint: Annotated[str, insecure.TELEMETRY_URL] = Field(
         default="", pattern=r"^(https?://.+)?$"
     )
-    """The same for traces only, with the whole path; it takes precedence over the general one."""
+    """Endpoint for traces only, with the whole path; it takes precedence over the general endpoint."""
     applicationinsights_connection_string: Annotated[SecretStr, insecure.TELEMETRY_URL] = SecretStr("")
     """Application Insights resource for traces; empty: no export."""
     drain_timeout_s: float = Field(default=25.0, ge=0, le=24 * 3600)
@@ -125,9 +129,9 @@ class ServiceSettings(BaseSettings):
         if value and "redis_url" in info.data:
             address = parse_address(info.data["redis_url"].get_secret_value())
             if address.sentinels or address.scheme == "unix":
-                raise ValueError("needs one server of the cluster in REDIS_URL, as redis:// or rediss://")
+                raise ValueError("supports neither sentinels nor a Unix socket in REDIS_URL; use redis:// or rediss://")
             if address.database:
-                raise ValueError("supports only database 0, but REDIS_URL names another one")
+                raise ValueError("supports only database 0; remove the database from REDIS_URL")
         return value
 
     @field_validator("redis_entra")
@@ -136,9 +140,9 @@ class ServiceSettings(BaseSettings):
         if value and "redis_url" in info.data:
             address = parse_address(info.data["redis_url"].get_secret_value())
             if address.has_password:
-                raise ValueError("does not allow a password in REDIS_URL: the token is the password")
+                raise ValueError("cannot be combined with a password in REDIS_URL; the token replaces it, so remove it")
             if not address.is_private:
-                raise ValueError("needs TLS, because the network could read the token: use rediss:// in REDIS_URL")
+                raise ValueError("needs TLS, because the token would be sent unencrypted; use rediss:// in REDIS_URL")
         return value
 
     @field_validator("applicationinsights_connection_string")
@@ -154,19 +158,19 @@ class ServiceSettings(BaseSettings):
 
     @classmethod
     def mistakes(cls, given: Mapping[str, str]) -> Iterator[tuple[str, str]]:
-        """Mistakes that involve several fields, as (setting or "", message). `given`: texts of the settings."""
+        """Find errors that involve several fields. Yields (setting or "", message). `given`: texts of the settings."""
         allowed = insecure.parts_of(given.get("allow_insecure", ""))
         yield from ((name, str(fault)) for name, fault in cls.faults(given) if fault.word not in allowed)
 
     @classmethod
     def faults(cls, given: Mapping[str, str]) -> Iterator[tuple[str, insecure.InsecureSetting]]:
-        """All insecure settings, allowed or not."""
+        """Find all insecure settings, allowed or not. Yields (setting, fault)."""
         for name, check in cls.checks().items():
             yield from ((name, fault) for fault in check.faults(given.get(name, "")))
 
     @classmethod
     def checks(cls) -> dict[str, insecure.SettingCheck]:
-        """Checks by the names of the settings."""
+        """Return the checks by the names of the settings."""
         return {
             name: check
             for name, field in cls.model_fields.items()
@@ -177,7 +181,7 @@ class ServiceSettings(BaseSettings):
     @model_validator(mode="wrap")
     @classmethod
     def _name_every_mistake(cls, values: Any, check_fields: ModelWrapValidatorHandler[Self]) -> Self:
-        """Reports the mistakes of single fields and all others together."""
+        """Validate all settings, and report the errors of single fields and all others together."""
         given = {name: text for name, value in values.items() if (text := _text_of(value))}
         problems = [_problem(name, message) for name, message in cls.mistakes(given)]
         try:
@@ -191,7 +195,7 @@ class ServiceSettings(BaseSettings):
 
 
 def _text_of(value: object) -> str:
-    """A setting as in the environment."""
+    """Return a setting as it is written in the environment."""
     if isinstance(value, SecretStr):
         return value.get_secret_value()
     if isinstance(value, tuple | list):
@@ -215,18 +219,18 @@ S = TypeVar("S", bound=BaseSettings)
 
 
 def load_settings(cls: type[S]) -> S:
-    """The settings from the environment. If they have mistakes, prints all of them and exits with code 2."""
+    """Load the settings from the environment. If some are invalid, print all errors and exit with code 2."""
     try:
         return cls()
     except ValidationError as error:
         _refuse(_name_problems(error))
     except SettingsError as error:
-        # A variable with invalid JSON; raised before validation, so there are no other mistakes to report.
+        # A variable with invalid JSON; raised before validation, so there are no other errors to report.
         _refuse([str(error)])
 
 
 def _name_problems(error: ValidationError) -> list[str]:
-    """One line per mistake, without the values: some are secrets."""
+    """Return one line per error, without the values: some are secrets."""
     problems: list[str] = []
     for problem in error.errors(include_url=False, include_input=False):
         name = "_".join(str(part) for part in problem["loc"]).upper()

@@ -41,28 +41,30 @@ MAX_HEAD_BYTES: Final = 16 * 1024
 ProtocolFactory: TypeAlias = Callable[[], asyncio.BaseProtocol]
 Listen: TypeAlias = Callable[[ProtocolFactory, socket.socket, ssl.SSLContext | None], Awaitable[asyncio.AbstractServer]]
 WsProtocol: TypeAlias = str | Callable[..., asyncio.BaseProtocol]
-"""uvicorn's `ws`: the name of one of its implementations, or a class."""
+"""Value of uvicorn's option `ws`: the name of one of its implementations, or a class."""
 
 
 @dataclass(frozen=True, slots=True)
 class ServerOptions:
-    """Differences between the ports of the services."""
+    """Options in which the servers of the services differ."""
 
     ws: Callable[[PendingConnections], WsProtocol] = lambda _: "websockets-sansio"
     connection: type[HttpConnection] = HttpConnection
     timing: HttpTiming = field(default_factory=HttpTiming)
     receive_buffer_bytes: int = 16 * 1024
-    """Kernel's buffer of each connection. By default it grows to megabytes, which count as memory of the pod."""
+    """Size of the kernel's buffers of each connection. By default they grow to megabytes, which count as memory of the
+    pod.
+    """
     send_buffer_bytes: int = 64 * 1024
     listen: Listen | None = None
-    """Accepts connections instead of the event loop's server."""
+    """Listens instead of the event loop's server."""
     tls: ssl.SSLContext | None = None
     readiness: Callable[[], Mapping[str, object]] = field(default=dict)
     """Additional fields in the response of /readyz."""
 
 
 class Web(Protocol):
-    """The HTTP part of a service."""
+    """The HTTP part of a service: its routes and its readiness."""
 
     draining: bool
     parts: BackgroundTasks
@@ -70,12 +72,12 @@ class Web(Protocol):
     def routes(self) -> Sequence[BaseRoute]: ...
 
     async def ready(self) -> str:
-        """Empty if the service accepts new work, else the reason."""
+        """Return the reason why the service accepts no new work; empty if it does."""
         ...
 
 
 def application(web: Web, readiness: Callable[[], Mapping[str, object]] = dict) -> Starlette:
-    """The service's routes and /livez, /readyz and /metrics."""
+    """Create an application with the service's routes and /livez, /readyz and /metrics."""
 
     async def livez(_: Request) -> Response:
         return http_responses.livez(web.parts.failure)
@@ -98,7 +100,7 @@ def application(web: Web, readiness: Callable[[], Mapping[str, object]] = dict) 
 
 
 async def _no_route(scope: Scope, receive: Receive, send: Send) -> None:
-    """Starlette would answer a request for a WebSocket with 403 and no body."""
+    """Respond with 404 and a body. Starlette would respond to a request for a WebSocket with 403 and no body."""
     if scope["type"] == "websocket":
         await WebSocket(scope, receive, send).send_denial_response(NO_SUCH_PATH)
     else:
@@ -110,7 +112,9 @@ async def _not_found(request: Request, error: Exception) -> Response:
 
 
 async def _method_not_allowed(request: Request, error: Exception) -> Response:
-    """Lists the methods of all routes of the path; starlette lists those of the first one only."""
+    """Respond with 405 and the methods of all routes of the path; starlette would list those of the first
+    route only.
+    """
     assert isinstance(error, HTTPException)
     methods: set[str] = set()
     for route in request.app.routes:
@@ -122,17 +126,17 @@ async def _method_not_allowed(request: Request, error: Exception) -> Response:
 
 
 async def _internal(request: Request, error: Exception) -> Response:
-    """The server logs the exception."""
+    """Respond to an unhandled exception, which the server logs."""
     return FAILED
 
 
 def _has_sockets(app: Starlette) -> bool:
-    """Without them, uvicorn ignores `Upgrade`, as HTTP allows."""
+    """Whether the service has WebSocket routes. If not, uvicorn ignores `Upgrade`, as HTTP allows."""
     return any(isinstance(route, WebSocketRoute) for route in app.routes)
 
 
 class WebServer:
-    """uvicorn on a socket that is already bound."""
+    """A uvicorn server on a socket that is already bound."""
 
     def __init__(self, web: Web, settings: ServiceSettings, options: ServerOptions | None = None) -> None:
         self._options = options = options or ServerOptions()
@@ -164,7 +168,7 @@ class WebServer:
         while not self._server.started:  # uvicorn has no event for it
             if self._serving.done():
                 await self._serving
-                raise RuntimeError("the server ended before it started")
+                raise RuntimeError("the HTTP server stopped before it was ready; its log has the cause")
             await asyncio.sleep(0.005)
 
     async def close(self) -> None:
@@ -176,7 +180,7 @@ class WebServer:
 
 
 class _Server(uvicorn.Server):
-    """uvicorn without its signal handlers, which the service has, and without its ten wake-ups per second."""
+    """uvicorn without its signal handlers, which `lifecycle` replaces, and without its ten wake-ups per second."""
 
     def __init__(self, config: uvicorn.Config, options: ServerOptions) -> None:
         super().__init__(config)

@@ -27,13 +27,13 @@ class AnnouncementOutcome(StrEnum):
     ADDED = "added"
     UNKNOWN = "unknown"
     ENDED = "ended"
-    """The call is not live any more."""
+    """The call has ended."""
     INTERRUPTED = "interrupted"
     """The caller or another announcement has interrupted this one; further pieces of it are dropped."""
     FULL = "full"
-    """Too many pieces are waiting."""
+    """Too many pieces are pending."""
     OFTEN = "often"
-    """Too many announcements in this minute."""
+    """Too many announcements were requested in this minute."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,7 @@ class AnnouncementStore:
     async def add(self, call_id: str, piece: Say, *, most_a_minute: int) -> Added:
         """Append a piece; the first one of an announcement wakes the relays."""
         keys, tag = self._keys, self._keys.tag(call_id)
-        async with redis_errors("adding to an announcement"):
+        async with redis_errors("adding an announcement"):
             outcome, retry_ms = await self._add(
                 keys=[keys.record(call_id), keys.say(call_id), keys.wake(tag)],
                 args=[
@@ -66,7 +66,7 @@ class AnnouncementStore:
         return Added(AnnouncementOutcome(outcome.decode()), int(retry_ms))
 
     async def instruct(self, call_id: str, instruction: Instruct) -> None:
-        """Append an instruction and wake the relays. Without effect if the call is not live."""
+        """Append an instruction and wake the relays. Does nothing if the call is not live."""
         keys, tag = self._keys, self._keys.tag(call_id)
         async with redis_errors("instructing the relay"):
             await self._instruct(
@@ -75,12 +75,13 @@ class AnnouncementStore:
             )
 
     async def waits(self, call_id: str) -> bool:
-        """Whether the call ever had an announcement."""
-        async with redis_errors("looking for announcements"):
+        """Whether the call has had an announcement."""
+        async with redis_errors("checking for announcements"):
             return bool(await self._redis.exists(self._keys.say(call_id)))
 
     async def note_said(self, claim: Claim, owner_text: str, *, said: str, dropped: str, keep_from: str) -> bool:
-        """Store the progress if the lease still belongs to this claim (`Leases.owner_text`), else return False.
+        """Store the progress of the announcements. Returns False if the lease no longer belongs to this claim
+        (`Leases.owner_text`).
 
         `said` as in `CallRecord`; `dropped`: ids of interrupted announcements, separated by spaces; `keep_from`: entry
         id of the oldest piece that is still needed, "" to keep all.

@@ -1,6 +1,6 @@
 -- include: now
 -- KEYS record, uplink, downlink, calls, timers, erased
--- ARGV token, call_id, created_ms, ttl_s, opened entry, how many timers to set, timer, in_ms, ..., field, value, ...
+-- ARGV token, call_id, created_ms, ttl_s, opened entry, number of timers to set, timer, in_ms, ..., field, value, ...
 if redis.call('EXISTS', KEYS[1]) == 1 then
   return redis.call('HGET', KEYS[1], 'created_by') == ARGV[1] and 1 or 0
 end

@@ -1,5 +1,5 @@
 -- KEYS record, uplink, downlink, say, transcript, erased, calls, leases, owners
--- ARGV token, call_id, expected version, ttl_s of the note that it was erased   -> 1 erased, 0 the record was changed
+-- ARGV token, call_id, expected version, ttl_s of the key `erased`   -> 1 erased, 0 the record was changed
 if redis.call('GET', KEYS[6]) == ARGV[1] then return 1 end
 if redis.call('HGET', KEYS[1], 'version') ~= ARGV[3] then return 0 end
 redis.call('SET', KEYS[6], ARGV[1], 'EX', ARGV[4])

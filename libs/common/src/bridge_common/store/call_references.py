@@ -1,4 +1,4 @@
-"""Redis's map from call references to calls. The relay of a call writes it, call-control looks references up."""
+"""Redis's map from call references to calls. The relay of a call writes it, call-control reads it."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ class CallReferences:
 
     async def bind(self, reference: str, call: ReferredCall) -> None:
         value = json.dumps({"call_id": call.call_id, "tools": call.tools})
-        async with redis_errors("binding a call reference"):
+        async with redis_errors("storing a call reference"):
             await self._redis.set(_key(reference), value, ex=LIVE_TTL_S)
 
     async def find(self, reference: str) -> ReferredCall | None:
-        """`reference`: as `call_reference.normalized` returns it."""
+        """Return the call, or None if there is none. `reference`: as `call_reference.normalized` returns it."""
         async with redis_errors("looking up a call reference"):
             stored = await self._redis.get(_key(reference))
         if stored is None:
@@ -40,7 +40,7 @@ class CallReferences:
 
     async def forget(self, references: Sequence[str]) -> None:
         for reference in references:
-            async with redis_errors("forgetting a call reference"):
+            async with redis_errors("deleting a call reference"):
                 await self._redis.delete(_key(reference))
 
 

@@ -1,6 +1,7 @@
 -- include: now
 -- KEYS record, uplink, downlink, calls, leases, owners, erased
--- ARGV call_id, created_ms, ttl_s, opened entry, owner|epoch, lease_ms, field, value, ...   -> 1 it is the owner's
+-- ARGV call_id, created_ms, ttl_s, opened entry, owner|epoch, lease_ms, field, value, ...
+-- -> 1 the owner has the lease
 if redis.call('EXISTS', KEYS[7]) == 1 then return 0 end
 if redis.call('EXISTS', KEYS[1]) == 0 then
   redis.call('HSET', KEYS[1], unpack(ARGV, 7))

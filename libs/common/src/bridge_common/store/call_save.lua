@@ -2,7 +2,7 @@
 -- The record and its deadlines change in one script. Otherwise a step in between could clear a deadline before it is
 -- set, and the deadline would outlive the call.
 -- KEYS record, timers
--- ARGV token, expected version, how many timers to clear, how many to set,
+-- ARGV token, expected version, number of timers to clear, number of timers to set,
 -- timer to clear, ..., timer to set, in_ms, ..., field, value, ...
 -- -> 1 saved, 0 another writer was first, -1 no such call
 local version = redis.call('HGET', KEYS[1], 'version')

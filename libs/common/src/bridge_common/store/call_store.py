@@ -37,7 +37,7 @@ DAY_S = 24 * 3600
 
 @dataclass(frozen=True, slots=True)
 class MediaGrant:
-    """The right to write a call's uplink under `epoch`, and where to start reading its downlink."""
+    """The permission to write a call's uplink under `epoch`, and the position from which to read its downlink."""
 
     epoch: int
     downlink_cursor: str
@@ -54,7 +54,7 @@ class Deadlines:
     cleared: Sequence[Due] = ()
 
     def to_set(self) -> list[bytes | int]:
-        """Script arguments: timer, in_ms, ..."""
+        """Return script arguments: timer, in_ms, ..."""
         return [part for due, in_ms in self.set_in_ms.items() for part in (encode(due), in_ms)]
 
 
@@ -62,7 +62,9 @@ _NONE: Final = Deadlines()
 
 
 class CallStore(TranscriptStore):
-    """`record_s`, `transcript_s`: retention of the record and the transcript of an ended call."""
+    """Call records and their streams. `record_s`, `transcript_s`: retention of the record and the transcript of an
+    ended call.
+    """
 
     def __init__(self, redis: Redis, keys: Keys, *, record_s: int = DAY_S, transcript_s: int = DAY_S) -> None:
         super().__init__(redis, keys)
@@ -79,7 +81,9 @@ class CallStore(TranscriptStore):
         self._erase = script("call_erase")
 
     async def create(self, record: CallRecord, deadlines: Deadlines = _NONE) -> bool:
-        """Store a new call with its two streams and deadlines; False if the call already exists or was erased."""
+        """Store a new call with its two streams and deadlines. Returns False if the call already exists or
+        was erased.
+        """
         keys, call_id = self._keys, record.call_id
         tag = keys.tag(call_id)
         async with redis_errors("creating a call"):
@@ -96,9 +100,9 @@ class CallStore(TranscriptStore):
         return bool(created)
 
     async def restore(self, record: CallRecord, owner_text: str, lease_ms: int = LEASE_MS) -> bool:
-        """Write a call that Redis has lost again, with both streams and the lease of its relay (`Leases.owner_text`).
+        """Store a call that Redis has lost, with both streams and the lease of its relay (`Leases.owner_text`).
 
-        Existing data is not changed. True if that relay has the lease afterwards.
+        Existing data is not changed. Returns whether that relay has the lease afterwards.
         """
         keys, call_id = self._keys, record.call_id
         tag = keys.tag(call_id)
@@ -121,7 +125,9 @@ class CallStore(TranscriptStore):
         return decode_record(stored) if stored else None
 
     async def load_many(self, call_ids: Sequence[str]) -> dict[str, CallRecord]:
-        """The existing records of these calls by id, in one round trip. All must be of one shard (`Leases.parts`)."""
+        """Return the existing records of these calls by id, in one round trip. All must be of one shard
+        (`Leases.parts`).
+        """
         if not call_ids:
             return {}
         redis = server_of(self._redis, self._keys.record(call_ids[0]))
@@ -132,7 +138,8 @@ class CallStore(TranscriptStore):
         return {call_id: decode_record(one) for call_id, one in zip(call_ids, stored, strict=True) if one}
 
     async def save(self, old: CallRecord, new: CallRecord, deadlines: Deadlines = _NONE) -> bool:
-        """Write the changed fields if the record is unchanged since `old` was loaded; else, or without a record, False.
+        """Write the changed fields if the record has not changed since `old` was loaded. Otherwise, or without a
+        record, return False.
 
         The stored version becomes that of `old` plus one. `deadlines` change only if the record does.
         """
@@ -150,7 +157,7 @@ class CallStore(TranscriptStore):
         return saved == 1
 
     async def attach_media(self, call_id: str) -> MediaGrant | None:
-        """Raise the uplink epoch for a new media socket; None if the call is not live."""
+        """Raise the uplink epoch for a new media socket. Returns None if the call is not live."""
         keys = [self._keys.record(call_id), self._keys.downlink(call_id)]
         async with redis_errors("attaching media"):
             granted = await self._attach(keys=keys, args=[status.value for status in Status if status.live])
@@ -160,7 +167,7 @@ class CallStore(TranscriptStore):
         return MediaGrant(int(granted[0]), granted[1].decode(), record)
 
     async def mark_greeted(self, call_id: str) -> bool:
-        """True for the first relay: it plays the greeting."""
+        """Mark the call as greeted. Returns True for the first relay, which plays the greeting."""
         async with redis_errors("marking the greeting"):
             return bool(await self._mark_greeted(keys=[self._keys.record(call_id)], args=[_token()]))
 
@@ -175,7 +182,7 @@ class CallStore(TranscriptStore):
         announced: bool,
         call_reference: str = "",
     ) -> bool:
-        """Store the voice session if the lease still belongs to this claim (`Leases.owner_text`), else return False.
+        """Store the voice session. Returns False if the lease no longer belongs to this claim (`Leases.owner_text`).
         Notifies call-control unless the session was `announced` before.
         """
         keys, call_id = self._keys, claim.call_id
@@ -203,7 +210,7 @@ class CallStore(TranscriptStore):
         return bool(ours)
 
     async def end_streams(self, call_id: str, reason: str, *, apologize: bool = False) -> None:
-        """Close both streams for good and set the expiry of all keys of the call. Idempotent."""
+        """Close both streams permanently and set the expiry of all keys of the call. Idempotent."""
         keys = self._keys
         async with redis_errors("ending the streams"):
             await self._end_streams(
@@ -218,7 +225,7 @@ class CallStore(TranscriptStore):
             )
 
     async def erase(self, record: CallRecord) -> bool:
-        """Delete all data of the call for good; False if the record was changed since it was loaded."""
+        """Delete all data of the call permanently. Returns False if the record was changed since it was loaded."""
         keys, call_id = self._keys, record.call_id
         tag = keys.tag(call_id)
         async with redis_errors("erasing a call"):
@@ -233,7 +240,7 @@ class CallStore(TranscriptStore):
         return bool(erased)
 
     async def how_it_ended(self, call_id: str) -> Ended | None:
-        """The `Ended` entry of the call's streams; None while the call is live."""
+        """Return the `Ended` entry of the call's streams, or None while the call is live."""
         async with redis_errors("loading the end of a call"):
             last: list[tuple[bytes, Fields]] = await command(
                 self._redis, "XREVRANGE", self._keys.downlink(call_id), "+", "-", "COUNT", 1
@@ -244,7 +251,7 @@ class CallStore(TranscriptStore):
         return entry if isinstance(entry, Ended) else None
 
     async def list_calls(self, limit: int = 100) -> list[CallRecord]:
-        """Calls within the retention time, newest first."""
+        """Return calls within the retention time, newest first."""
         records: list[CallRecord] = []
         oldest_kept = (time.time() - self._record_s - LIVE_TTL_S) * 1000
         for tag in self._keys.all_tags():
@@ -255,7 +262,8 @@ class CallStore(TranscriptStore):
                 try:
                     record = await self.load(call_id.decode())
                 except EntryError as error:
-                    log.warning("bad record skipped", extra=fields(call_id=call_id.decode(), error=error.message))
+                    where = fields(call_id=call_id.decode(), error=error.message)
+                    log.warning("invalid call record skipped", extra=where)
                     continue
                 if record is not None:
                     records.append(record)
@@ -263,10 +271,10 @@ class CallStore(TranscriptStore):
 
 
 def _pairs(fields: Mapping[str, Any]) -> list[Any]:
-    """Script arguments: field, value, ..."""
+    """Return script arguments: field, value, ..."""
     return [part for row in fields.items() for part in row]
 
 
 def _token() -> str:
-    """Identifies one attempt, including its retries by the Redis client."""
+    """Return an id of one attempt, which includes its retries by the Redis client."""
     return uuid.uuid4().hex

@@ -1,6 +1,6 @@
 """Fleet membership: every process writes its heartbeat into one hash, on Redis's clock.
 
-Readiness follows the heartbeat: a Redis that answers PING may still refuse every script (ACL, full memory, a cluster
+Readiness follows the heartbeat: a Redis that answers PING may still reject every script (ACL, full memory, a cluster
 that is configured as one server), and then no call can be accepted.
 """
 
@@ -28,12 +28,14 @@ BEAT_S: Final = 0.25
 DEAD_AFTER_MS: Final = 1000
 _FORGET_AFTER_MS: Final = 60_000
 _READY_WITHIN_S: Final = 1.5
-"""Six heartbeat intervals without a stored heartbeat make the process not ready."""
+"""Maximum age of the last stored heartbeat (six intervals); when it is older, the process is not ready."""
 
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """One process. `kind`: `call-control`, …; `capacity` and `active`: maximum and current number of calls."""
+    """One process of the fleet. `kind`: `call-control`, …; `capacity` and `active`: maximum and current number of
+    calls.
+    """
 
     name: str
     kind: str
@@ -44,7 +46,7 @@ class Member:
 
 
 class Fleet:
-    """`keys`: the keys of all calls, for a process whose readiness depends on Redis."""
+    """The fleet as one process uses it. `keys`: keys of all calls, for a process whose readiness depends on Redis."""
 
     def __init__(self, redis: Redis, name: str, kind: str, keys: Keys | None = None) -> None:
         self._redis = redis
@@ -52,7 +54,7 @@ class Fleet:
         self._within_reach = False
         self._beat_at = -math.inf
         self._refusal = ""
-        self._outage = OutageLogger(log, "the heartbeat")
+        self._outage = OutageLogger(log, begun="failed to write heartbeat", over="heartbeat recovered")
         self._name = name
         self._kind = kind
         script = script_folder(redis, "bridge_common.store")
@@ -60,7 +62,7 @@ class Fleet:
         self._live = script("fleet_live")
 
     async def beat(self, *, capacity: int = 0, active: int = 0, draining: bool = False) -> None:
-        """Write the heartbeat. Logs and raises `OutsideError`."""
+        """Write the heartbeat. Logs the start and end of an outage, and raises `OutsideError`."""
         row = {"kind": self._kind, "capacity": capacity, "active": active, "draining": draining}
         try:
             async with redis_errors("writing the heartbeat"):
@@ -82,16 +84,18 @@ class Fleet:
 
     @property
     def unready(self) -> str:
-        """Reason why this process is not ready; empty while Redis stores its heartbeats."""
+        """The reason why this process is not ready; empty while Redis stores its heartbeats."""
         age_s = self.beat_age_s
         if age_s < _READY_WITHIN_S:
             return ""
         waited = f" for {age_s:.1f} s" if age_s < math.inf else ""
-        return self._refusal or f"Redis has not answered a heartbeat{waited}"
+        return self._refusal or f"Redis has not stored a heartbeat{waited}"
 
     async def _reach_for_calls(self) -> None:
-        """Before the first heartbeat and after a failure: read a stream of every shard at once, as every service does.
-        A cluster that is configured as one server refuses that read even if it stores the heartbeat.
+        """Read a stream of every shard in one command, as every service does. Done before the first heartbeat and after
+        a failure.
+
+        A cluster that is configured as one server rejects that read even if it stores the heartbeat.
         """
         if self._keys is not None and not self._keys.spread:
             streams = [self._keys.inbox(tag) for tag in self._keys.all_tags()]
@@ -102,7 +106,9 @@ class Fleet:
             await self._redis.hdel(FLEET, self._name)
 
     async def live(self) -> dict[str, Member]:
-        """Members whose last heartbeat is at most `DEAD_AFTER_MS` old. Deletes those that have been dead for long."""
+        """Return members whose last heartbeat is at most `DEAD_AFTER_MS` old. Deletes those that have been dead for
+        long.
+        """
         async with redis_errors("reading the fleet"):
             now_ms, stored = await self._live(keys=[FLEET])
             rows = zip(stored[::2], stored[1::2], strict=True)
@@ -113,14 +119,16 @@ class Fleet:
         return {name: member for name, member in members.items() if now_ms - member.beat_ms <= DEAD_AFTER_MS}
 
     async def peers(self) -> list[Member]:
-        """Other live members of the same kind."""
+        """Return the other live members of the same kind."""
         return [
             member for name, member in (await self.live()).items() if member.kind == self._kind and name != self._name
         ]
 
 
 def _member(name: str, row: bytes) -> Member:
-    """Ignores fields of newer versions. A row that cannot be decoded counts as long dead and is therefore deleted."""
+    """Decode a member. Fields of newer versions are ignored. A row that cannot be decoded counts as long dead and is
+    therefore deleted.
+    """
     try:
         found = json.loads(row)
         if isinstance(found, Mapping):

@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 STUCK_MS: Final = 30_000
 MIN_IDLE_MS: Final = 200
 _PAGE: Final = 100
-"""Entries per read after a lost reply."""
+"""Entries per read after a reply from Redis was lost."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +79,8 @@ class Inbox(InboxSender):
         timing: InboxTiming = _TIMING,
         held: set[tuple[str, str]] | None = None,
     ) -> None:
-        """`keys`: of all shards, or of some of them (`parts`). `held`: entries delivered here and not
-        acknowledged yet, as (tag, entry id).
+        """Create the inbox of one consumer. `keys`: of all shards, or of some of them (`parts`). `held`: entries
+        delivered to this process and not acknowledged yet, as (tag, entry id).
         """
         super().__init__(control, keys)
         self._blocking = blocking
@@ -94,14 +94,16 @@ class Inbox(InboxSender):
         self._fire_timers = script("inbox_fire_timers")
 
     def parts(self) -> list[Inbox]:
-        """One inbox per server, so that none waits for another. Any of them can acknowledge any delivery."""
+        """Return one inbox per server, so that an unavailable server delays only its own entries. Any of them can
+        acknowledge any delivery.
+        """
         return [
             Inbox(self._control, self._blocking, keys, self._consumer, timing=self._timing, held=self._held)
             for keys in self._keys.parts()
         ]
 
     async def depth(self) -> int:
-        """Number of entries that are not acknowledged yet, read or unread."""
+        """Return the number of entries that are not acknowledged yet, read or unread."""
         depth = 0
         for tag in self._keys.all_tags():
             async with redis_errors("measuring the inbox"):
@@ -119,7 +121,7 @@ class Inbox(InboxSender):
                         raise
 
     async def read(self, block_ms: int = MAX_BLOCK_MS, count: int = 32) -> list[Delivery]:
-        """New entries for this consumer, waiting up to `block_ms` for the first.
+        """Return new entries for this consumer; wait up to `block_ms` for the first.
 
         If the reply to an earlier read was lost, its entries are returned first. Creates the groups again after Redis
         lost its data.
@@ -148,9 +150,9 @@ class Inbox(InboxSender):
         self._held.discard((delivery.tag, delivery.entry_id))
 
     async def has_pending(self) -> bool:
-        """Whether any consumer has unacknowledged entries; without them there are no orphans."""
+        """Whether any consumer has unacknowledged entries. If not, there are no orphans."""
         for tag in self._keys.all_tags():
-            async with _if_group_exists("looking for orphans"):
+            async with _if_group_exists("checking for orphaned inbox entries"):
                 if await self._busy_consumers(tag):
                     return True
         return False
@@ -160,7 +162,7 @@ class Inbox(InboxSender):
         deliveries: list[Delivery] = []
         for tag in self._keys.all_tags():
             claimed: list[tuple[bytes, Fields]] = []
-            async with _if_group_exists("claiming orphans"):
+            async with _if_group_exists("claiming orphaned inbox entries"):
                 orphans = await self._orphans(tag, live_consumers, count)
                 if orphans:
                     # XCLAIM with min-idle 0 could take an entry from a replica that claimed it a moment ago: require
@@ -174,10 +176,12 @@ class Inbox(InboxSender):
         return deliveries
 
     async def forget_dead_consumers(self, live_consumers: Collection[str]) -> int:
-        """Remove consumers that are idle (`InboxTiming`), not live and without pending entries; returns how many."""
+        """Remove consumers that are idle (`InboxTiming`), not live and without pending entries. Returns
+        their number.
+        """
         forgotten = 0
         for tag in self._keys.all_tags():
-            async with _if_group_exists("forgetting consumers"):
+            async with _if_group_exists("deleting dead inbox consumers"):
                 forgotten += await self._forget_consumers(
                     keys=[self._keys.inbox(tag)],
                     args=[INBOX_GROUP, self._timing.forget_after_ms, self._consumer, *live_consumers],
@@ -200,7 +204,9 @@ class Inbox(InboxSender):
     async def _read_group(
         self, tags: Sequence[str], after: str, count: int, block_ms: int | None
     ) -> list[tuple[str, str, Fields]]:
-        """(tag, entry id, fields). `after`: `>` for undelivered entries, an id for those pending for this consumer."""
+        """Read from the group and return (tag, entry id, fields). `after`: `>` for undelivered entries, an id for those
+        pending for this consumer.
+        """
         by_inbox = {self._keys.inbox(tag): tag for tag in tags}
         # BLOCK 0 would block forever.
         block = () if block_ms is None else ("BLOCK", min(max(block_ms, 1), MAX_BLOCK_MS))
@@ -213,7 +219,7 @@ class Inbox(InboxSender):
         return [(by_inbox[inbox], entry_id, content) for inbox, entry_id, content in entries_of(reply)]
 
     async def _read_lost(self) -> list[Delivery]:
-        """Entries that Redis considers delivered to this consumer, but whose reply was lost."""
+        """Return entries that Redis considers delivered to this consumer, although their reply was lost."""
         lost: list[tuple[str, str, Fields]] = []
         for tag in self._keys.all_tags():
             after = "0"
@@ -221,11 +227,11 @@ class Inbox(InboxSender):
                 after = pending[-1][1]
                 lost += [row for row in pending if row[:2] not in self._held]
         if lost:
-            log.warning("entries of a lost reply read again", extra=fields(entries=len(lost)))
+            log.warning("reply from Redis was lost; read its inbox entries again", extra=fields(entries=len(lost)))
         return await self._deliveries(lost)
 
     async def _orphans(self, tag: str, live_consumers: Collection[str], count: int) -> list[bytes]:
-        """Ids of entries that are pending for a dead consumer, or pending for too long."""
+        """Return the ids of entries that are pending for a dead consumer, or pending for too long."""
         busy = await self._busy_consumers(tag)
         ranges: list[tuple[int, tuple[str, ...]]] = [(self._timing.stuck_ms, ())] if busy else []
         ranges += [
@@ -243,12 +249,12 @@ class Inbox(InboxSender):
         return found[:count]
 
     async def _busy_consumers(self, tag: str) -> list[str]:
-        """Consumers with pending entries."""
+        """Return the consumers with pending entries."""
         summary: dict[str, Any] = await command(self._control, "XPENDING", self._keys.inbox(tag), INBOX_GROUP)
         return [row["name"].decode() for row in summary["consumers"]]
 
     async def _deliveries(self, stored: Sequence[tuple[str, str, Fields]]) -> list[Delivery]:
-        """Decode the entries. Invalid ones are acknowledged at once: no consumer can process them."""
+        """Decode the entries. Invalid ones are acknowledged at once, because no consumer can process them."""
         deliveries: list[Delivery] = []
         for tag, entry_id, content in stored:
             try:
@@ -263,12 +269,13 @@ class Inbox(InboxSender):
         return deliveries
 
     async def _discard(self, tag: str, entry_id: str) -> None:
-        log.warning("bad entry skipped", extra=fields(tag=tag, entry_id=entry_id))
+        log.warning("invalid inbox entry skipped", extra=fields(tag=tag, entry_id=entry_id))
         try:
             await self._ack(tag, entry_id)
         except OutsideError as error:
             # The other entries must still be delivered; this one is claimed as an orphan later.
-            log.warning("bad entry not acknowledged", extra=fields(entry_id=entry_id, error=error.message))
+            where = fields(entry_id=entry_id, error=error.message)
+            log.warning("failed to acknowledge invalid inbox entry", extra=where)
 
     async def _ack(self, tag: str, entry_id: str) -> None:
         inbox = self._keys.inbox(tag)
@@ -278,7 +285,7 @@ class Inbox(InboxSender):
 
 @asynccontextmanager
 async def _if_group_exists(doing: str) -> AsyncIterator[None]:
-    """`redis_errors`; without the consumer group, the rest of the block is skipped."""
+    """Convert errors like `redis_errors`; if the consumer group does not exist, skip the rest of the block."""
     try:
         async with redis_errors(doing):
             yield

@@ -1,5 +1,5 @@
 -- include: now
--- KEYS timers, inbox; ARGV limit, inbox length   -> {how many, ms until the next one is due or -1}
+-- KEYS timers, inbox; ARGV limit, inbox length   -> {number of fired timers, ms until the next one is due or -1}
 -- A timer's member is the Due entry itself.
 local now = now_ms()
 local due = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', as_int(now), 'LIMIT', 0, ARGV[1])

@@ -1,4 +1,4 @@
--- KEYS inbox; ARGV group, idle_ms, consumer that stays, ...   -> how many are gone
+-- KEYS inbox; ARGV group, idle_ms, consumer that stays, ...   -> number of removed consumers
 if redis.call('EXISTS', KEYS[1]) == 0 then return 0 end
 local stays = {}
 for i = 3, #ARGV do stays[ARGV[i]] = true end

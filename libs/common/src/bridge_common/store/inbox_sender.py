@@ -26,7 +26,9 @@ class InboxSender:
             await self._control.xadd(inbox, {FIELD: encode(entry)}, maxlen=INBOX_LENGTH, approximate=True)
 
     async def put_once(self, entry: InboxEntry, *event_ids: str) -> bool:
-        """Append the entry unless any of `event_ids` was seen in the last day. Atomic; False for a duplicate."""
+        """Append the entry unless any of `event_ids` was seen in the last day. Atomic. Returns False for a
+        duplicate.
+        """
         tag = self._keys.tag(entry.call_id)
         seen = [self._keys.seen(tag, event_id) for event_id in event_ids]
         async with redis_errors("writing to the inbox"):
@@ -36,7 +38,7 @@ class InboxSender:
         return put is not None
 
     async def put_as_owner(self, entry: InboxEntry, owner_text: str) -> bool:
-        """Append the entry if `owner_text` owns the call's lease (`Leases.owner_text`), else return False."""
+        """Append the entry. Returns False if `owner_text` does not own the call's lease (`Leases.owner_text`)."""
         tag = self._keys.tag(entry.call_id)
         async with redis_errors("writing to the inbox"):
             put = await self._put_as_owner(

@@ -1,7 +1,7 @@
 -- include: now
 -- include: lease_owners_first
 -- KEYS leases, owners; ARGV owner, limit, lease_ms
--- -> {ms until the next lease ends or -1, {call_id, epoch, uplink cursor, speaker or '', ...}}
+-- -> {ms until the next lease ends or -1, {call_id, epoch, uplink cursor, owner|epoch with the downlink or '', ...}}
 local now = now_ms()
 local limit = tonumber(ARGV[2])
 local quiet = owners_first(tonumber(ARGV[3]))

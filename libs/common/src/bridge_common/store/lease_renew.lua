@@ -1,7 +1,7 @@
 -- include: now
 -- include: lease_owners_first
 -- KEYS leases, owners; ARGV lease_ms, owner, call_id, epoch, uplink cursor or '', ...
--- -> the call_ids that are no longer ours
+-- -> the call_ids whose lease is lost
 owners_first(tonumber(ARGV[1]))
 local deadline = as_int(now_ms() + tonumber(ARGV[1]))
 local lost = {}

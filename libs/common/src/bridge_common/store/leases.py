@@ -1,7 +1,7 @@
 """Call ownership: leases on Redis's clock, with a fencing token (epoch) that grows with each owner.
 
-One mechanism covers three cases. A new call, a call whose relay died and a call that a draining relay hands over all
-have a lease past its deadline.
+One mechanism covers three cases: a new call, a call whose relay died, and a call that a draining relay hands over. In
+each case the lease is past its deadline.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ LEASE_MS: Final = 1000
 HEARTBEAT_MS: Final = 250
 POLL_MS: Final = 100
 LOOK_MS: Final = 2 * POLL_MS
-"""Longest interval between claims while no lease expires. A longer one would count as an outage (`owners_first`)."""
+"""Maximum interval between claims while no lease expires. A longer one would count as an outage (`owners_first`)."""
 _LIVE: Final = frozenset(status.value for status in Status if status.live)
 BEGINNING: Final = "0-0"
 """Cursor of a stream that has not been read yet."""
@@ -38,14 +38,14 @@ BEGINNING: Final = "0-0"
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """The right to drive a call until the lease ends; `epoch` is the fencing token of its downlink."""
+    """The exclusive right to handle a call until the lease ends; `epoch` is the fencing token of its downlink."""
 
     call_id: str
     epoch: int
     uplink_cursor: str = field(default=BEGINNING, compare=False)
-    """Where to start reading: the last entry of the caller's audio that the previous owner forwarded."""
+    """Position from which to read: the last entry of the caller's audio that the previous owner forwarded."""
     previous_owner: str = field(default="", compare=False)
-    """Owner that kept the downlink after its release (`owner|epoch`); empty when there is none."""
+    """Owner that kept the downlink after it released the lease (`owner|epoch`); empty if there is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +81,9 @@ class Leases:
         self._end = script("lease_end")
 
     def parts(self) -> list[Leases]:
-        """One instance per server, so that none waits for another; `claim` and `wait_wake` cover its calls only."""
+        """Return one instance per server, so that an unavailable server delays only its own calls. `claim` and
+        `wait_wake` of an instance cover only the calls of its server.
+        """
         parts = self._keys.parts()
         return [self] if parts == [self._keys] else [Leases(self._redis, p, self._owner, self._lease_ms) for p in parts]
 
@@ -92,7 +94,7 @@ class Leases:
     async def offer(self, call_id: str) -> bool:
         """Make the call claimable and wake the relays. Idempotent.
 
-        False when the call is no longer live: the caller of this method then has to withdraw the offer (`end`).
+        Returns False if the call is not live any more: the caller of this method must then withdraw the offer (`end`).
         """
         tag = self._keys.tag(call_id)
         async with redis_errors("offering a call"):
@@ -106,7 +108,7 @@ class Leases:
         """Claim up to `limit` calls whose lease is past its deadline, for `lease_ms`.
 
         After a Redis outage all leases are overdue at once: for two heartbeats only calls without an owner are claimed.
-        If a later shard fails, the claims made so far are returned, because no other relay can drive those calls.
+        If a later shard fails, the claims made so far are returned, because no other relay can handle those calls.
         """
         claims: list[Claim] = []
         self._next_end = math.inf
@@ -122,7 +124,9 @@ class Leases:
             except OutsideError as error:
                 if not claims:
                     raise
-                log.warning("claiming incomplete", extra=fields(claimed=len(claims), error=error.message))
+                log.warning(
+                    "failed to claim calls on some shards", extra=fields(claimed=len(claims), error=error.message)
+                )
                 self._saw_end(0)
                 break
             if next_in_ms >= 0:
@@ -155,13 +159,13 @@ class Leases:
         return lost
 
     async def overdue(self, call_ids: Iterable[str]) -> list[OverdueLease]:
-        """The calls among `call_ids` that have no live relay at the moment."""
+        """Return the leases among `call_ids` whose deadline is past: the calls have no live relay at the moment."""
         by_tag: dict[str, list[str]] = defaultdict(list)
         for call_id in call_ids:
             by_tag[self._keys.tag(call_id)].append(call_id)
         found: list[OverdueLease] = []
         for tag, ours in by_tag.items():
-            async with redis_errors("looking for calls without a relay"):
+            async with redis_errors("checking for calls without a relay"):
                 rows: Sequence[Any] = await self._overdue(keys=self._tables(tag), args=ours)
             found += [
                 OverdueLease(rows[i].decode(), int(rows[i + 1]) / 1000, rows[i + 2].decode())
@@ -175,7 +179,7 @@ class Leases:
             return bool(await self._redis.hexists(self._keys.owners(self._keys.tag(call_id)), call_id))
 
     async def release(self, claim: Claim, uplink_cursor: str = "", *, keep_downlink: bool = False) -> None:
-        """Let another relay claim the call at once; the epoch stays ours until then.
+        """Allow another relay to claim the call at once. The epoch of this claim stays valid until then.
 
         `keep_downlink`: this relay also keeps the downlink until the new owner writes to it (make-before-break).
         """
@@ -187,16 +191,18 @@ class Leases:
             )
 
     async def note_stop(self, claim: Claim, audio: str, tones: str) -> None:
-        """After a release with `keep_downlink`: store the ids of the last uplink entries that this relay processed."""
-        async with redis_errors("storing the end of a relay's work"):
+        """Store the ids of the last uplink entries that this relay processed. Call it after a release with
+        `keep_downlink`.
+        """
+        async with redis_errors("storing the last processed uplink entries"):
             await self._stopped(
                 keys=[self._keys.owners(self._keys.tag(claim.call_id))],
                 args=[claim.call_id, self.owner_text(claim), audio, tones],
             )
 
     async def stopped_at(self, claim: Claim) -> tuple[str, str] | None:
-        """The ids (audio, tones) that the claim's `previous_owner` stored with `note_stop`, or None."""
-        async with redis_errors("loading the end of the previous owner's work"):
+        """Return the ids (audio, tones) that the claim's `previous_owner` stored with `note_stop`, or None."""
+        async with redis_errors("loading the last uplink entries that the previous owner processed"):
             noted: bytes | None = await command(
                 self._redis, "HGET", self._keys.owners(self._keys.tag(claim.call_id)), f"{claim.call_id}:stopped"
             )
@@ -204,19 +210,19 @@ class Leases:
         return (audio, tones) if owner_text == claim.previous_owner != "" else None
 
     async def end(self, call_id: str) -> None:
-        """Remove the lease: the call needs no relay any more. Its owner learns that at its next renewal."""
+        """Remove the lease of a call that needs no relay any more. Its owner gets it as lost at the next renewal."""
         async with redis_errors("ending a lease"):
             await self._end(keys=self._tables(self._keys.tag(call_id)), args=[call_id])
 
     def owner_text(self, claim: Claim) -> str:
-        """Value in the owners table for this relay as the owner of the claim."""
+        """Return the value in the owners table for this relay as the owner of the claim."""
         return f"{self._owner}|{claim.epoch}"
 
     async def wait_wake(self, blocking: Redis, cursors: dict[str, str], timeout_ms: int) -> list[str]:
-        """Wait for a wake-up notification, at most `timeout_ms`; returns the ids of calls with new announcements.
+        """Wait for a wake-up notification, for up to `timeout_ms`. Returns the ids of calls with new announcements.
 
-        An expiring lease causes no notification, so this also returns when the next lease expires that the last `claim`
-        saw. If that time is past, calls were left to other relays, and this returns after `POLL_MS`.
+        The expiry of a lease causes no notification, so this also returns when the next lease expires that the last
+        `claim` found. If that time is past, `claim` has left calls to other relays, and this returns after `POLL_MS`.
 
         `cursors` is state of the caller; start with an empty dict. The first wait returns at once if there ever was a
         notification, so that none between two waits is missed.

@@ -25,7 +25,9 @@ class TranscriptStore:
         self._append_transcript = script_folder(redis, "bridge_common.store")("call_append_transcript")
 
     async def append_transcript(self, call_id: str, entry: TranscriptEntry, *, private: bool = False) -> None:
-        """`private`: only for a relay that takes over the call; not shown to users, and deleted when the call ends."""
+        """Append an entry. `private`: only for a relay that takes over the call; not shown to users, and deleted when
+        the call ends.
+        """
         keys = self._keys
         async with redis_errors("writing the transcript"):
             await self._append_transcript(
@@ -34,20 +36,20 @@ class TranscriptStore:
             )
 
     async def read_transcript(self, call_id: str) -> list[tuple[str, Turn | Notice]]:
-        """The entries shown to users, with their ids, in the order in which they were spoken.
+        """Return the entries shown to users, with their ids, in the order in which they were spoken.
 
-        The stored order differs: an interrupted turn is written once it is known how much of it the caller heard.
+        The stored order differs: an interrupted turn is written when the part that the caller heard is known.
         """
         entries = await self._transcript(call_id, private=False)
         shown = [(entry_id, entry) for entry_id, entry in entries if isinstance(entry, Turn | Notice)]
         return sorted(shown, key=lambda row: row[1].at_ms)
 
     async def read_whole_transcript(self, call_id: str) -> list[TranscriptEntry]:
-        """All entries in the order stored, for a relay that takes over the call."""
+        """Return all entries in the order stored, for a relay that takes over the call."""
         return [entry for _, entry in await self._transcript(call_id, private=True)]
 
     async def _transcript(self, call_id: str, *, private: bool) -> list[tuple[str, TranscriptEntry]]:
-        """Entries in the order stored. Entries of other kinds are skipped."""
+        """Return the entries in the order stored, with their ids. Entries of other kinds are skipped."""
         async with redis_errors("reading the transcript"):
             stored: list[tuple[bytes, Fields]] = await command(
                 self._redis, "XRANGE", self._keys.transcript(call_id), "-", "+"
@@ -59,7 +61,7 @@ class TranscriptStore:
             try:
                 entry = decode_fields(content)
             except EntryError as error:
-                log.warning("bad entry skipped", extra=fields(call_id=call_id, error=error.message))
+                log.warning("invalid transcript entry skipped", extra=fields(call_id=call_id, error=error.message))
                 continue
             if isinstance(entry, Turn | Notice | Saying):
                 found.append((entry_id.decode(), entry))

@@ -1,9 +1,9 @@
-"""Entries that a writer appends over one connection at a time: which are waiting, which are sent, and what a reply
-means. No I/O and no clock.
+"""Queue of the entries that a writer appends over one connection at a time: pending entries, sent entries, and the
+meaning of each reply. No I/O and no clock.
 
 Each entry has two commands, so two replies: that of the append and that of the publication. When the connection is
-lost, entries without a reply may be stored or not. They are sent again first, with the same ids: Redis refuses an id
-that it has already, so a refusal of such an entry does not mean that another writer has the stream.
+lost, entries without a reply may be stored or not. They are sent again first, with the same ids: Redis rejects an id
+that it has already, so in this case the error does not mean that another writer owns the stream.
 """
 
 from __future__ import annotations
@@ -16,43 +16,49 @@ from hiredis import ReplyError
 from bridge_common.redis.replies import refusal_is_passing
 
 Owner = TypeVar("Owner")
-"""The sender of an entry, which is notified when Redis refuses it."""
+"""The sender of an entry, which is notified if Redis rejects the entry."""
 
 
 class Unavailable(NamedTuple):
-    """The server stores nothing at the moment. All entries without a reply have to be sent again."""
+    """Redis cannot store entries at the moment. All entries without a reply must be sent again."""
 
     reason: str
 
 
 class Refused(NamedTuple, Generic[Owner]):
-    """`is_missing`: there is no such stream. Else the stream has an entry of a later writer."""
+    """Redis rejected an entry permanently. `is_missing`: the stream does not exist. Otherwise the stream has an entry
+    of a later writer.
+    """
 
     owner: Owner
     is_missing: bool
 
 
 class AppendLog(Generic[Owner]):
-    """`max_waiting`: maximum entries that wait to be sent; beyond it the oldest are dropped."""
+    """Entries of all streams of one connection. `max_waiting`: maximum entries that wait to be sent; when there are
+    more, the oldest are dropped.
+    """
 
     def __init__(self, max_waiting: int) -> None:
         self._max_waiting = max_waiting
         self.waiting: deque[tuple[Owner, bytes]] = deque()
         self.sent: deque[tuple[Owner, bytes]] = deque()
-        """Entries whose append has no reply yet."""
+        """Entries without a reply to their append."""
         self._waiting_in_doubt = 0
         """Number of entries at the head of `waiting` that an earlier attempt may have stored."""
         self._sent_in_doubt = 0
-        """The same of `sent`."""
+        """Number of such entries at the head of `sent`."""
         self._expects_publication = False
-        """The next reply is that of a publication."""
+        """Whether the next reply is that of a publication."""
         self.added = 0
         self.settled = 0
-        """Number of entries that were answered or dropped."""
+        """Number of entries that were acknowledged, rejected or dropped."""
         self.dropped = 0
 
     def add(self, owner: Owner, commands: bytes) -> bool:
-        """`commands`: append and publication of one entry. False if the oldest waiting entry was dropped for it."""
+        """Queue an entry. `commands`: its append and its publication. Returns False if the oldest waiting entry was
+        dropped for it.
+        """
         full = len(self.waiting) >= self._max_waiting
         if full:
             self.waiting.popleft()
@@ -64,7 +70,7 @@ class AppendLog(Generic[Owner]):
         return not full
 
     def take(self, limit: int) -> list[bytes]:
-        """The commands of up to `limit` waiting entries, to be sent now in this order."""
+        """Return the commands of up to `limit` waiting entries, to be sent now in this order."""
         batch = [self.waiting.popleft() for _ in range(min(limit, len(self.waiting)))]
         in_doubt = min(self._waiting_in_doubt, len(batch))
         self._waiting_in_doubt -= in_doubt
@@ -73,7 +79,7 @@ class AppendLog(Generic[Owner]):
         return [commands for _, commands in batch]
 
     def lose_connection(self) -> None:
-        """Entries without a reply wait again, before all others."""
+        """Move the entries without a reply to the head of the waiting entries."""
         self._waiting_in_doubt += len(self.sent)
         self.waiting.extendleft(reversed(self.sent))
         self.sent.clear()
@@ -81,14 +87,14 @@ class AppendLog(Generic[Owner]):
         self._expects_publication = False
 
     def answer(self, reply: object) -> Unavailable | Refused[Owner] | None:
-        """Take the next reply. None if there is nothing to do: the entry was stored, perhaps by an earlier attempt, or
-        it was published. After `Unavailable` the connection is useless: close it, then `lose_connection`.
+        """Process the next reply. Returns None if there is nothing to do: the entry was stored, perhaps by an earlier
+        attempt, or it was published. After `Unavailable`, close the connection and call `lose_connection`.
         """
         refused = isinstance(reply, ReplyError)
         if refused and refusal_is_passing(str(reply)):
             return Unavailable(str(reply))
         if self._expects_publication:
-            # A refused publication costs delay only: readers also read the stream.
+            # A rejected publication only adds delay: readers also read the stream.
             self._expects_publication = False
             return None
         self._expects_publication = True
@@ -97,5 +103,5 @@ class AppendLog(Generic[Owner]):
         repeated = self._sent_in_doubt > 0
         if repeated:
             self._sent_in_doubt -= 1
-        # A writer that was fenced during a repetition learns it with its next entry.
+        # A writer that was fenced during a repetition is notified with its next entry.
         return Refused(owner, reply is None) if reply is None or (refused and not repeated) else None

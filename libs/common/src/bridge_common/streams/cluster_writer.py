@@ -43,5 +43,5 @@ class ClusterWriter(StreamWriter):
 
 
 def stream_writer(redis: Redis) -> StreamWriter:
-    """The writer for a single server or for a cluster, depending on `redis`."""
+    """Create the writer for a single server or for a cluster, depending on `redis`."""
     return ClusterWriter(redis) if isinstance(redis, ClusterRedis) else StreamWriter(redis)

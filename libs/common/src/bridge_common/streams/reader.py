@@ -1,9 +1,10 @@
-"""Media stream reader: many calls on one connection; each entry goes to its call's sink in order.
+"""Media stream reader: reads the streams of many calls on one connection, and delivers each entry to its call's sink in
+order.
 
-A writer also publishes each entry on a channel with the name of the stream (`writer`). The reader takes an entry from
-there if it is the next one of the same writer. Channels may lose messages, streams do not: after a gap, a change of the
-writer or a short silence, the stream itself is read (XREAD). Appends and publications reach the server in the same
-order, so an entry that the stream refuses is not accepted from the channel either: an entry of the writer with the
+A writer also publishes each entry on a channel with the name of the stream (`writer`). The reader accepts an entry from
+the channel if it is the next one of the same writer. Channels may lose messages, streams do not: after a gap, a change
+of the writer or a short silence, the stream itself is read (XREAD). Appends and publications reach the server in the
+same order, so an entry that the stream rejects is not accepted from the channel either: an entry of the writer with the
 higher epoch was published before.
 """
 
@@ -22,7 +23,7 @@ from bridge_common.streams.subscription import Sink, Subscription
 from bridge_common.wire.keys import READER_STREAMS
 
 QUIET_S: Final = 0.1
-"""Interval of reading the streams for which nothing was published meanwhile."""
+"""Interval of reads of the streams for which nothing was published meanwhile."""
 _ENTRY_ID: Final = re.compile(r"\d+(-\d+)?")
 
 
@@ -32,7 +33,9 @@ class StreamReader:
     """
 
     def __init__(self, redis: Redis, *, quiet_s: float = QUIET_S) -> None:
-        """`quiet_s`: read interval of streams without publications. Use a shorter one if writers do not publish."""
+        """Create a reader. `quiet_s`: interval of reads of streams without publications. Use a shorter one if writers
+        do not publish.
+        """
         self._redis = redis
         self._quiet_s = quiet_s
         self._parts: list[ReaderConnection] = []
@@ -45,7 +48,7 @@ class StreamReader:
         Raises `ValueError` for a cursor that is not an entry id: `$` would lose entries between two reads.
         """
         if not _ENTRY_ID.fullmatch(cursor):
-            raise ValueError(f"{cursor!r} is not an entry id: start with 0-0 or the id of the last entry read")
+            raise ValueError(f"{cursor!r} is not an entry id; use 0-0 or the id of the last entry read")
         self.remove(key)
         redis = server_of(self._redis, key)
         part = min((part for part in self._parts if part.redis is redis), key=len, default=None)
@@ -61,8 +64,8 @@ class StreamReader:
             part.remove(key)
 
     def silent_s(self, key: str) -> float:
-        """Seconds for which Redis has answered reads of this stream without new entries. Time in which Redis did not
-        answer does not count.
+        """Return the seconds for which reads of this stream have returned no new entries. Time in which Redis did not
+        reply does not count.
         """
         return max((part.silent_s(key) for part in self._parts), default=0.0)
 

@@ -1,6 +1,6 @@
-"""Part of the streams that a process reads, on one connection with one read in progress at a time.
+"""Reads a part of the streams of a process, over one connection with one read in progress at a time.
 
-`reader` documents when an entry is taken from the channel and when from the stream.
+`reader` documents when an entry is read from the channel and when from the stream.
 """
 
 from __future__ import annotations
@@ -30,24 +30,27 @@ from bridge_common.wire.entry_codec import FIELD, decode
 log = logging.getLogger(__name__)
 
 _POLL_S: Final = 0.005
-"""Read interval of a stream with entries that were not published, because its writer does not publish, and of all
-streams if the server refuses subscriptions."""
+"""Interval of reads of a stream with entries that were not published, because its writer does not publish, and of all
+streams if the server rejects subscriptions.
+"""
 _COUNT: Final = 64
 _COUNT_AFTER_FAILURE: Final = 4
-"""Entries per stream after a failed read: a reply too large for the timeout would otherwise fail forever."""
+"""Entries per stream in the next read after a failed one: a reply too large for the timeout would otherwise fail
+forever.
+"""
 _PATIENCE_S: Final = 0.5
 _NEVER: Final = math.inf
 _NOT_SUPPORTED: Final = ("NOPERM", "ERR")
-"""Start of a permanent refusal: an ACL without channels, a server without the command."""
+"""First word of a permanent error: an ACL without channels, or a server without the command."""
 _READ: Final = b""
 _SUBSCRIBE: Final = b" "
-"""Neither is the name of a stream."""
+"""Kinds of pending replies. Neither is the name of a stream."""
 _Stored: TypeAlias = Sequence[Any]
-"""A list of two: the entry's id (bytes) and its fields and values, alternating (None for a deleted entry)."""
+"""An entry: its id (bytes), and its fields and values, alternating (None for a deleted entry)."""
 
 
 class ReaderConnection:
-    """Up to `READER_STREAMS` streams."""
+    """Reads up to `READER_STREAMS` streams over one connection."""
 
     def __init__(self, redis: Redis, sharded: bool, quiet_s: float, on_bad_entry: Callable[[], None]) -> None:
         self.redis = redis
@@ -63,13 +66,13 @@ class ReaderConnection:
         self._wire: RedisPipeline | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._scheduled = False
-        """`_read_due` is scheduled for the end of this loop iteration."""
+        """Whether `_read_due` is scheduled for the end of this loop iteration."""
         self._quiet_s = quiet_s
         self._quiet_at = 0.0
         """Loop time of the next read of streams without publications."""
         self._subscribes = True
-        """The server permits subscriptions."""
-        self._outage = OutageLogger(log, begun="stream read failing", over="stream read works again")
+        """Whether the server permits subscriptions."""
+        self._outage = OutageLogger(log, begun="stream read failing", over="stream read recovered")
         self._key_is_refused = False
 
     def __len__(self) -> int:
@@ -87,7 +90,7 @@ class ReaderConnection:
             self._wire.send(pack(self._unsubscribe, removed.channel))
 
     def silent_s(self, key: str) -> float:
-        """See `StreamReader.silent_s`; 0 for a stream that is not read here."""
+        """Return the seconds without new entries (`StreamReader.silent_s`); 0 for a stream that is not read here."""
         subscription = self._subscriptions.get(key.encode())
         return 0.0 if subscription is None else subscription.silent_s
 
@@ -124,17 +127,19 @@ class ReaderConnection:
 
     # -- channels
     def _subscribe_to(self, *streams: Subscription) -> None:
-        """Subscribe before the first read, so that no entry is missed between the read and the publications."""
+        """Subscribe to the streams. This precedes their first read, so that no entry is missed between the read and the
+        publications.
+        """
         for stream in streams:
             stream.lose_track()
         if self._wire is not None and self._subscribes and streams:
             self._pending.extend(_SUBSCRIBE for _ in streams)
-            # One command per channel: a cluster refuses channels of several slots in one command.
+            # One command per channel: a cluster rejects channels of several slots in one command.
             packed = b"".join([pack(self._subscribe, stream.channel) for stream in streams])
             self._wire.send(packed, replies=len(streams))
 
     def _published(self, channel: bytes, message: bytes) -> None:
-        """`message`: the entry's id, a space and the entry."""
+        """Handle a publication. `message`: the entry's id, a space and the entry."""
         subscription = self._subscriptions.get(channel)
         if subscription is None:
             return
@@ -155,7 +160,7 @@ class ReaderConnection:
 
     # -- reading
     def _schedule_read(self) -> None:
-        """Schedule `_read_due` at the end of this loop iteration; a read in progress schedules the next one itself."""
+        """Schedule `_read_due` for the end of this loop iteration. A read in progress schedules the next one itself."""
         if not self._scheduled and self._reading is None and self._wire is not None:
             self._scheduled = True
             asyncio.get_running_loop().call_soon(self._read_due)
@@ -230,7 +235,7 @@ class ReaderConnection:
         except EntryError as error:
             self._on_bad_entry()
             where = fields(key=subscription.key, entry_id=entry_id.decode(), error=error.message)
-            log.warning("bad entry skipped", extra=where)
+            log.warning("invalid stream entry skipped", extra=where)
             return
         if entry is None:
             return
@@ -238,9 +243,10 @@ class ReaderConnection:
             subscription.sink(entry_id.decode(), entry)
         except Exception:
             # An error in one call must not stop the reads of all others.
-            log.exception("sink failed", extra=fields(key=subscription.key, entry_id=entry_id.decode()))
+            where = fields(key=subscription.key, entry_id=entry_id.decode())
+            log.exception("failed to process stream entry", extra=where)
 
-    # -- when Redis refuses
+    # -- error replies
     def _refused(self, reason: str, *, reading: bool) -> None:
         if not reading and reason.partition(" ")[0] in _NOT_SUPPORTED:
             if self._subscribes:
@@ -254,12 +260,13 @@ class ReaderConnection:
         self.closed()
 
     async def _drop_refused(self) -> None:
-        """A single key that Redis refuses to read makes every combined read fail: find it and stop reading it."""
+        """Find the key that Redis does not allow to read, and stop reading it: it makes every combined read fail."""
         for key, subscription in list(self._subscriptions.items()):
             try:
                 await xread(self.redis, {subscription.key: subscription.cursor.decode()}, count=1, block_ms=1)
             except ResponseError as error:
                 if not is_passing(error) and self._subscriptions.get(key) is subscription:
                     self.remove(subscription.key)
-                    log.error("stream refused", extra=fields(key=subscription.key, error=error_text(error)))
+                    where = fields(key=subscription.key, error=error_text(error))
+                    log.error("stream read rejected; no longer reading the stream", extra=where)
         self._key_is_refused = False

@@ -18,7 +18,9 @@ Reply: TypeAlias = Mapping[bytes, Sequence[Sequence[tuple[bytes, Fields | None]]
 
 
 async def xread(redis: Redis, cursors: Mapping[str, str], *, count: int, block_ms: int) -> Reply | None:
-    """One XREAD. redis-py's own method is annotated for all protocols at once; ours speak RESP3 with byte replies."""
+    """Run one XREAD. The method of redis-py is annotated for all protocols at once; this connection uses RESP3 with
+    byte replies.
+    """
     # BLOCK 0 would block forever.
     reply: Reply | None = await command(
         redis, "XREAD", "COUNT", count, "BLOCK", max(block_ms, 1), "STREAMS", *cursors.keys(), *cursors.values()
@@ -27,7 +29,7 @@ async def xread(redis: Redis, cursors: Mapping[str, str], *, count: int, block_m
 
 
 def entries_of(reply: Reply | None) -> Iterator[tuple[str, str, Fields]]:
-    """The (key, entry id, fields) of an XREAD or XREADGROUP reply in RESP3, without deleted entries."""
+    """Yield (key, entry id, fields) from an XREAD or XREADGROUP reply in RESP3, without deleted entries."""
     for key, batches in (reply or {}).items():
         for batch in batches:
             for entry_id, content in batch:
@@ -36,5 +38,5 @@ def entries_of(reply: Reply | None) -> Iterator[tuple[str, str, Fields]]:
 
 
 def decode_fields(content: Fields) -> Entry | None:
-    """The entry in the fields of a stream entry, or None for a kind of a newer version. Raises `EntryError`."""
+    """Decode the fields of a stream entry. Returns None for a kind of a newer version. Raises `EntryError`."""
     return decode(content.get(FIELD, b""))

@@ -9,15 +9,19 @@ from bridge_common.redis.pipeline import pack
 from bridge_common.wire.entries import Entry
 
 Sink: TypeAlias = Callable[[str, Entry], None]
-"""Called with an entry's id and the entry, in the order of the stream. Must not block."""
+"""Called with an entry's id and the entry, in the order of the stream; must not block."""
 
 _NOTHING: bytes = b""
 _UNBROKEN_S: float = 0.5
-"""Reads further apart than this do not add up to silence: in between, reads failed, or the process was stalled."""
+"""Maximum time between two reads that count as one silence. After a longer time, reads failed or the process was
+stalled.
+"""
 
 
 class Subscription:
-    """Compared by identity: a later subscription of the same key is another one."""
+    """Read position of one stream. Compared by identity: a later subscription of the same key is not equal to an
+    earlier one.
+    """
 
     __slots__ = (
         "_epoch",
@@ -46,7 +50,7 @@ class Subscription:
         self.read_at = 0.0
         """Loop time at which to read the stream itself."""
         self.was_published = False
-        """An entry was published since the reader last reset this."""
+        """Whether an entry was published since the reader last reset this."""
         self._silent_from = self._silent_at = 0.0
         self.move(cursor)
 
@@ -56,13 +60,13 @@ class Subscription:
         return self._silent_at - self._silent_from
 
     def found_nothing(self, now: float) -> None:
-        """A read of the stream returned no new entries."""
+        """Record that a read of the stream returned no new entries."""
         if now - self._silent_at > _UNBROKEN_S:
             self._silent_from = now
         self._silent_at = now
 
     def break_silence(self) -> None:
-        """An entry arrived, or a read failed."""
+        """End the silence, after a new entry or a failed read."""
         self._silent_from = self._silent_at = 0.0
 
     def move(self, entry_id: bytes) -> None:
@@ -73,14 +77,14 @@ class Subscription:
         self.track()
 
     def step(self) -> None:
-        """Advance to `next_id`, which was published."""
+        """Advance to `next_id`, after its publication."""
         self.was_published = True
         self.cursor = self.next_id
         self._seq += 1
         self.next_id = b"%b%d" % (self._start, self._seq + 1)
 
     def lose_track(self) -> None:
-        """After a gap or a change of the writer: accept no published entry until the stream was read."""
+        """Accept no published entry until the stream was read; after a gap or a change of the writer."""
         self.next_id = _NOTHING
 
     def track(self) -> None:
@@ -88,7 +92,7 @@ class Subscription:
         self.next_id = b"%b%d" % (self._start, self._seq + 1)
 
     def has(self, entry_id: bytes) -> bool:
-        """Whether the entry is at or before the position. False if `entry_id` is not a valid id."""
+        """Whether the entry is at or before the position. Returns False if `entry_id` is not a valid id."""
         epoch, _, seq = entry_id.partition(b"-")
         if not (epoch.isdigit() and seq.isdigit()):
             return False
@@ -96,7 +100,7 @@ class Subscription:
 
 
 def read_command(streams: Collection[Subscription], count: int) -> bytes:
-    """The XREAD of these streams, at most `count` entries of each."""
+    """Return the XREAD of these streams, for up to `count` entries of each."""
     parts = (b"XREAD", b"COUNT", count, b"STREAMS")
     # The number of parts comes first, including keys and cursors.
     head = b"*%d\r\n" % (len(parts) + 2 * len(streams)) + pack(*parts).partition(b"\r\n")[2]

@@ -1,6 +1,6 @@
 """Media stream writer: batches the entries of all calls from one loop iteration into one write.
 
-The stream is the fence. Every entry has the id `<epoch>-<seq>`: Redis refuses both a writer with a lower epoch and a
+The stream is the fence. Every entry has the id `<epoch>-<seq>`: Redis rejects both a writer with a lower epoch and a
 repeated append. So the server stops a writer that lost its call, and a retry never duplicates an entry.
 
 Directly after its append each entry is published on a channel with the name of the stream, so that readers need not
@@ -30,26 +30,27 @@ log = logging.getLogger(__name__)
 MAX_WAITING: Final = 20_000
 """Maximum queued entries while Redis does not answer: 2 s of 100 calls in both directions. The oldest are dropped."""
 _GATHER_S: Final = 0.05
-"""Interval of reading replies. A fence is noticed later by up to this time; the server enforces it anyway."""
+"""Interval of reads of replies. A fence is noticed up to this much later; the server enforces it anyway."""
 TRIM_EVERY: Final = 8
-"""One in so many entries trims its stream: trimming costs a third of an append."""
+"""One in so many entries trims its stream, because trimming costs a third of an append."""
 _BATCH: Final = 512
 _PATIENCE_S: Final = 0.5
 
 
 class Queue(Protocol):
-    """The writer as an outlet uses it."""
+    """The part of the writer that an outlet uses."""
 
     @property
     def sharded(self) -> bool:
-        """Publish with SPUBLISH: in a cluster, a channel is on the server of its stream."""
+        """Whether to publish with SPUBLISH: in a cluster, a channel is on the server of its stream."""
 
     def queue(self, outlet: Outlet, commands: bytes) -> None:
-        """`commands`: two packed commands, append and publish."""
+        """Queue an entry. `commands`: two packed commands, append and publish."""
 
 
 class Outlet:
-    """One call's stream under one epoch. `append` never blocks; a refusal is reported once through `on_fenced`.
+    """Appends to one call's stream under one epoch. `append` never blocks. If Redis rejects the epoch, `on_fenced` is
+    called once.
 
     `on_missing` is called for each entry whose stream does not exist; the outlet stays open, since the stream may be
     created again. Without it a missing stream counts as a fence.
@@ -90,7 +91,7 @@ class Outlet:
         self._on_missing = on_missing
 
     def append(self, entry: Entry) -> None:
-        """Queue the entry; after `close` or a fence it is dropped."""
+        """Queue the entry. After `close` or a fence it is dropped."""
         if self.closed:
             return
         self._seq += 1
@@ -111,13 +112,13 @@ class Outlet:
         self.closed = True
 
     def fenced(self) -> None:
-        """Redis refused the epoch."""
+        """Close the outlet, because Redis rejected its epoch."""
         if not self.closed:
             self.closed = True
             self._notify(self._on_fenced)
 
     def missing(self) -> None:
-        """There is no such stream."""
+        """Handle a missing stream."""
         if self._on_missing is None:
             self.fenced()
         elif not self.closed:
@@ -128,21 +129,21 @@ class Outlet:
             callback()
         except Exception:
             # An error in one call must not stop the writes of all others.
-            log.exception("refusal callback failed", extra=fields(key=self.key, epoch=self.epoch))
+            log.exception("stream writer callback failed", extra=fields(key=self.key, epoch=self.epoch))
 
 
 class StreamWriter:
-    """All outlets of a process. `run` writes until canceled; one `run` at a time."""
+    """Writes for all outlets of a process. `run` writes until canceled; one `run` at a time."""
 
     def __init__(self, redis: Redis, *, sharded: bool = False, max_waiting: int = MAX_WAITING) -> None:
-        """`sharded`: see `Queue`."""
+        """Create the writer. `sharded`: see `Queue`."""
         self._redis = redis
         self.sharded = sharded
         self._log: AppendLog[Outlet] = AppendLog(max_waiting)
         self._wire: RedisPipeline | None = None
         self._scheduled = False
-        """`_write` runs at the end of this loop iteration."""
-        self._outage = OutageLogger(log, begun="stream write failing", over="stream write works again")
+        """Whether `_write` is scheduled for the end of this loop iteration."""
+        self._outage = OutageLogger(log, begun="stream write failing", over="stream write recovered")
         self._flushing = 0
         self._progress = asyncio.Event()
         self._ended = False
@@ -160,7 +161,7 @@ class StreamWriter:
 
     @property
     def appended(self) -> int:
-        """Number of entries so far, dropped ones included."""
+        """Number of appended entries, including dropped ones."""
         return self._log.added
 
     @property
@@ -188,12 +189,12 @@ class StreamWriter:
             self._gather()
 
     def _gather(self) -> None:
-        """Batch the reading of replies, unless a `flush` waits for them."""
+        """Read replies in batches, unless a `flush` waits for them."""
         if self._wire is not None:
             self._wire.gather(0.0 if self._flushing else _GATHER_S)
 
     async def run(self) -> None:
-        """Write until canceled. Another `run` resumes with the entries without a reply."""
+        """Write until canceled. Another `run` continues with the entries without a reply."""
         self._ended = False
         try:
             await keep_open(self._redis, self, patience_s=_PATIENCE_S)
@@ -220,7 +221,7 @@ class StreamWriter:
 
     # -- writing
     def _schedule_write(self) -> None:
-        """At the end of this loop iteration, so that one write contains all its entries."""
+        """Schedule `_write` for the end of this loop iteration, so that one write contains all its entries."""
         if not self._scheduled:
             self._scheduled = True
             asyncio.get_running_loop().call_soon(self._write)
@@ -259,7 +260,7 @@ class StreamWriter:
 
 
 def _append_start(key: str, kept: int | None = None) -> bytes:
-    """Constant start of the appends to a stream; with `kept` they trim it to that length."""
+    """Return the constant start of the appends to a stream. With `kept` they trim it to that length."""
     trim = (b"MAXLEN", b"~", kept) if kept is not None else ()
     packed = pack(b"XADD", key, b"NOMKSTREAM", *trim)
     # The number of parts comes first, including the entry's id, field and payload.
@@ -267,7 +268,7 @@ def _append_start(key: str, kept: int | None = None) -> bytes:
 
 
 def _publish_start(key: str, sharded: bool) -> bytes:
-    """Constant start of the publications: `<id> <payload>` on the channel with the name of the stream."""
+    """Return the constant start of the publications: `<id> <payload>` on the channel with the name of the stream."""
     return b"*3\r\n" + pack(b"SPUBLISH" if sharded else b"PUBLISH", key).partition(b"\r\n")[2]
 
 

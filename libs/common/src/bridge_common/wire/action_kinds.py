@@ -1,4 +1,4 @@
-"""Actions that can be requested of a call (ADR 37): their names, and what is wrong with their arguments."""
+"""Actions that can be requested of a call (ADR 37): their names, and the validation of their arguments."""
 
 from __future__ import annotations
 
@@ -14,15 +14,17 @@ DISPOSITION: Final = "disposition"
 AGENT: Final = "agent"
 SILENCE_POLICY: Final = "silence_policy"
 AGENTS: Final = frozenset({AGENT, SILENCE_POLICY})
-"""Senders whose hang-up a caller can still prevent by speaking."""
+"""Senders whose hang-up is canceled if the caller speaks before it."""
 
 MAX_TEXT: Final = 1_000
 _TONES: Final = re.compile(r"[0-9A-D*#]{1,18}")
-"""`SendDtmfTones` of Call Automation accepts at most 18 tones."""
+"""Valid DTMF tones. `SendDtmfTones` of Call Automation accepts at most 18."""
 
 
 def fault_of(action: str, arguments: str) -> str:
-    """What is wrong with the arguments (JSON text) of an action, "" if nothing is. Unknown actions are faults."""
+    """Return the fault in the arguments (JSON text) of an action, or "" if they are valid. An unknown action is a
+    fault.
+    """
     try:
         given = json.loads(arguments or "{}")
     except ValueError:
@@ -32,7 +34,7 @@ def fault_of(action: str, arguments: str) -> str:
     if action == HANG_UP:
         reason = given.get("reason", "")
         valid = isinstance(reason, str) and len(reason) <= MAX_TEXT
-        return "" if valid else f"reason must be text of at most {MAX_TEXT} characters"
+        return "" if valid else f"reason must be a string of at most {MAX_TEXT} characters"
     if action == SEND_DTMF:
         tones = given.get("tones")
         valid = isinstance(tones, str) and _TONES.fullmatch(tones) is not None
@@ -41,4 +43,4 @@ def fault_of(action: str, arguments: str) -> str:
         text = given.get("text")
         valid = isinstance(text, str) and 0 < len(text.strip()) <= MAX_TEXT
         return "" if valid else f"text must have 1 to {MAX_TEXT} characters"
-    return f"unknown action {action!r}; known are {HANG_UP}, {SEND_DTMF}, {NOTE}, {DISPOSITION}"
+    return f"unknown action {action!r}; use {HANG_UP}, {SEND_DTMF}, {NOTE}, {DISPOSITION}"

@@ -1,6 +1,6 @@
 """Tools with which an agent acts on its call: the same for function tools of the relay and tools of a Foundry agent.
 
-The schemas keep to what Foundry accepts: names without digits, no `anyOf`, no optional argument without a default.
+The schemas use only what Foundry accepts: names without digits, no `anyOf`, no optional argument without a default.
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ from bridge_common.wire.action_kinds import fault_of
 class AgentTool:
     name: str
     action: str
-    """As in `entries.Act`."""
+    """Name of the action, as in `entries.Act`."""
     description: str
-    """For the model."""
+    """Description for the model."""
     properties: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """JSON Schema of each argument. All are required."""
     accepted: str = "Done."
-    """What the agent is told once the action is accepted."""
+    """Tool output for the model after the action was accepted."""
     arguments: Mapping[str, str] = field(default_factory=dict)
-    """Names of the action's arguments where they differ from the tool's."""
+    """Maps names of the tool's arguments to those of the action where they differ."""
 
     def parameters(self, **more: Mapping[str, Any]) -> dict[str, Any]:
-        """JSON Schema of all arguments. `more`: further ones, before those of the tool."""
+        """Return the JSON Schema of all arguments. `more`: additional ones, before those of the tool."""
         properties = {name: dict(schema) for name, schema in {**more, **self.properties}.items()}
         return {
             "type": "object",
@@ -38,7 +38,9 @@ class AgentTool:
         }
 
     def read(self, text: str) -> tuple[str, str]:
-        """The action's arguments from those of a function call (JSON text), and the fault if they are not valid."""
+        """Convert the arguments of a function call (JSON text) to those of the action. Returns them and, if they are
+        not valid, the fault.
+        """
         try:
             given = json.loads(text or "{}")
         except ValueError:
@@ -50,7 +52,7 @@ class AgentTool:
         return arguments, f"{fault}." if fault else ""
 
     def arguments_of(self, given: Mapping[str, object]) -> str:
-        """The action's arguments as canonical JSON text; values that the tool does not know are dropped."""
+        """Return the action's arguments as canonical JSON text. Values that the tool does not know are dropped."""
         known = {self.arguments.get(name, name): given[name] for name in self.properties if name in given}
         return json.dumps(known, sort_keys=True, separators=(",", ":"))
 

@@ -11,7 +11,7 @@ PHONE_RATE_HZ = 16_000
 
 
 def bytes_of_ms(ms: float, rate_hz: int) -> int:
-    """Rounded down to whole samples."""
+    """Return the number of bytes, rounded down to whole samples."""
     return int(ms * rate_hz / 1000) * BYTES_PER_SAMPLE
 
 

@@ -33,7 +33,9 @@ class Status(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class PendingCommand:
-    """A command to ACS whose result is unknown yet. The Repeatability-Request-ID of each attempt derives from `seq`."""
+    """A command to ACS whose result is not known yet. The Repeatability-Request-ID of each attempt derives
+    from `seq`.
+    """
 
     seq: int
     kind: str
@@ -42,7 +44,7 @@ class PendingCommand:
 
 @dataclass(frozen=True, slots=True)
 class CallAction:
-    """A requested action (`entries.Act`) and what became of it."""
+    """A requested action (`entries.Act`) and its outcome."""
 
     id: str
     kind: str
@@ -58,13 +60,13 @@ class CallAction:
 
     @property
     def open(self) -> bool:
-        """The outcome is not known yet."""
+        """Whether the outcome is not known yet."""
         return self.state in ("accepted", "running")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallRecord:
-    """Times are Unix ms, 0 for "not yet"; parties are raw ids such as `4:+14255550100`."""
+    """The state of one call. Times are Unix ms, 0 for "not yet"; parties are raw ids such as `4:+14255550100`."""
 
     call_id: str
     status: Status
@@ -77,14 +79,14 @@ class CallRecord:
     incoming_call_context: str = ""
     connection_id: str = ""
     callback_correlation_id: str = ""
-    """`correlationId` of this connection's callbacks; empty until the first one. ACS does not document whether it
+    """`correlationId` of this connection's callbacks; empty until the first callback. ACS does not document whether it
     always equals `correlation_id`.
     """
     caller_display_name: str = ""
     custom_context: str = ""
     """SIP and VoIP headers of the call as JSON text; empty if there are none. Untrusted: the caller controls them."""
     on_behalf_of: str = ""
-    """Raw id of the callee if a Teams user calls out through our resource; empty for other calls."""
+    """Raw id of the callee if a Teams user calls out through our ACS resource; empty for other calls."""
     profile: str = "default"
     route: str = ""
     """Routing rule or setting that matched the call."""
@@ -97,7 +99,7 @@ class CallRecord:
     media_seen: bool = False
     media_restarts: int = 0
     media_lost_ms: int = 0
-    """Unix ms since which the call waits for its media; valid while the media timer is armed."""
+    """Unix ms at which the call lost its media; valid while the media timer is armed."""
     media_news: str = ""
     """Id of the newest inbox entry that changed the known state of the media; older entries are outdated."""
     media_epoch: int = 0
@@ -107,7 +109,7 @@ class CallRecord:
     pending: tuple[PendingCommand, ...] = ()
     actions: tuple[CallAction, ...] = ()
     closing: str = ""
-    """Id of the action after which call-control hangs up, once its goodbye is over."""
+    """Id of the action after which call-control hangs up, when the goodbye was heard."""
     traceparent: str = ""
     """Links the spans of the three services (W3C Trace Context); empty when the call is not traced."""
 
@@ -122,9 +124,9 @@ class CallRecord:
     profile_version: str = ""
     """Hash of the agent profile that the call uses."""
     call_reference: str = ""
-    """Names the call to tools of a Foundry agent (ADR 37). Not shown to users."""
+    """Identifies the call to tools of a Foundry agent (ADR 37). Not shown to users."""
     said: str = ""
-    """How much of an announcement was spoken, as `<say id>:<characters>`."""
+    """Progress of an announcement: the spoken characters, as `<say id>:<characters>`."""
 
 
 FOREIGN_FIELDS = frozenset(
@@ -144,24 +146,27 @@ FOREIGN_FIELDS = frozenset(
 
 
 def encode_record(record: CallRecord) -> dict[str, str]:
-    """Every field as text: booleans as 0/1, `pending` as JSON."""
+    """Return every field as text: booleans as 0/1, `pending` and `actions` as JSON."""
     return {field.name: _encode(getattr(record, field.name)) for field in fields(record)}
 
 
 def decode_record(stored: Mapping[bytes, bytes]) -> CallRecord:
-    """Fields of newer versions are ignored, missing ones take their defaults.
+    """Return the record in a Redis hash. Fields of newer versions are ignored, missing ones take their defaults.
 
-    Raises `EntryError` when the hash is not a valid call record.
+    Raises `EntryError` if the hash is not a valid call record.
     """
     values: dict[str, object] = {}
-    try:
-        for key, name, read in _READ:
-            raw = stored.get(key)
-            if raw is not None:
+    for key, name, read in _READ:
+        raw = stored.get(key)
+        if raw is not None:
+            try:
                 values[name] = read(raw.decode())
-        return CallRecord(**values)  # type: ignore[arg-type]  # the decoders follow the field types
-    except (ValueError, TypeError, KeyError) as error:
-        raise EntryError("the hash is not a valid call record") from error
+            except (ValueError, TypeError, KeyError) as error:
+                raise EntryError(f"the hash is not a valid call record: field `{name}` is invalid") from error
+    missing = [name for name in _REQUIRED if name not in values]
+    if missing:
+        raise EntryError(f"the hash is not a valid call record: field `{missing[0]}` is missing")
+    return CallRecord(**values)  # type: ignore[arg-type]  # the decoders follow the field types
 
 
 def _encode(value: object) -> str:
@@ -177,7 +182,7 @@ def _decode_pending(text: str) -> tuple[PendingCommand, ...]:
 
 
 def _decode_actions(text: str) -> tuple[CallAction, ...]:
-    """Values added by a newer release are ignored."""
+    """Decode the actions. Values added by a newer release are ignored."""
     return tuple(CallAction(*values[: len(fields(CallAction))]) for values in json.loads(text))
 
 
@@ -189,5 +194,6 @@ _DECODERS: Final[dict[str, Callable[[str], object]]] = {
     "tuple[PendingCommand, ...]": _decode_pending,
     "tuple[CallAction, ...]": _decode_actions,
 }
+_REQUIRED: Final = ("call_id", "status")
 _READ: Final = [(field.name.encode(), field.name, _DECODERS[str(field.type)]) for field in fields(CallRecord)]
 """(stored key, field name, decoder) of each field."""

@@ -1,8 +1,7 @@
-"""References by which tools of a Foundry agent name their call (ADR 37).
+"""References with which tools of a Foundry agent identify their call (ADR 37).
 
-`7QK4-M2X9-RD`: 50 random bits in Crockford's base 32 (https://www.crockford.com/base32.html), which a model copies
-without mistakes more often than a long id. A reference alone opens nothing: the platform that sends it must be
-authenticated too.
+`7QK4-M2X9-RD`: 50 random bits in Crockford's base 32 (https://www.crockford.com/base32.html), which a model copies with
+fewer errors than a long id. A reference alone grants no access: the platform that sends it must be authenticated too.
 """
 
 from __future__ import annotations
@@ -23,13 +22,15 @@ def mint() -> str:
 
 
 def normalized(given: str) -> str:
-    """The reference as `mint` writes it: models change case, hyphens and similar letters. "" if it is none."""
+    """Return the reference in the form of `mint`, or "" if it is not valid. Models change case, hyphens and similar
+    letters.
+    """
     text = given.upper().translate(_READ)
     return _grouped(text) if _VALID.fullmatch(text) else ""
 
 
 def digest(reference: str) -> str:
-    """What is stored instead of the reference."""
+    """Return the hash that is stored instead of the reference."""
     return hashlib.sha256(reference.encode()).hexdigest()
 
 

@@ -8,7 +8,9 @@ import msgspec
 
 
 class _Stored(msgspec.Struct, frozen=True, array_like=True, tag_field="kind", gc=False):
-    """`tag` is the number of the kind in the encoding. Numbers are never reused (16 was `Bell`)."""
+    """Base class of the entries. `tag` is the number of the kind in the encoding. Numbers are never reused (16 was
+    `Bell`).
+    """
 
 
 # -- both directions of a call ------------------------------------------------------------------------------------
@@ -17,7 +19,7 @@ class Opened(_Stored, frozen=True, tag=0):
 
 
 class Ended(_Stored, frozen=True, tag=1):
-    """The last entry: the call is over. Written under the final epoch, so nothing can follow it.
+    """The last entry: the call has ended. Written under the final epoch, so no entry can follow.
 
     `apologize`: the gateway plays an apology to the caller, then notifies call-control, which hangs up.
     """
@@ -45,13 +47,13 @@ class Dtmf(_Stored, frozen=True, tag=11):
 
 
 class Playing(_Stored, frozen=True, tag=12):
-    """The first audio of an item was just sent to the caller."""
+    """Report that the first audio of an item was just sent to the caller."""
 
     item_id: str
 
 
 class Played(_Stored, frozen=True, tag=13):
-    """Playback of an item ended: it was complete, or cleared after `heard_ms`."""
+    """Report that playback of an item ended: it was complete, or the item was cleared after `heard_ms`."""
 
     item_id: str
     heard_ms: int
@@ -59,7 +61,7 @@ class Played(_Stored, frozen=True, tag=13):
 
 
 class MediaAttached(_Stored, frozen=True, tag=14):
-    """A media socket is open and its audio starts; `rate_hz` is the sample rate that ACS announced."""
+    """Report that a media socket is open and its audio starts. `rate_hz`: the sample rate that ACS announced."""
 
     rate_hz: int
 
@@ -77,13 +79,13 @@ class Audio(_Stored, frozen=True, tag=20):
 
 
 class ItemEnd(_Stored, frozen=True, tag=21):
-    """The audio of this item is complete."""
+    """End of the audio of an item."""
 
     item_id: str
 
 
 class Clear(_Stored, frozen=True, tag=22):
-    """Drop all audio not yet played, and all further audio of `item_id`."""
+    """Request to drop all audio not yet played, and all further audio of `item_id`."""
 
     item_id: str
     at_us: int = 0
@@ -91,7 +93,7 @@ class Clear(_Stored, frozen=True, tag=22):
 
 
 class Hold(_Stored, frozen=True, tag=23):
-    """Start or stop the hold tone, played while the voice session is being restored or the agent works."""
+    """Request to start or stop the hold tone, played while the voice session is being restored or the agent works."""
 
     on: bool
     phrase: bool = False
@@ -113,7 +115,7 @@ class IncomingCall(_Stored, frozen=True, tag=30):
     display_name: str = ""
     custom_context: str = ""
     on_behalf_of: str = ""
-    """See `CallRecord`."""
+    """See this field and the two before it in `CallRecord`."""
     rang_ms: int = 0
     """Unix time in ms of the event, on its sender's clock; 0 if unknown."""
 
@@ -128,14 +130,14 @@ class Callback(_Stored, frozen=True, tag=31):
 
 
 class VoiceReady(_Stored, frozen=True, tag=32):
-    """A relay has a voice session for the call."""
+    """Report that a relay has a voice session for the call."""
 
     call_id: str
     epoch: int
 
 
 class VoiceLost(_Stored, frozen=True, tag=33):
-    """The relay gave up: its retry budget is spent without a voice session."""
+    """Report that the relay has spent its retry budget and has no voice session."""
 
     call_id: str
     epoch: int
@@ -143,7 +145,7 @@ class VoiceLost(_Stored, frozen=True, tag=33):
 
 
 class MediaLost(_Stored, frozen=True, tag=34):
-    """The call's media socket closed; `close_code` as seen by the gateway, 1006 without a close handshake."""
+    """Report that the call's media socket closed. `close_code`: as seen by the gateway, 1006 without a close frame."""
 
     call_id: str
     epoch: int
@@ -151,14 +153,14 @@ class MediaLost(_Stored, frozen=True, tag=34):
 
 
 class MediaOpen(_Stored, frozen=True, tag=35):
-    """A gateway has the call's media socket."""
+    """Report that a gateway has the call's media socket."""
 
     call_id: str
     epoch: int
 
 
 class UplinkMissed(_Stored, frozen=True, tag=39):
-    """The relay has read no uplink entry for a second: the media socket and its gateway may be gone.
+    """Report that the relay has read no uplink entry for a second: the media socket and its gateway may have failed.
 
     `epoch`: of the newest media socket known to the relay. Repeated while the uplink is silent; the relay sends
     `MediaOpen` to withdraw it.
@@ -176,13 +178,13 @@ class HangUp(_Stored, frozen=True, tag=36):
 
 
 class Restored(_Stored, frozen=True, tag=38):
-    """Redis had lost the call and its relay has rewritten the record: call-control sets its timers again."""
+    """Report that the relay has restored the record of a lost call: call-control then sets its timers again."""
 
     call_id: str
 
 
 class Due(_Stored, frozen=True, tag=37):
-    """A deadline of the call has passed. `seq` distinguishes a timer from an older one of the same name."""
+    """Notification that a deadline of the call has passed. `seq` distinguishes timers of the same name."""
 
     call_id: str
     timer: str
@@ -190,7 +192,7 @@ class Due(_Stored, frozen=True, tag=37):
 
 
 class Act(_Stored, frozen=True, tag=40):
-    """A request to do something with the call (ADR 37). A repetition with the same `action_id` changes nothing."""
+    """A request for an action in the call (ADR 37). A repetition with the same `action_id` changes nothing."""
 
     call_id: str
     action_id: str
@@ -203,12 +205,12 @@ class Act(_Stored, frozen=True, tag=40):
 
 
 class GoodbyeOver(_Stored, frozen=True, tag=41):
-    """The relay's report on the goodbye before a hang-up."""
+    """The outcome of the goodbye before a hang-up, as the relay reports it."""
 
     call_id: str
     action_id: str
     outcome: str
-    """`heard`; `interrupted` by the caller; `failed`: the agent said nothing in time."""
+    """`heard`; `interrupted` by the caller; `failed`: the agent did not say goodbye in time."""
 
 
 # -- transcript ---------------------------------------------------------------------------------------------------
@@ -245,19 +247,20 @@ class Say(_Stored, frozen=True, tag=60):
     last: bool = False
     """This piece completes the text."""
     interrupt: bool = False
-    """In the first piece: interrupt the agent and drop the announcements that wait."""
+    """In the first piece: interrupt the agent and drop the pending announcements."""
 
 
 class Instruct(_Stored, frozen=True, tag=61):
-    """In the announcement stream: call-control asks the call's relay for something, or informs the agent (ADR 37).
+    """An instruction of call-control to the call's relay, or information for the agent (ADR 37), in the announcement
+    stream.
 
     The stream may contain it twice; a repetition with the same `instruction_id` and `what` changes nothing.
     """
 
     instruction_id: str
     what: str
-    """`goodbye`: say goodbye and report `GoodbyeOver`; `time_left`: announce the end of the call; `outcome`: tell the
-    agent what became of its action.
+    """`goodbye`: say goodbye and report `GoodbyeOver`; `time_left`: announce the end of the call; `outcome`: inform the
+    agent of the outcome of its action.
     """
     detail: str = ""
     """JSON object as text. `goodbye`: `text` (optional), `interruptible`; `time_left`: `seconds`; `outcome`: `action`,
@@ -268,7 +271,7 @@ class Instruct(_Stored, frozen=True, tag=61):
 class Saying(_Stored, frozen=True, tag=52):
     """Text that the agent is speaking, for a relay that takes over the call. Not shown to users.
 
-    A `Turn` follows once it is known how much of it the caller heard.
+    A `Turn` follows when the part that the caller heard is known.
     """
 
     item_id: str

@@ -24,26 +24,28 @@ _KINDS: Final = frozenset(cls.__struct_config__.tag for cls in get_args(Entry))
 
 
 def encode(entry: Entry) -> bytes:
-    """Replaces lone surrogates, which JSON permits, with `?`. Raises `EntryError` for a number beyond 64 bit."""
+    """Encode an entry. Lone surrogates, which JSON permits, become `?`. Raises `EntryError` for an integer of more than
+    64 bits.
+    """
     try:
         return _ENCODE(entry)
     except UnicodeEncodeError:
         return _ENCODE(_readable(entry))
     except OverflowError as error:
-        raise EntryError(f"a number in {type(entry).__name__} is beyond 64 bit") from error
+        raise EntryError(f"an integer in {type(entry).__name__} has more than 64 bits") from error
 
 
 def decode(data: bytes | memoryview) -> Entry | None:
-    """The entry in `data`, or None for an unknown kind, written by a newer version.
+    """Decode an entry. Returns None for an unknown kind, which a newer version has written.
 
-    Raises `EntryError` when `data` is not an entry or its fields have the wrong types.
+    Raises `EntryError` if `data` is not an entry or its fields have the wrong types.
     """
     try:
         return _DECODE(data)
     except (msgspec.DecodeError, ValueError, RecursionError) as error:
         if _is_newer(data):
             return None
-        raise EntryError(f"not a valid entry: {error}") from error
+        raise EntryError(f"the data is not a valid entry: {error}") from error
 
 
 def _is_newer(data: bytes | memoryview) -> bool:

@@ -1,4 +1,5 @@
-"""Redis keys, consumer groups and limits that the services share. Those of a single service are defined there.
+"""Redis keys, consumer groups and limits that several services use. Those of a single service are defined in that
+service.
 
 All keys of a call contain the hash tag `{sNN}` of its shard, so that scripts and reads of several keys stay in one
 slot.
@@ -16,26 +17,28 @@ MEDIA_STREAM_LENGTH: Final = 250
 """Maximum entries of an uplink or downlink: 5 s of frames. Older audio is useless."""
 LONG_ENTRY_BYTES: Final = 4096
 LONG_ENTRIES_KEPT: Final = 130
-"""Maximum with entries of `LONG_ENTRY_BYTES` or more: half a minute of speech in deltas of 250 ms, 1.5 MB."""
+"""Maximum entries in a stream whose entries have `LONG_ENTRY_BYTES` or more: half a minute of speech in deltas of 250
+ms, 1.5 MB.
+"""
 INBOX_LENGTH: Final = 100_000
 WAKE_LENGTH: Final = 100
 WAKE_SAY: Final = b"say"
 """Field of a wake-up notification with the id of a call that has an announcement."""
 TRANSCRIPT_LENGTH: Final = 10_000
 SAY_LENGTH: Final = 2_000
-"""Maximum announcement pieces that wait in one call."""
+"""Maximum pending announcement pieces of one call."""
 READER_STREAMS: Final = 64
-"""Maximum streams per XREAD; beyond it the latency grows faster than the saving."""
+"""Maximum streams per XREAD. With more, the latency grows faster than the saving."""
 
 FINAL_EPOCH: Final = 2**63
-"""Epoch of the `Ended` entry: above every real epoch (Unix ms), so it fences every writer for good."""
+"""Epoch of the `Ended` entry: above every real epoch (Unix ms), so that no writer can append after it."""
 
 FLEET: Final = "fleet"
 SEEN_TTL_S: Final = 24 * 3600
 LIVE_TTL_S: Final = 26 * 3600
 """TTL of the keys of a live call. It is never refreshed, so it exceeds the length of any call."""
 ENDED_TTL_S: Final = 60
-"""TTL of the streams of an ended call, so that slow readers still find `Ended`."""
+"""TTL of the streams of an ended call, so that slow readers still read `Ended`."""
 
 
 class Keys:
@@ -50,7 +53,7 @@ class Keys:
         self._tags = [_tag(shard) for shard in range(shards)]
 
     def parts(self) -> list[Keys]:
-        """These keys, divided so that one command may use all shards of a part (`all_tags`)."""
+        """Divide these keys into parts, so that one command may use all shards of a part (`all_tags`)."""
         if not self.spread:
             return [self]
         parts = [Keys(self.shards) for _ in self._tags]
@@ -82,14 +85,23 @@ class Keys:
         return f"{self.record(call_id)}:transcript"
 
     def erased(self, call_id: str) -> str:
-        """Marks the call as erased, so that late writes cannot restore its data."""
+        """Key that marks the call as erased, so that late writes cannot restore its data."""
         return f"{self.record(call_id)}:erased"
 
     # -- of one shard
     def leases(self, tag: str) -> str:
+        """ZSET of the shard's leases: call id → expiry in Unix ms, on Redis's clock."""
         return f"{tag}:leases"
 
     def owners(self, tag: str) -> str:
+        """HASH of the shard's call owners: call id → `owner|epoch`, the newest claim of the call.
+
+        The Lua scripts in `store` write additional fields for a call: `<call id>:uplink`, the last uplink entry that
+        the owner has forwarded; `<call id>:speaker`, `owner|epoch` that released the lease and kept the downlink;
+        `<call id>:stopped`, `owner|epoch`, audio id and tone id of `Leases.note_stop`. Two fields for the whole shard,
+        in Unix ms, detect outages: `:served`, time of the last claim or renewal; `:quiet_until`, end of the time in
+        which owned calls are reserved for their owners.
+        """
         return f"{tag}:owners"
 
     def inbox(self, tag: str) -> str:

@@ -8,7 +8,7 @@ from typing import Final
 
 from starlette.requests import Request
 
-from bridge_common.auth.acs_jwt import MAX_AGE_S, JwtMode, JwtVerifier
+from bridge_common.auth.acs_jwt import MAX_AGE_S, JwtMode, JwtVerifier, SettingNames
 from bridge_common.base.errors import AuthError
 
 EVENT_GRID_ROLE: Final = "AzureEventGridSecureWebhookSubscriber"
@@ -76,7 +76,14 @@ def number_among(given: str, good: Iterable[str]) -> int:
     return found
 
 
-def entra_verifier(tenant_id: str, audience: str, jwks_url: str = "", *, max_age_s: float = MAX_AGE_S) -> JwtVerifier:
+def entra_verifier(
+    tenant_id: str,
+    audience: str,
+    jwks_url: str = "",
+    *,
+    max_age_s: float = MAX_AGE_S,
+    prefix: str = "EVENT_GRID",
+) -> JwtVerifier:
     """Verifies tokens of a tenant, version 1 or 2, as an Event Grid subscription requests them."""
     return JwtVerifier(
         jwks_url or f"https://login.microsoftonline.com/{tenant_id}/discovery/v2.0/keys",
@@ -84,4 +91,5 @@ def entra_verifier(tenant_id: str, audience: str, jwks_url: str = "", *, max_age
         audience,
         mode=JwtMode.ENFORCE,
         max_age_s=max_age_s,
+        names=SettingNames(f"{prefix}_JWKS_URL", f"{prefix}_AUDIENCE", f"{prefix}_TENANT_ID"),
     )

@@ -1,7 +1,7 @@
 """The messages of ACS audio streaming in both directions (ACS how-to "audio streaming", helpers of the official SDKs).
 
-ACS sends JSON text with camelCase keys. Its own consumers match keys and kinds in any case, and so does `decode`. Our
-messages have the documented PascalCase form.
+ACS sends JSON text with camelCase keys. Its own SDKs match keys and kinds case-insensitively, and so does `decode`.
+Messages to ACS have the documented PascalCase form.
 """
 
 from __future__ import annotations
@@ -16,11 +16,12 @@ import pybase64
 from bridge_common.base.errors import FrameError
 
 MESSAGE_LIMIT_BYTES: Final = 64 * 1024
-"""A frame of 20 ms has less than 2 KB."""
+"""Size limit of a message. A frame of 20 ms has less than 2 KB."""
+_SHOWN_CHARACTERS: Final = 40
 TONES: Final = frozenset("0123456789*#ABCD")
 
 STOP_AUDIO: Final = b'{"Kind":"StopAudio","AudioData":null,"StopAudio":{}}'
-"""ACS drops the audio that it has not played yet. It plays audio that is sent afterwards."""
+"""Message that makes ACS drop the audio that it has not played yet. Audio that is sent afterwards is played."""
 _AUDIO_HEAD: Final = b'{"Kind":"AudioData","AudioData":{"Data":"'
 _AUDIO_TAIL: Final = b'"},"StopAudio":null}'
 
@@ -35,9 +36,9 @@ class AudioMetadata:
 
 
 class AudioData(msgspec.Struct, frozen=True, gc=False):
-    """Audio of the caller, whole samples. If `silent`, `pcm` may be empty and stands for 20 ms.
+    """Audio of the caller, whole samples. If `silent`, `pcm` may be empty and represents 20 ms.
 
-    The names on the wire are those of the documented form, so that most messages are decoded directly into this.
+    The names in JSON are those of the documented form, so that most messages are decoded directly into this class.
     """
 
     pcm: bytes = msgspec.field(name="data", default=b"")
@@ -58,7 +59,7 @@ class DtmfData:
 
 @dataclass(frozen=True, slots=True)
 class UnknownMessage:
-    """A kind that is not handled; newer SDKs add some."""
+    """A message of a kind that is not handled; newer SDKs define more kinds."""
 
     kind: str
 
@@ -69,12 +70,12 @@ _decode_documented = msgspec.json.Decoder(_AudioMessage).decode
 
 
 def decode(message: str | bytes | memoryview) -> MediaMessage:
-    """A text message, as text or in UTF-8.
+    """Decode a text message, given as text or in UTF-8.
 
     Raises `FrameError` for a message that ACS would not send: invalid JSON, wrong types, 64 KB or more.
     """
     if len(message) >= MESSAGE_LIMIT_BYTES:
-        raise FrameError("the media message has 64 KB or more", length=len(message))
+        raise FrameError(f"the media message has {len(message)} bytes; it must be smaller than {MESSAGE_LIMIT_BYTES}")
     try:
         audio = _decode_documented(message).audio
     except (msgspec.DecodeError, ValueError, RecursionError):
@@ -101,7 +102,7 @@ def _decode_any_case(outer: dict[str, object]) -> MediaMessage:
     lowered = _lowered(outer)
     kind = lowered.get("kind")
     if not isinstance(kind, str):
-        raise FrameError("the media message has no kind")
+        raise FrameError("`kind` of the media message is missing or not a string")
     match kind.lower():
         case "audiodata":
             return _audio_data(_renamed(_body(lowered, "audiodata")))
@@ -120,12 +121,12 @@ def _lowered(keys: dict[str, object]) -> dict[str, object]:
 def _body(lowered: dict[str, object], key: str) -> dict[str, object]:
     body = lowered.get(key)
     if type(body) is not dict:
-        raise FrameError(f"the media message has no {key} object")
+        raise FrameError(f"`{key}` of the media message is missing or not an object")
     return _lowered(body)
 
 
 def _renamed(lowered: dict[str, object]) -> dict[str, object]:
-    """Back to the documented names of AudioData. `IsSilent` and `Participant` are names of the SDK helpers."""
+    """Return AudioData with the documented names. `IsSilent` and `Participant` are names of the SDK helpers."""
     return {
         "data": lowered.get("data"),
         "silent": lowered.get("silent", lowered.get("issilent")),
@@ -137,7 +138,7 @@ def _renamed(lowered: dict[str, object]) -> dict[str, object]:
 def _audio_data(body: dict[str, object]) -> AudioData:
     silent = body.get("silent")
     if silent is not None and type(silent) is not bool:
-        raise FrameError("`silent` of AudioData is neither true nor false")
+        raise FrameError("`silent` of AudioData must be true or false")
     participant = body.get("participantRawID")
     timestamp = body.get("timestamp")
     return AudioData(
@@ -152,33 +153,44 @@ def _pcm(data: object, *, silent: bool) -> bytes:
     if silent and data is None:
         return b""
     if type(data) is not str:
-        raise FrameError("AudioData has no audio")
+        raise FrameError("`data` of AudioData is missing or not a string")
     try:
         pcm = pybase64.b64decode(data, validate=True)
     except ValueError as error:
-        raise FrameError("the audio of AudioData is not valid base64") from error
+        raise FrameError("`data` of AudioData is not valid base64") from error
     _check_samples(pcm, silent=silent)
     return pcm
 
 
 def _check_samples(pcm: bytes, *, silent: bool) -> None:
     if not pcm and not silent:
-        raise FrameError("AudioData has no audio")
+        raise FrameError("`data` of AudioData is empty, although `silent` is not set")
     if len(pcm) % 2:
-        raise FrameError("the audio of AudioData has an odd number of bytes; it must be 16-bit PCM", length=len(pcm))
+        raise FrameError("`data` of AudioData has an odd number of bytes; it must be 16-bit PCM", length=len(pcm))
 
 
 def _audio_metadata(body: dict[str, object]) -> AudioMetadata:
     rate_hz = body.get("samplerate")
     channels = body.get("channels", 1)
     encoding = body.get("encoding", "PCM")
-    if type(rate_hz) is not int or type(channels) is not int or type(encoding) is not str:
-        raise FrameError("AudioMetadata has no valid sample rate, encoding or number of channels")
+    if type(rate_hz) is not int:
+        raise FrameError(f"`sampleRate` of AudioMetadata must be a whole number, got {_shown(rate_hz)}")
+    if type(channels) is not int:
+        raise FrameError(f"`channels` of AudioMetadata must be a whole number, got {_shown(channels)}")
+    if type(encoding) is not str:
+        raise FrameError(f"`encoding` of AudioMetadata must be a string, got {_shown(encoding)}")
     return AudioMetadata(rate_hz=rate_hz, encoding=encoding, channels=channels)
+
+
+def _shown(value: object) -> str:
+    """Return a received value for an error message, cut to `_SHOWN_CHARACTERS`."""
+    if type(value) is dict or type(value) is list:
+        return "an object" if type(value) is dict else "an array"
+    return json.dumps(value)[:_SHOWN_CHARACTERS]
 
 
 def _dtmf_data(body: dict[str, object]) -> DtmfData:
     tone = body.get("data")
     if type(tone) is not str or tone.upper() not in TONES:
-        raise FrameError("DtmfData has no valid tone")
+        raise FrameError("`data` of DtmfData must be one of 0-9, *, #, A-D")
     return DtmfData(tone.upper())

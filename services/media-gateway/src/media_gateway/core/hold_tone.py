@@ -1,4 +1,4 @@
-"""A soft tone: the call continues while the voice session is reopened."""
+"""The soft tone that a caller hears while the voice session is reopened."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from bridge_common.wire.audio import BYTES_PER_SAMPLE, VOICE_RATE_HZ
 
 PITCH_HZ: Final = 425
 PEAK: Final = 900
-"""About -31 dB of full scale, well below speech."""
+"""Peak amplitude: about -31 dB of full scale, well below speech."""
 NOTE_S: Final = 0.4
 EVERY_S: Final = 2.0
 
 
 class HoldTone:
-    """A note that swells and fades, then a rest, repeated; frame by frame."""
+    """Generates the tone frame by frame: a note that swells and fades, then a rest, repeated."""
 
     def __init__(self, frame_bytes: int) -> None:
         self.sounds = False
-        """The tone is on, or a note has to fade out."""
+        """Whether the next frame has sound: the tone is on, or a note must fade out."""
         self.audible = False
-        """The last frame ended in the middle of a note."""
+        """Whether the last frame ended in the middle of a note."""
         self._on = False
         self._frame_bytes = frame_bytes
         self._position = 0
@@ -42,14 +42,14 @@ class HoldTone:
         return frame.astype("<i2").tobytes()
 
     def fade_out(self) -> bytes:
-        """The next frame, faded to silence; the next note starts from its beginning."""
+        """Return the next frame, faded to silence. The next note starts from its beginning."""
         frame = self._frame()
         faded = frame * np.linspace(1, 0, len(frame))
         self.silence()
         return faded.astype("<i2").tobytes()
 
     def silence(self) -> None:
-        """The tone was cut off; the next note starts from its beginning."""
+        """Reset after a clear. The next note starts from its beginning."""
         self.audible = False
         self.sounds = self._on
         self._position = 0

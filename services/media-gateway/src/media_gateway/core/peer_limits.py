@@ -1,20 +1,20 @@
-"""Limits on what a peer may send and how often a call may be attached. Pure: `now` in seconds."""
+"""Limits on the data that a peer may send, and on how often a call may be attached. No I/O; `now` in seconds."""
 
 from __future__ import annotations
 
 from typing import Final
 
 FASTEST: Final = 4.0
-"""Seconds of audio per second that are accepted for any length of time."""
+"""Maximum seconds of audio per second that are accepted permanently."""
 BURST_S: Final = 10.0
-"""Audio that may arrive at once, after a stall of the network."""
+"""Maximum seconds of audio that may arrive at once, after a stall of the network."""
 
 BURST: Final = 8
-"""Media sockets of one call that are accepted in a row."""
+"""Maximum media sockets of one call that are accepted in a row."""
 PER_S: Final = 1.0
-"""Media sockets of one call that are accepted each second after that."""
+"""Maximum media sockets of one call that are accepted each second after that."""
 MOST_CALLS: Final = 1000
-"""With more calls than this, calls with a full bucket are forgotten."""
+"""Maximum stored buckets. With more calls, calls with a full bucket are removed."""
 
 
 class Pace:
@@ -25,7 +25,7 @@ class Pace:
         self._seen_at = now
 
     def keeps(self, length_s: float, now: float) -> bool:
-        """Count a message of this length; False if the bucket overflows."""
+        """Count a message of this length. Returns False if the bucket overflows."""
         drained = (now - self._seen_at) * FASTEST
         self._seen_at = now
         self._level_s = max(0.0, self._level_s - drained) + length_s
@@ -33,18 +33,18 @@ class Pace:
 
 
 class AttachLimit:
-    """A token bucket for each call. ACS opens one media socket per call, and another one when it has lost it."""
+    """A token bucket for each call. ACS opens one media socket per call, and another one after a lost connection."""
 
     def __init__(self, per_s: float = PER_S) -> None:
         self._per_s = per_s
         self._buckets: dict[str, tuple[float, float]] = {}
-        """By call: the tokens left, and when that was."""
+        """Tokens left and time of that state, by call."""
 
     def __len__(self) -> int:
         return len(self._buckets)
 
     def take(self, call_id: str, now: float) -> bool:
-        """Whether the call may have another media socket now; if so, it counts."""
+        """Take a token for another media socket of the call. Returns False if there is none."""
         left = self._left(call_id, now)
         if left < 1:
             return False

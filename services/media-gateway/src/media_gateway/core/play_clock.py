@@ -1,4 +1,4 @@
-"""Calculates how much the caller has heard: ACS acknowledges nothing, but it plays in order and in real time.
+"""Calculates how much audio the caller has heard: ACS acknowledges nothing, but it plays in order and in real time.
 
 The model: audio that arrives while ACS still plays is appended; audio that arrives after that starts at once. Audio is
 heard later than it is sent, by the delay of the resampler.
@@ -30,17 +30,17 @@ class _Span:
 
 
 class PlayClock:
-    """Times are seconds on the caller's clock, sizes bytes of 24 kHz PCM."""
+    """Play position of one call. Times are seconds on the caller's clock, sizes are bytes of 24 kHz PCM."""
 
     def __init__(self, delay_s: float) -> None:
         self.ends_at = float("-inf")
-        """When all audio that was sent will have been played."""
+        """Time at which all audio that was sent will have been played."""
         self._delay_s = delay_s
         self._spans: deque[_Span] = deque()
         self._heard: dict[str, int] = {}
 
     def sent(self, item_id: str, length_bytes: int, now: float) -> None:
-        """`item_id`: empty for the hold tone."""
+        """Record sent audio. `item_id`: empty for the hold tone."""
         starts_at = max(self.ends_at, now)
         self.ends_at = starts_at + length_bytes / _BYTES_PER_S
         self._advance(now)
@@ -55,7 +55,7 @@ class PlayClock:
             self._spans.append(_Span(item_id, heard_from, length_bytes, heard_until))
 
     def sent_rest(self, now: float) -> None:
-        """The rest of the audio in the resampler was sent as well."""
+        """Record that the rest of the audio in the resampler was sent as well."""
         self.ends_at = max(self.ends_at, now) + self._delay_s
 
     def heard_bytes(self, item_id: str, now: float) -> int:
@@ -65,14 +65,14 @@ class PlayClock:
         )
 
     def end_of(self, item_id: str) -> float:
-        """When all audio of the item will have been heard; -inf if it has been heard already."""
+        """Return the time at which all audio of the item will have been heard; -inf if it has been heard already."""
         return max((span.ends_at for span in self._spans if span.item_id == item_id), default=float("-inf"))
 
     def forget(self, item_id: str) -> None:
         self._heard.pop(item_id, None)
 
     def stopped(self, now: float) -> None:
-        """All audio that was not heard yet was dropped."""
+        """Reset after a clear: the audio that was not heard yet was dropped."""
         self.ends_at = now
         self._spans.clear()
         self._heard.clear()

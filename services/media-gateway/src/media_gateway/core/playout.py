@@ -1,8 +1,8 @@
-"""The queue between an agent that speaks faster than real time and a caller who hears in real time.
+"""The queue between an agent that generates speech faster than real time and a caller who hears it in real time.
 
-Audio is sent in messages, a short lead ahead of the play clock: enough to hide the jitter of the network, and so little
-that a clear finds almost all audio still in the queue. The queue contains 24 kHz PCM. The driver resamples the audio
-that is sent, so for a clear it only has to reset its resampler.
+Audio is sent in messages, a short lead ahead of the play clock. The lead hides the jitter of the network, and is so
+short that a clear finds almost all audio still in the queue. The queue contains 24 kHz PCM. The driver resamples the
+audio that is sent, so for a clear it only has to reset its resampler.
 
 Driver: call `due` at `next_at` and after every change; send the chunks, then the reports.
 """
@@ -21,7 +21,7 @@ from media_gateway.core.hold_tone import HoldTone
 from media_gateway.core.play_clock import PlayClock
 
 TONE_LEAD_S: Final = 0.06
-"""The hold tone has a shorter lead than speech, so that speech does not wait behind it."""
+"""Lead of the hold tone. It is shorter than that of speech, so that speech does not wait behind the tone."""
 _CLOSED_KEPT: Final = 256
 _AT_ONCE: Final = float("-inf")
 _NEVER: Final = float("inf")
@@ -49,11 +49,11 @@ class Totals:
     sent: int = 0
     cleared: int = 0
     late: int = 0
-    """Arrived after its item was cleared or complete; not queued."""
+    """Bytes that arrived after their item was cleared or complete; not queued."""
     refused: int = 0
-    """Arrived while the queue was full; not queued."""
+    """Bytes that arrived while the queue was full; not queued."""
     gaps: list[float] = field(default_factory=list)
-    """Seconds of silence within items because their audio arrived too late. Cleared by the reader."""
+    """Seconds of silence within items because their audio arrived too late. The reader of this list clears it."""
 
 
 @dataclass(slots=True)
@@ -73,12 +73,12 @@ class _Piece:
 
 
 class Playout:
-    """Playout of one call."""
+    """The playout of one call."""
 
     def __init__(
         self, *, lead_ms: float = 200, message_ms: float = 100, delay_ms: float = 0, queue_ms: float = 300_000
     ) -> None:
-        # With the message that is sent then, the lead is reached and exceeded by at most a frame.
+        # The message that is sent below this level reaches the lead, and exceeds it by at most a frame.
         self._send_below_s = (lead_ms - max(0.0, message_ms - FRAME_MS)) / 1000
         self._message_bytes = bytes_of_ms(message_ms, VOICE_RATE_HZ)
         self._frame_bytes = min(self._message_bytes, bytes_of_ms(FRAME_MS, VOICE_RATE_HZ))
@@ -87,7 +87,7 @@ class Playout:
         self._pieces: deque[_Piece] = deque()
         self._items: dict[str, _Item] = {}
         self._ended = 0
-        """Number of items that have ended and are not completely heard yet."""
+        """Number of items that have ended and were not heard completely yet."""
         self._closed: OrderedDict[str, None] = OrderedDict()
         self._tone = HoldTone(self._frame_bytes)
         self._rest_held = False
@@ -96,7 +96,7 @@ class Playout:
         self.totals = Totals()
 
     def push(self, item_id: str, pcm24k: bytes) -> None:
-        """Queue audio of an item. Late and surplus audio is dropped and counted."""
+        """Queue audio of an item. Late and excess audio is dropped and counted."""
         if item_id in self._closed:
             self.totals.late += len(pcm24k)
             return
@@ -117,7 +117,7 @@ class Playout:
             self.totals.pushed += len(pcm24k)
 
     def end(self, item_id: str) -> None:
-        """The audio of this item is complete."""
+        """Mark the audio of this item as complete."""
         item = self._items.get(item_id)
         if item is not None and not item.ended:
             item.ended = True
@@ -127,7 +127,7 @@ class Playout:
         self._tone.switch(on)
 
     def clear(self, item_id: str, now: float) -> list[Report]:
-        """Drop the audio of all items that was not heard yet, and further audio of them and of `item_id`."""
+        """Drop the audio of all items that was not heard yet, and further audio of these items and of `item_id`."""
         reports = self._completed(now)
         for item in list(self._items.values()):
             reports.append(self._played(item, now, complete=False))
@@ -143,7 +143,7 @@ class Playout:
         return reports
 
     def due(self, now: float) -> DueAudio:
-        """The audio and the reports that are due now."""
+        """Return the audio and the reports that are due now."""
         due = DueAudio([], self._completed(now) if self._ended else [])
         while self._sounds_at() <= now:
             due.chunks.append(self._next_chunk(now, due.reports))
@@ -155,7 +155,7 @@ class Playout:
         return due
 
     def next_at(self) -> float | None:
-        """Time of the next call of `due`; None if nothing is queued."""
+        """Return the time of the next call of `due`, or None if nothing is queued."""
         if self._rest_is_due():
             return _AT_ONCE
         next_at = self._sounds_at()
@@ -166,7 +166,7 @@ class Playout:
 
     # -- outgoing audio
     def _sounds_at(self) -> float:
-        """Time at which the next audio may be sent: speech, else the hold tone."""
+        """Return the time at which the next audio may be sent: speech, otherwise the hold tone."""
         if self._has_frame():
             return self._clock.ends_at - self._send_below_s
         return self._clock.ends_at - TONE_LEAD_S if self._tone.sounds else _NEVER
@@ -179,16 +179,16 @@ class Playout:
         return self._fade_tone(now) if self._tone.audible else self._frame(now, reports)
 
     def _has_frame(self) -> bool:
-        """Whether a whole frame or the last, shorter frame of an item waits."""
+        """Whether a whole frame, or the last, shorter frame of an item is waiting."""
         return self.waiting_bytes >= self._frame_bytes or (bool(self._pieces) and self._pieces[-1].item.ended)
 
     def _room(self) -> int:
-        """Bytes of the next message: whole frames, except at the end of an item."""
+        """Return the bytes of the next message: whole frames, except at the end of an item."""
         room = min(self._message_bytes, self.waiting_bytes)
         return room if self._pieces[-1].item.ended else room - room % self._frame_bytes
 
     def _rest_is_due(self) -> bool:
-        """Whether a pause begins: nothing waits and the last item is complete."""
+        """Whether a pause begins: no audio is waiting and the last item is complete."""
         if not self._rest_held or self._pieces or self._tone.sounds:
             return False
         return self._last_sent is None or self._last_sent.ended
@@ -223,7 +223,7 @@ class Playout:
         return Chunk(self._tone.next_frame(), final=False)
 
     def _fade_tone(self, now: float) -> Chunk:
-        """Before speech replaces an audible tone, send one frame that fades out, to avoid a click."""
+        """Return one frame that fades out an audible tone, sent before speech replaces it, to avoid a click."""
         self._clock.sent("", self._frame_bytes, now)
         return Chunk(self._tone.fade_out(), final=False)
 
@@ -232,7 +232,7 @@ class Playout:
         return item.ended and item.sent_bytes == item.pushed_bytes
 
     def _completed(self, now: float) -> list[Report]:
-        """Reports of the items that were heard completely."""
+        """Return reports of the items that were heard completely."""
         return [
             self._played(item, now, complete=True)
             for item in list(self._items.values())

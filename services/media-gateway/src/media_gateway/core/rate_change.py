@@ -1,6 +1,6 @@
-"""Streaming change of the sample rate: the compiled resampler if it was built, else the one with numpy.
+"""Streaming change of the sample rate, with the compiled resampler if it was built, otherwise with numpy.
 
-Both sound the same; the compiled one needs less CPU.
+The output of both sounds the same; the compiled one needs less CPU.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from media_gateway.core.resampler import Resampler
 
 
 class RateChange(Protocol):
-    """Input and output are PCM of any length, whole samples."""
+    """A sample rate converter for one direction of a call. Input and output are PCM of any length, whole samples."""
 
     @property
     def delay_ms(self) -> float:
@@ -22,12 +22,12 @@ class RateChange(Protocol):
     def feed(self, pcm: bytes) -> bytes: ...
 
     def feed_message(self, message: memoryview) -> bytes | None:
-        """Decode and feed an ACS message that is a plain frame of 20 ms. None: nothing was fed, and `acs_media` has to
-        decode the message. Always None without the compiled resampler.
+        """Decode and convert an ACS message that is a plain frame of 20 ms. Returns None if it was not processed:
+        `acs_media` must then decode the message. Always None without the compiled resampler.
         """
 
     def flush(self) -> bytes:
-        """The rest of the audio, which is still in the delay line. Further audio starts from silence."""
+        """Return the rest of the audio, which is still in the delay line. Further audio starts from silence."""
 
     def reset(self) -> None:
         """Discard the audio in the delay line."""

@@ -23,13 +23,13 @@ Floats: TypeAlias = NDArray[np.float32]
 
 COMMON_RATE_HZ: Final = 48_000
 TAPS: Final = 163
-"""Odd, so that the delay is a whole number of samples at 48 kHz: 81, which is 1.69 ms."""
+"""Length of the filter. It is odd, so that the delay is a whole number of samples at 48 kHz (81 samples, 1.69 ms)."""
 DELAY_MS: Final = (TAPS - 1) / 2 / COMMON_RATE_HZ * 1000
 PASS_HZ: Final = 6_500
 STOP_HZ: Final = 8_000
 _PERIODS_PER_ROW: Final = 8
 _ROWS_PER_PRODUCT: Final = 64
-"""Small enough that a threaded BLAS computes each product in the calling thread."""
+"""Limit for each matrix product: so small that a threaded BLAS computes it in the calling thread."""
 _PCM: Final = np.dtype("<i2")
 _HIGHEST: Final = np.float32(32_767)
 _LOWEST: Final = np.float32(-32_768)
@@ -42,7 +42,7 @@ class Polyphase(NamedTuple):
     down: int
     """Output and input samples of a period."""
     past: int
-    """Past periods within the reach of the filter."""
+    """Number of past periods that the filter uses."""
     tail_in: int
     """Samples of silence that flush the delay line."""
     taps: bytes
@@ -50,7 +50,7 @@ class Polyphase(NamedTuple):
 
 
 class Resampler:
-    """One direction of a call. The output does not depend on the lengths of the input blocks.
+    """Resampler of one direction of a call. The output does not depend on the lengths of the input blocks.
 
     Not thread-safe: all resamplers of a direction share working memory.
     """
@@ -77,7 +77,7 @@ class Resampler:
         return b"".join(self._feed(np.frombuffer(piece, _PCM)) for piece in pieces)
 
     def feed_message(self, message: memoryview) -> bytes | None:
-        """See `RateChange`."""
+        """Process no message: see `RateChange`."""
         return None
 
     def flush(self) -> bytes:
@@ -103,7 +103,7 @@ class Resampler:
 
 
 class _FrameWork:
-    """The same for a stream of whole frames, as nearly all audio is, in preallocated memory."""
+    """Preallocated memory for streams of whole frames, as nearly all audio is."""
 
     def __init__(self, from_hz: int, to_hz: int) -> None:
         step_out, step_in = _ratio(from_hz, to_hz)
@@ -119,7 +119,7 @@ class _FrameWork:
         self._out: Floats = np.zeros((rows, _PERIODS_PER_ROW * step_out), np.float32)
 
     def resample(self, pcm: bytes, kept: Floats) -> bytes:
-        """`kept`: past samples before this frame; contains those of the next frame afterwards."""
+        """Resample one frame. `kept`: the past samples before this frame; on return, those before the next frame."""
         self._before[:] = kept
         self._frame[:] = np.frombuffer(pcm, _PCM)
         kept[:] = self._after
@@ -134,13 +134,13 @@ def _frame_work(from_hz: int, to_hz: int) -> _FrameWork:
 
 
 def _windows(buffer: Floats, rows: int, width: int, hop: int) -> Floats:
-    """Overlapping rows of `width` samples, `hop` samples apart."""
+    """Return overlapping rows of `width` samples, `hop` samples apart."""
     item = buffer.itemsize
     return np.ndarray((rows, width), np.float32, buffer.data, strides=(hop * item, item))
 
 
 def _pcm(out: Floats) -> bytes:
-    """Rounded and clipped in place."""
+    """Return the output as PCM, rounded and clipped in place."""
     np.rint(out, out=out)
     out.clip(_LOWEST, _HIGHEST, out=out)  # half the time of `np.clip`
     pcm: bytes = out.astype(_PCM).tobytes()
@@ -148,7 +148,7 @@ def _pcm(out: Floats) -> bytes:
 
 
 def _ratio(from_hz: int, to_hz: int) -> tuple[int, int]:
-    """(up, down): `down` samples at `from_hz` last as long as `up` at `to_hz`."""
+    """Return (up, down): `down` samples at `from_hz` last as long as `up` at `to_hz`."""
     if COMMON_RATE_HZ % from_hz or COMMON_RATE_HZ % to_hz or min(from_hz, to_hz) < 2 * STOP_HZ:
         raise ValueError(
             f"unsupported conversion from {from_hz} to {to_hz} Hz; both must divide 48 kHz and be at least 16 kHz"
@@ -163,7 +163,7 @@ def _tail_in(up: int) -> int:
 
 @lru_cache
 def low_pass() -> NDArray[np.float64]:
-    """The taps at 48 kHz with a gain of 1: a sinc with a Kaiser window."""
+    """Return the taps at 48 kHz with a gain of 1: a sinc with a Kaiser window."""
     width = 2 * math.pi * (STOP_HZ - PASS_HZ) / COMMON_RATE_HZ
     attenuation_db = 7.95 + 2.285 * width * (TAPS - 1)
     beta = 0.1102 * (attenuation_db - 8.7)
@@ -175,10 +175,10 @@ def low_pass() -> NDArray[np.float64]:
 
 @lru_cache
 def _matrix(up: int, down: int) -> tuple[Floats, int]:
-    """(window x outputs of one row, number of past samples in a window).
+    """Return (matrix of window x outputs of one row, number of past samples in a window).
 
-    Output m lies at 48 kHz index m*down and sees input i at index i*up: tap m*down - i*up. Row by row, m and i count
-    from the row's first output and the oldest sample of its window.
+    Output m is at 48 kHz index m*down and uses input i at index i*up: tap m*down - i*up. Row by row, m and i count from
+    the row's first output and the oldest sample of its window.
     """
     taps = low_pass() * up
     past = -(-(TAPS - 1) // up)
@@ -192,7 +192,7 @@ def _matrix(up: int, down: int) -> tuple[Floats, int]:
 
 @lru_cache
 def polyphase_of(from_hz: int, to_hz: int) -> Polyphase:
-    """The first outputs of `_matrix` in the order of the compiled resampler; one copy for all calls."""
+    """Return the first outputs of `_matrix` in the order of the compiled resampler; one copy for all calls."""
     up, down = _ratio(from_hz, to_hz)
     matrix, past = _matrix(up, down)
     window = matrix[: past + down, :up].reshape(past // down + 1, down, up)

@@ -9,19 +9,19 @@ from typing import Final
 from bridge_common.wire.entries import Ended
 
 ABRUPT: Final = 1006
-"""The connection ended without a close frame (RFC 6455, section 7.4)."""
+"""Close code for a connection that ended without a close frame (RFC 6455, section 7.4)."""
 _ANOTHER_LOSS_S: Final = 1.0
-"""After a longer pause, a report counts as a new loss."""
+"""Maximum pause between two reports of the same loss. After a longer pause, a report counts as a new loss."""
 
 
 class SessionState(Enum):
     OPENING = "opening"
-    """Attached to the call; the sample rate is not known yet."""
+    """The socket is attached to the call; the sample rate is not known yet."""
     STREAMING = "streaming"
     CLOSING = "closing"
-    """The session ends. Nothing is read from the socket; the streams of the call are still attached."""
+    """The session is ending. Nothing is read from the socket; the streams of the call are still attached."""
     CLOSED = "closed"
-    """The streams of the call are released. The socket is closed when the caller has heard the apology, if any."""
+    """The streams of the call are released. The socket is closed after the apology, if there is one."""
 
 
 class SessionEvent(Enum):
@@ -40,7 +40,7 @@ TRANSITIONS: Final = {
     (_S, SessionEvent.DETACHED): _X,
     (_C, SessionEvent.DETACHED): _X,
 }
-"""Other events change nothing, so the first reason to end is kept."""
+"""New state by state and event. Other events change nothing, so the first reason to end is kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,17 +51,19 @@ class SessionEnding:
     reason: str = ""
     lost: bool = True
     ended: Ended | None = None
-    """Set if the call is over."""
+    """The last entry of the downlink, if the call has ended."""
 
 
 class MissingStream:
-    """How long Redis has reported the stream of a call as missing. The relay restores the call unless it is over."""
+    """Measures how long Redis has reported the stream of a call as missing. The relay restores the call unless it has
+    ended.
+    """
 
     def __init__(self) -> None:
         self._since = self._seen_at = float("-inf")
 
     def seen(self, now: float) -> float:
-        """Seconds since the first report of this loss."""
+        """Record a report, and return the seconds since the first report of this loss."""
         if now - self._seen_at > _ANOTHER_LOSS_S:
             self._since = now
         self._seen_at = now

@@ -1,4 +1,4 @@
-"""ACS → uplink: decodes the messages of a media socket and enforces the limits on what a peer may send."""
+"""ACS → uplink: decodes the messages of a media socket and enforces the limits on the data that a peer may send."""
 
 from __future__ import annotations
 
@@ -24,19 +24,20 @@ UNSUPPORTED: Final = 1003
 POLICY: Final = 1008
 
 GAP_S: Final = 0.1
-"""ACS sends 20 ms at a time; an agent could mistake a longer pause for silence."""
+"""Minimum length of a gap. ACS sends audio every 20 ms; an agent could mistake a longer pause for silence."""
 BAD_FRAMES_IN_A_ROW: Final = 10
 _PROBE_EACH_S: Final = 0.9
 _QUIET_S: Final = 0.3
-"""After this time without messages from ACS, latency probes are written more often, so that the relay does not report
-the uplink as missed."""
+"""Time without messages from ACS after which latency probes are written more often, so that the relay does not report
+the uplink as missed.
+"""
 _FRAME_S: Final = FRAME_MS / 1000
 _UNIDENTIFIED: Final = ("", "4:", "4:anonymous")
 
 
 class ReceivingSession(Protocol):
     def rate_known(self, rate_hz: int) -> None:
-        """The sample rate is known, so audio may flow both ways."""
+        """Start the audio in both directions, after the sample rate is known."""
 
     def end(self, code: int, reason: str, *, lost: bool = True) -> None: ...
 
@@ -46,7 +47,7 @@ class ReceivingSession(Protocol):
 
 
 class AcsReceiver:
-    """A `Receiver` of the socket. Ends the session if the peer sends something that ACS never sends."""
+    """A `Receiver` of the socket. Ends the session if the peer sends messages that ACS never sends."""
 
     def __init__(
         self,
@@ -79,11 +80,11 @@ class AcsReceiver:
 
     @property
     def silent_until(self) -> float:
-        """Time at which the peer has been silent for too long, unless a message arrives before."""
+        """Time at which the session ends because the peer is silent, unless a message arrives before."""
         return self._received_at + (self._idle_s if self._received_at > self._began_at else self._first_message_s)
 
     def probe_due(self, now: float) -> bool:
-        """Whether a latency probe for the relay is due; called twice a second."""
+        """Whether a latency probe for the relay is due. Called twice a second."""
         is_due = now - self._probed_at >= _PROBE_EACH_S or now - self._received_at >= _QUIET_S
         if is_due and self._uplink is not None:
             self._probed_at = now
@@ -120,13 +121,15 @@ class AcsReceiver:
 
     # -- messages
     def _count(self, length_s: float, now: float) -> None:
-        """Stop reading from a peer that sends much faster than real time, also after the end of the call."""
+        """Count a message. A peer that sends much faster than real time is not read any more, even after the end of the
+        call.
+        """
         if not self._pace.keeps(length_s, now):
             self._session.end(POLICY, "audio arrives much faster than real time")
             self._socket.stop()
 
     def _any_message(self, message: memoryview) -> float:
-        """Length of a message in seconds; one without audio counts as a frame."""
+        """Process a message and return its length in seconds; a message without audio counts as a frame."""
         try:
             decoded = decode(message)
         except FrameError as error:
@@ -160,7 +163,7 @@ class AcsReceiver:
         elif self._uplink is None:
             self._open(message.rate_hz)
         elif message.rate_hz != self._rate_hz:
-            self._session.end(UNSUPPORTED, "the sample rate changed within the socket")
+            self._session.end(UNSUPPORTED, "AudioMetadata changed the sample rate of an open media socket")
 
     def _audio(self, message: AudioData) -> None:
         if not self._accepts_all and message.participant not in ("", self._caller):

@@ -11,7 +11,9 @@ from media_gateway.socket.frame_socket import INVALID_TEXT
 
 
 class AsgiMessages:
-    """A `Receiver` with a queue. Reading pauses while messages wait, so there are no more than one read brings."""
+    """A `Receiver` with a queue. Reading pauses while messages wait, so the queue contains at most the messages of one
+    read.
+    """
 
     def __init__(self, socket: DirectSocket) -> None:
         self._socket = socket

@@ -1,4 +1,4 @@
-"""The streams of a call on the side of its media socket: writes the uplink and plays the downlink."""
+"""The streams of a call as its media socket uses them: writes the uplink and plays the downlink."""
 
 from __future__ import annotations
 
@@ -19,7 +19,9 @@ log = logging.getLogger(__name__)
 
 
 class CallStreams:
-    """`on_fenced`: another socket has the call, or the call is over. `on_ended`: the relay or call-control ended it."""
+    """The uplink and the downlink of one media socket. `on_fenced`: called when another socket has taken over the call,
+    or the call has ended. `on_ended`: called when the relay or call-control has ended it.
+    """
 
     def __init__(
         self,
@@ -44,10 +46,10 @@ class CallStreams:
         uplink = context.keys.uplink(self._call_id)
         self.outlet = context.writer.outlet(uplink, grant.epoch, on_fenced, self._missing)
         self.downlink: DownlinkPlayout | None = None
-        """Set once the sample rate is known."""
+        """None until the sample rate is known."""
 
     def attach(self, rate_hz: int) -> None:
-        """The sample rate is known: audio may flow both ways."""
+        """Start the audio in both directions, after the sample rate is known."""
         self._rate_hz = rate_hz
         self.outlet.append(MediaAttached(rate_hz))
         self._trace.opened(rate_hz)
@@ -71,7 +73,7 @@ class CallStreams:
         self.outlet.append(Stamp(telemetry.now_us()))
 
     def detach(self, reason: str) -> None:
-        """Release the streams; the last uplink entry states the reason."""
+        """Release the streams. The last uplink entry contains the reason."""
         if self.downlink is not None:
             self._context.reader.remove(self._context.keys.downlink(self._call_id))
             self.downlink.give_up()
@@ -79,9 +81,11 @@ class CallStreams:
         self.outlet.close()
 
     def _missing(self) -> None:
-        """Redis has lost the call. Its relay restores it; if that does not happen in time, the call is over."""
+        """Handle a missing stream: Redis has lost the call. Its relay restores it; if that does not happen in time, the
+        call counts as ended.
+        """
         missing_s = self._missing_stream.seen(self._clock())
         if missing_s == 0:
-            log.warning("the call's stream is missing", extra=fields(call_id=self._call_id))
+            log.warning("stream of the call missing in Redis", extra=fields(call_id=self._call_id))
         if missing_s > self._context.limits.restored_within_s:
             self._on_fenced()

@@ -1,4 +1,4 @@
-"""A media socket on picows: whole messages by callback, sending without await, and an orderly end."""
+"""A media socket on picows: delivers whole messages by callback, sends without await, and closes in order."""
 
 from __future__ import annotations
 
@@ -22,20 +22,24 @@ from media_gateway.socket.frame_socket import (
 )
 
 LARGEST_MESSAGE_BYTES: Final = 256 * 1024
-"""Above the limit of the media codec: a message that is too large for it is dropped there, and the call continues."""
+"""Maximum size of a message, above the limit of the media codec: a message that is too large for the codec is dropped
+there, and the call continues.
+"""
 CLOSING_FRAMES: Final = 64
-"""Frames that are read after our close frame to find the peer's: more than ACS sends within `close_s`."""
+"""Maximum frames that are read after the close frame was sent, to find that of the peer: more than ACS sends within
+`close_s`.
+"""
 EARLY_FRAMES: Final = 64
-"""Frames that may arrive together with the request. ACS sends one message and then audio every 20 ms."""
+"""Maximum frames that arrive together with the request. ACS sends one message and then audio every 20 ms."""
 
 _TEXT: Final = WSMsgType.TEXT
 
 
 class DirectSocket(FrameSocket, WSListener):
-    """Used from the moment when the handshake is complete. `close_s`: time for the peer to answer a close frame.
+    """A WebSocket after its handshake. `close_s`: time limit for the peer to reply to a close frame.
 
-    A peer cannot cause work while nobody listens (before `listen`, after `stop` and `close`): reading is paused, and a
-    peer that continues to send after our close frame is disconnected.
+    Without a receiver (before `listen`, after `stop` and `close`) a peer cannot cause work: reading is paused, and a
+    peer that continues to send after the close frame is disconnected.
     """
 
     def __init__(self, on_trusted: Callable[[WSTransport], None], close_s: float) -> None:
@@ -44,7 +48,7 @@ class DirectSocket(FrameSocket, WSListener):
         self._close_s = close_s
         self._transport: WSTransport | None = None
         self._unheard = 0
-        """Frames that arrived while nobody listened."""
+        """Frames that arrived without a receiver."""
         self._parts: list[bytes] = []
         self._parts_bytes = 0
         self._parts_are_text = False
@@ -72,7 +76,9 @@ class DirectSocket(FrameSocket, WSListener):
             (transport.resume_reading if reads else transport.pause_reading)()
 
     def _send_close(self, code: int, reason: str) -> None:
-        """Also ends the connection after `CLOSING_FRAMES` without an answer."""
+        """Send a close frame. The connection ends if the peer does not reply within `CLOSING_FRAMES` or
+        the time limit.
+        """
         if self._transport is not None:
             self._unheard = 0
             # The type is an enumeration that accepts any number.
@@ -133,7 +139,7 @@ class DirectSocket(FrameSocket, WSListener):
             self._hearing.overhead()
 
     def _is_ignored(self, frame: WSFrame) -> bool:
-        """Whether to skip a frame that arrives while nobody listens. Too many of them disconnect the peer."""
+        """Whether to skip a frame that arrives without a receiver. Too many such frames disconnect the peer."""
         self._unheard += 1
         is_early = self._state is SocketState.UNHEARD
         limit = EARLY_FRAMES if is_early else CLOSING_FRAMES
@@ -144,10 +150,12 @@ class DirectSocket(FrameSocket, WSListener):
         return not is_early and frame.msg_type is not WSMsgType.CLOSE
 
     def _assemble(self, frame: WSFrame) -> None:
-        """RFC 6455, 5.4: a message is one frame, or a first one without FIN and continuations up to one with FIN."""
+        """Assemble fragments (RFC 6455, 5.4): a message is one frame, or a first frame without FIN and continuations up
+        to one with FIN.
+        """
         continued = frame.msg_type is WSMsgType.CONTINUATION
         if continued != bool(self._parts):
-            self.close(PROTOCOL, "fragments out of order")
+            self.close(PROTOCOL, "the fragments of a message are out of order")
             return
         if not continued:
             self._parts_are_text, self._parts_bytes = frame.msg_type is _TEXT, 0
@@ -162,10 +170,12 @@ class DirectSocket(FrameSocket, WSListener):
             self._deliver(self._parts_are_text, message)
 
     def _answer_close(self, transport: WSTransport, frame: WSFrame) -> None:
-        """After both close frames the server ends the connection, no matter which side began (RFC 6455, 7.1.1)."""
+        """Reply to a close frame. After both close frames the server ends the connection, no matter which side began
+        (RFC 6455, 7.1.1).
+        """
         if self._state in OPEN_STATES:
             code = frame.get_close_code()
-            self._ended(_code_of(transport))  # first, because a peer that has our answer may reconnect
+            self._ended(_code_of(transport))  # first, because a peer that has the reply may reconnect
             transport.send_close(WSCloseCode.OK if code is WSCloseCode.NO_INFO else code)
             self._drop_later()
         transport.disconnect()
@@ -184,7 +194,9 @@ class DirectSocket(FrameSocket, WSListener):
 
 
 def _code_of(transport: WSTransport) -> int:
-    """The peer's code takes precedence over ours. picows itself closes a connection that breaks the protocol."""
+    """Return the close code: the peer's takes precedence. picows itself closes a connection that
+    violates the protocol.
+    """
     handshake: WSCloseHandshake | None = transport.close_handshake
     if handshake is None:
         return ABRUPT

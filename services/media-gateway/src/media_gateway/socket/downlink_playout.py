@@ -41,19 +41,21 @@ class SendBuffer:
             self._on_overfull()
 
     def put_instead(self, message: bytes) -> None:
-        """Send this next and drop the messages that wait."""
+        """Drop the waiting messages and send this one."""
         self._waiting.clear()
         self.put(message)
 
     def paused(self, paused: bool) -> None:
-        """The peer does not read, or does again."""
+        """Buffer messages while the peer does not read; send the waiting messages when it reads again."""
         self._paused = paused
         while self._waiting and not self._paused:
             self._write(self._waiting.popleft())
 
 
 class DownlinkPlayout:
-    """The downlink of one media socket. `take` gets the entries of the stream; the ticker calls when audio is due."""
+    """The downlink of one media socket. `take` receives the entries of the stream; the ticker calls `tick` when audio
+    is due.
+    """
 
     def __init__(
         self,
@@ -82,7 +84,7 @@ class DownlinkPlayout:
         self._on_stopped = on_stopped
         self._on_ended = on_ended
         self._holds = False
-        """The relay has switched the hold tone on."""
+        """Whether the relay has started the hold tone."""
         self._alone = False
         self._wait_phrase = wait_phrase
         self._phrases = 0
@@ -116,7 +118,7 @@ class DownlinkPlayout:
         self.tick(self._clock())
 
     def _ask_to_wait(self) -> None:
-        """Play the wait phrase unless audio is waiting. It is an item of its own, which the relay does not know."""
+        """Play the wait phrase unless audio is waiting. It is a separate item, which the relay does not know."""
         if self._wait_phrase and not self._playout.waiting_bytes:
             self._phrases += 1
             item_id = f"{WAIT_ITEM}-{self._phrases}"
@@ -124,7 +126,7 @@ class DownlinkPlayout:
             self._playout.end(item_id)
 
     def tick(self, now: float) -> None:
-        """Send the audio that is due and report what was heard."""
+        """Send the audio that is due, and report the audio that was heard."""
         due = self._playout.due(now)
         for chunk in due.chunks:
             pcm = self._rate.feed(chunk.pcm24k)
@@ -140,7 +142,7 @@ class DownlinkPlayout:
         self._ticker.wake(self, self._playout.next_at())
 
     def alone(self, alone: bool) -> None:
-        """Whether no relay drives the call: then the gateway plays the hold tone."""
+        """Play the hold tone if no relay handles the call, otherwise stop it."""
         if alone is not self._alone:
             self._alone = alone
             self._playout.hold(self._holds or alone)
@@ -154,7 +156,7 @@ class DownlinkPlayout:
         self.give_up(item_id)
 
     def give_up(self, item_id: str = "") -> None:
-        """Report how much of each item was heard; the rest is dropped."""
+        """Drop the waiting audio, and report how much of each item was heard."""
         self._ticker.wake(self, None)
         for report in self._playout.clear(item_id, self._clock()):
             self._report(report)

@@ -1,7 +1,7 @@
-"""A media socket as its driver sees it: messages by callback, sending without await, an explicit close.
+"""The interface of a media socket: messages by callback, sending without await, an explicit close.
 
-Two connections provide it. `DirectSocket` is offered by our WebSocket protocol for uvicorn as an ASGI extension and
-costs nothing beyond the parser; `MessageSocket` works over the plain ASGI messages of any server.
+There are two implementations. `DirectSocket` is offered by the gateway's WebSocket protocol for uvicorn as an ASGI
+extension, and has no cost beyond the parser; `MessageSocket` uses the plain ASGI messages of any server.
 """
 
 from __future__ import annotations
@@ -20,62 +20,65 @@ TOO_BIG: Final = 1009
 INTERNAL: Final = 1011
 
 REASON_BYTES: Final = 120
-"""A close frame has room for 123."""
+"""Maximum length of a close reason. A close frame has room for 123 bytes."""
 WRITE_HIGH_BYTES: Final = 32 * 1024
-"""If more than this is waiting in the process, the peer counts as not reading."""
+"""Maximum bytes that wait in the process; with more, the peer counts as not reading."""
 
 EXTENSION: Final = "bridge.frames"
-"""`scope["extensions"][EXTENSION]["socket"]` is a `FrameSocket`, to be used once the connection is accepted. From its
-first use on, the route must neither receive nor send ASGI messages."""
+"""Name of the ASGI extension. `scope["extensions"][EXTENSION]["socket"]` is a `FrameSocket`, to be used after the
+connection is accepted. From its first use on, the route must neither receive nor send ASGI messages.
+"""
 
 
 class Receiver(Protocol):
-    """Called with everything that arrives on a socket. Nothing here may block."""
+    """Callbacks for everything that arrives on a socket. They must not block."""
 
     def text(self, message: memoryview) -> None:
-        """A whole text message; the bytes are valid during the call only."""
+        """Handle a whole text message. The bytes are valid during the call only."""
 
     def binary(self, message: memoryview) -> None:
-        """A whole binary message; the bytes are valid during the call only."""
+        """Handle a whole binary message. The bytes are valid during the call only."""
 
     def overhead(self) -> None:
-        """A frame without a whole message: a ping, a pong or a fragment. A peer has no reason to send many.
+        """Count a frame without a whole message: a ping, a pong or a fragment. A genuine peer sends few of them.
 
-        Not reported by a server without the extension.
+        Not called by a server without the extension.
         """
 
     def paused(self, paused: bool) -> None:
-        """The peer does not read fast enough for what is sent, or does again."""
+        """Handle a peer that does not read fast enough for the audio that is sent, or that reads again."""
 
     def closed(self, code: int) -> None:
-        """Nothing more will arrive: the peer's close code, or ours, or 1006 if the connection was lost."""
+        """Handle the end of the socket. `code`: the peer's close code, or that of `close`, or 1006 if the connection
+        was lost.
+        """
 
 
 class SocketState(Enum):
     UNHEARD = "unheard"
-    """There is no receiver yet."""
+    """No receiver was set yet."""
     LISTENING = "listening"
     STOPPED = "stopped"
     """Messages are not delivered; the socket is open for sending."""
     CLOSING = "closing"
-    """We have sent a close frame."""
+    """A close frame was sent."""
     CLOSED = "closed"
-    """The peer has closed, or the connection is lost."""
+    """The peer has closed the socket, or the connection is lost."""
 
 
 OPEN_STATES: Final = (SocketState.UNHEARD, SocketState.LISTENING, SocketState.STOPPED)
 
 
 class FrameSocket(ABC):
-    """The state of a socket, without its connection. Delivers nothing until `listen`; sends from the start."""
+    """A socket, independent of its connection. Delivers messages after `listen`; can send from the start."""
 
     def __init__(self) -> None:
         self._state = SocketState.UNHEARD
         self._receiver: Receiver | None = None
         self._hearing: Receiver | None = None
-        """The receiver, while it gets messages: in the state `LISTENING`."""
+        """The receiver in the state `LISTENING`, otherwise None."""
         self._early: list[tuple[bool, bytes]] = []
-        """Messages that arrived with the request, and whether each is text; at most one read's worth."""
+        """Messages that arrived with the request, and whether each is text; at most those of one read."""
         self._end_code = ABRUPT
         self._is_paused = False
 
@@ -85,7 +88,7 @@ class FrameSocket(ABC):
         return self._is_paused
 
     def listen(self, receiver: Receiver) -> None:
-        """Deliver everything to `receiver` from now on, earlier messages first. Also ends a `stop`."""
+        """Deliver messages to `receiver` from now on, earlier messages first. Also ends a `stop`."""
         self._receiver = receiver
         if self._state in OPEN_STATES:
             self._enter(SocketState.LISTENING)
@@ -98,14 +101,14 @@ class FrameSocket(ABC):
             self.read(True)
 
     def stop(self) -> None:
-        """Deliver no more messages. The socket stays open for sending; its end is still reported to the receiver."""
+        """Deliver no more messages. The socket can still send; its end is still reported to the receiver."""
         if self._state is SocketState.LISTENING:
             self.read(False)
             self._enter(SocketState.STOPPED)
 
     def close(self, code: int = NORMAL, reason: str = "") -> None:
-        """Send a close frame; the connection ends when the peer has answered it, or after a time limit. The first call
-        counts.
+        """Send a close frame. The connection ends when the peer has replied, or after a time limit. Only the first call
+        has an effect.
         """
         if self._state in OPEN_STATES:
             self._enter(SocketState.CLOSING)
@@ -114,11 +117,11 @@ class FrameSocket(ABC):
 
     @abstractmethod
     def trust(self) -> None:
-        """The peer is authenticated; it no longer counts as a pending connection."""
+        """Stop counting the socket as a pending connection: the peer is authenticated."""
 
     @abstractmethod
     def send(self, message: bytes) -> None:
-        """Send a text message in UTF-8. After the end it is dropped."""
+        """Send a text message in UTF-8. After the close frame it is dropped."""
 
     @abstractmethod
     def read(self, reads: bool) -> None:
@@ -126,7 +129,7 @@ class FrameSocket(ABC):
 
     @abstractmethod
     def _send_close(self, code: int, reason: str) -> None:
-        """Send a close frame, and end the connection if the peer does not answer in time."""
+        """Send a close frame, and end the connection if the peer does not reply in time."""
 
     def _deliver(self, is_text: bool, message: bytes) -> None:
         if self._state is SocketState.UNHEARD:
@@ -139,7 +142,7 @@ class FrameSocket(ABC):
             self._hearing.binary(memoryview(message))
 
     def _enter(self, state: SocketState) -> None:
-        """The only place that sets the state."""
+        """Set the state. No other function sets it."""
         self._state = state
         self._hearing = self._receiver if state is SocketState.LISTENING else None
 
@@ -157,5 +160,5 @@ class FrameSocket(ABC):
 
 
 def _close_reason(text: str) -> str:
-    """Cut to what a close frame can hold."""
+    """Cut a reason to the length that fits into a close frame."""
     return text.encode()[:REASON_BYTES].decode(errors="ignore")

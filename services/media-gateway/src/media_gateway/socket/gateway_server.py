@@ -1,4 +1,4 @@
-"""The gateway's port: uvicorn with small reads and a WebSocket protocol that parses frames in C."""
+"""The HTTP server of the gateway: uvicorn with small reads and a WebSocket protocol that parses frames in C."""
 
 from __future__ import annotations
 
@@ -17,20 +17,22 @@ from media_gateway.socket.picows_protocol import picows_protocol
 from media_gateway.socket_context import SocketLimits
 
 RECEIVE_BUFFER_BYTES: Final = 128 * 1024
-"""Kernel's receive buffer of each socket. It limits the memory that a flood can use."""
+"""Size of the kernel's receive buffer of each socket. It limits the memory that a flood can use."""
 READ_BYTES: Final = 8192
-"""Limit for a request and the frames that arrive with it: no more is read before the route has accepted it."""
+"""Maximum bytes of a request and of the frames that arrive with it: no more is read before the route
+has accepted it.
+"""
 _BACKLOG: Final = 2048
-"""Connections that may wait in the kernel."""
+"""Maximum connections that wait in the kernel to be accepted."""
 _ACCEPTS_AT_ONCE: Final = 4
-"""Connections accepted in one iteration of the event loop, so that running calls are not delayed."""
+"""Maximum connections accepted in one iteration of the event loop, so that running calls are not delayed."""
 
 _read_buffer: Final = memoryview(bytearray(READ_BYTES))
-"""Shared by all connections: each one consumes its data before the next one reads."""
+"""Read buffer of all connections: each one consumes its data before the next one reads."""
 
 
 class GatewayConnection(HttpConnection):
-    """For transports of aiofastnet, which otherwise read up to 256 KB at once."""
+    """HTTP connection for transports of aiofastnet, which would otherwise read up to 256 KB at once."""
 
     def is_buffered_protocol(self) -> bool:
         return True
@@ -51,7 +53,7 @@ def gateway_server(
     tls: ssl.SSLContext | None = None,
     readiness: Callable[[], Mapping[str, object]] = dict,
 ) -> WebServer:
-    """`ws`: a WebSocket implementation of uvicorn instead of our own."""
+    """Create the server. `ws`: a WebSocket implementation of uvicorn, instead of the gateway's own."""
     limits = limits or SocketLimits()
     options = ServerOptions(
         ws=lambda pending: ws or picows_protocol(pending, limits.close_s),

@@ -22,7 +22,9 @@ log = logging.getLogger(__name__)
 
 
 class MediaSession:
-    """All methods but `run` return at once. The first call of `end` determines the close code and reason."""
+    """The session of one media socket. All methods but `run` return at once. The first call of `end` determines the
+    close code and reason.
+    """
 
     def __init__(self, socket: FrameSocket, grant: MediaGrant, context: SocketContext) -> None:
         self.call_id = grant.record.call_id
@@ -32,7 +34,7 @@ class MediaSession:
         self._ending = SessionEnding()
         self._is_ending = asyncio.Event()
         self._gone = asyncio.Event()
-        """The peer has closed."""
+        """Set when the peer has closed the socket."""
         self._socket = socket
         self._context = context
         self._clock = asyncio.get_running_loop().time
@@ -52,7 +54,7 @@ class MediaSession:
         return 0.0 if downlink is None else downlink.waiting_s
 
     async def run(self) -> None:
-        """Carry the call's audio until the socket ends."""
+        """Transport the call's audio until the socket ends."""
         attached = fields(call_id=self.call_id, epoch=self.epoch, caller=phone(self._caller))
         log.info("media socket attached", extra=attached)
         reported = self._notify(MediaOpen(self.call_id, self.epoch))
@@ -67,19 +69,21 @@ class MediaSession:
         self._buffer.paused(paused)
 
     def alone(self, alone: bool) -> None:
-        """Whether no relay drives the call."""
+        """Play the hold tone if no relay handles the call, otherwise stop it."""
         if self._streams.downlink is not None and self._state is not SessionState.CLOSED:
             self._streams.downlink.alone(alone)
 
     def probe(self) -> None:
-        """Write a latency probe if one is due. Call it twice a second. It shows the relay that the gateway is alive."""
+        """Write a latency probe if one is due. Call it twice a second. The probes show the relay that the gateway is
+        alive.
+        """
         if self._state is not SessionState.CLOSED and self._receiver.probe_due(self._clock()):
             self._streams.send_probe()
 
     def tick(self, now: float) -> None:
-        """Check whether the peer has been silent for too long. Called when that is possible."""
+        """Check whether the peer has been silent for too long. Called when the time limit may have passed."""
         if now >= self._receiver.silent_until:
-            self.end(POLICY, "ACS has sent nothing for too long")
+            self.end(POLICY, "no message from ACS for too long")
         elif self._state is not SessionState.CLOSED:
             self._context.ticker.wake(self, self._receiver.silent_until)
 
@@ -92,25 +96,27 @@ class MediaSession:
         self._detach()
 
     def _overfull(self) -> None:
-        self.end(POLICY, "ACS does not read its messages")
+        self.end(POLICY, "ACS does not read from the media socket")
 
     def displace(self) -> None:
         self._fenced()
         self._detach()
 
     def _fenced(self) -> None:
-        self.end(TAKEN_OVER, "a newer socket has the call", lost=False)
+        self.end(TAKEN_OVER, "a newer media socket has taken over the call", lost=False)
 
     def _call_ended(self, ended: Ended) -> None:
         self._end(call_over(ended))
 
     # -- states
     def _apply(self, event: SessionEvent) -> bool:
-        """The only place that sets the state. Returns whether it changed."""
+        """Set the state if the table allows it. No other function sets it. Returns whether it changed."""
         to = TRANSITIONS.get((self._state, event))
         if to is None:
             return False
-        log.debug("media session", extra=fields(call_id=self.call_id, was=self._state.value, state=to.value))
+        log.debug(
+            "media session changed state", extra=fields(call_id=self.call_id, was=self._state.value, state=to.value)
+        )
         self._state = to
         return True
 
@@ -137,10 +143,10 @@ class MediaSession:
         self._detach()
         ending = await known_ending(self._context, self.call_id, self._ending)
         if ending.ended is not None and ending.ended.apologize:
-            # Without a relay, only the gateway can speak to the caller.
+            # Without a relay, only the gateway can send audio to the caller.
             if self._context.apology and self._streams.downlink is not None:
                 self._socket.listen(self._receiver)  # ACS closes a socket whose audio is not read
-                log.info("apologizing to the caller", extra=fields(call_id=self.call_id))
+                log.info("playing the apology to the caller", extra=fields(call_id=self.call_id))
                 await apologize(self._context, self._streams.new_downlink, self._gone)
             await self._notify(HangUp(self.call_id, "media-gateway", APOLOGY))
         self._trace.closed(ending.code, ending.reason)

@@ -37,7 +37,7 @@ log = logging.getLogger(__name__)
 log.addFilter(LineLimit(per_s=5, burst=20))
 
 PATH: Final = "/ws/{path:path}"
-"""`path` is `<call id>/<token>`."""
+"""Path of the media sockets. `path` is `<call id>/<token>`."""
 TRY_AGAIN_LATER: Final = 1013
 CONNECTION_HEADER: Final = "x-ms-call-connection-id"
 _NO_UPGRADE: Final = error_response(400, "bad_request", "this path accepts only WebSocket connections")
@@ -75,9 +75,9 @@ class MediaSockets:
             await session.run()
 
     async def _check(self, socket: FrameSocket, call_id: str, token: str, headers: Headers) -> None:
-        """Raises `AuthError`, or `OutsideError` if the signing keys of ACS are unavailable."""
+        """Authenticate the peer. Raises `AuthError`, or `OutsideError` if the signing keys of ACS are unavailable."""
         if not is_call_id(call_id):
-            raise AuthError("the path has no valid call id")
+            raise AuthError("the path has no valid call id; expected /ws/<call id>/<token>")
         keys = revealed(self._context.settings.media_token_keys)
         media_token.check(keys, call_id, token, time.time())
         socket.trust()
@@ -90,7 +90,10 @@ class MediaSockets:
         connection_id = headers.get(CONNECTION_HEADER, "")
         if connection_id and grant.record.connection_id and connection_id != grant.record.connection_id:
             # A reconnected call has another leg with another id, so the socket is accepted.
-            log.warning("media socket of another leg", extra=fields(call_id=call_id, connection_id=connection_id))
+            log.warning(
+                "media socket belongs to another leg of the call; accepted",
+                extra=fields(call_id=call_id, connection_id=connection_id),
+            )
         return grant
 
 
@@ -99,7 +102,7 @@ async def _no_upgrade(_: Request) -> Response:
 
 
 def _refuse(socket: FrameSocket, code: int, call_id: str, reason: str) -> None:
-    """The reason is logged; the peer gets only the code."""
+    """Close a socket that is not accepted. The reason is logged; the peer receives only the code."""
     metrics.SOCKETS.labels(str(code)).inc()
     shown = call_id if is_call_id(call_id) else "?"
     log.warning("media socket refused", extra=fields(call_id=shown, code=code, reason=reason))

@@ -1,4 +1,4 @@
-"""Observability of one media socket: metrics, and spans if the call is traced."""
+"""Metrics of one media socket, its log lines, and spans if the call is traced."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ class MediaTrace:
         metrics.ATTACHES.labels("again" if grant.record.media_seen else "first").inc()
 
     def opened(self, rate_hz: int) -> None:
-        """The sample rate is known: the set-up of the socket is complete."""
+        """Record that the sample rate is known, which completes the set-up of the socket."""
         self._report("media set-up", {"rate_hz": rate_hz})
 
     def stopped(self, clear: Clear) -> None:
-        """StopAudio has just been sent."""
+        """Record that StopAudio was just sent."""
         took_s = max(telemetry.now_us() - clear.at_us, 0) / 1_000_000 if clear.at_us else None
         if took_s is not None:
             metrics.BARGE_IN.observe(took_s)

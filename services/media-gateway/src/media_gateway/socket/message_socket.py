@@ -1,4 +1,6 @@
-"""A media socket over the plain ASGI messages of any server: a queue for what is sent, a task for what arrives."""
+"""A media socket over the plain ASGI messages of any server: a queue for outgoing messages, a task for
+incoming ones.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +29,9 @@ log = logging.getLogger(__name__)
 
 @asynccontextmanager
 async def accepted(websocket: WebSocket, close_s: float) -> AsyncIterator[FrameSocket]:
-    """Accept the connection; close it at the end unless that has happened. `close_s`: see `MessageSocket`."""
+    """Accept the connection, and close it at the end of the context unless it is closed already. `close_s`: see
+    `MessageSocket`.
+    """
     await websocket.accept()
     extension = websocket.scope.get("extensions", {}).get(EXTENSION)
     if extension is not None:
@@ -46,8 +50,8 @@ async def accepted(websocket: WebSocket, close_s: float) -> AsyncIterator[FrameS
 
 
 class MessageSocket(FrameSocket):
-    """Needs `run` in the background, which returns when the connection is closed. `close_s`: time for the server to
-    send a close frame.
+    """A media socket over ASGI messages. Needs `run` in the background, which returns when the connection is closed.
+    `close_s`: time limit for the server to send a close frame.
     """
 
     def __init__(self, websocket: WebSocket, close_s: float) -> None:
@@ -63,7 +67,7 @@ class MessageSocket(FrameSocket):
         self._tasks: list[asyncio.Task[None]] = []
 
     def trust(self) -> None:
-        """Only our own protocol counts connections as pending after the handshake."""
+        """Do nothing: only the gateway's own protocol counts connections as pending after the handshake."""
 
     def send(self, message: bytes) -> None:
         if self._state not in OPEN_STATES:
@@ -107,7 +111,7 @@ class MessageSocket(FrameSocket):
                 text = message.get("text")
                 self._deliver(text is not None, message["bytes"] if text is None else text.encode())
             except Exception:
-                log.exception("receiver of a media socket failed")
+                log.exception("failed to process media message")
                 self.close(INTERNAL)
 
     async def _write(self) -> None:
@@ -115,7 +119,7 @@ class MessageSocket(FrameSocket):
             await self._woken.wait()
             self._woken.clear()
             try:
-                # A peer that does not read must not delay our close frame: waiting messages are dropped.
+                # A peer that does not read must not delay the close frame: waiting messages are dropped.
                 while self._waiting and self._close_frame is None:
                     message = self._waiting.popleft()
                     await self._websocket.send_text(message.decode())

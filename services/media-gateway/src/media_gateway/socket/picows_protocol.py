@@ -1,6 +1,6 @@
 """A WebSocket protocol for uvicorn (`ws=`) that parses frames in C, with picows.
 
-It implements ASGI, so any application runs on it. A route that uses the extension `EXTENSION` gets its frames by
+It implements ASGI, so any application runs on it. A route that uses the extension `EXTENSION` receives its frames by
 callback instead, without a queue, a task and a wake-up for each frame.
 """
 
@@ -32,20 +32,22 @@ log = logging.getLogger(__name__)
 READ_BYTES: Final = 4096
 """Size of the first read of a socket: a few frames. picows doubles it after a full read."""
 _GOING_AWAY: Final = error_response(503, "unavailable", "the service is shutting down")
-_FORBIDDEN: Final = error_response(403, "forbidden", "the connection was refused")
+_FORBIDDEN: Final = error_response(403, "forbidden", "the service rejected the connection")
 
 
 class HandshakeState(Enum):
     CONNECTING = "connecting"
     RESPONDING = "responding"
-    """The application refuses the connection with its own HTTP response."""
+    """The application rejects the connection with its own HTTP response."""
     OPEN = "open"
     ENDED = "ended"
     """An HTTP response other than 101 was sent, or the connection is lost."""
 
 
 class PicowsProtocol(WSProtocol):  # type: ignore[misc]  # untyped
-    """Counts as a pending connection until the route calls `trust` or the connection is lost."""
+    """The WebSocket of one peer. It counts as a pending connection until the route calls `trust` or the connection is
+    lost.
+    """
 
     def __init__(
         self,
@@ -62,7 +64,7 @@ class PicowsProtocol(WSProtocol):  # type: ignore[misc]  # untyped
             False,  # client side
             self._offer,
             _wire_log,
-            True,  # disconnect if one of our callbacks fails
+            True,  # disconnect if one of the callbacks below fails
             None,  # handshake timeout: the request is complete
             False,  # automatic pings, idle and reply timeout, strategy
             0,
@@ -80,13 +82,13 @@ class PicowsProtocol(WSProtocol):  # type: ignore[misc]  # untyped
         self._state = HandshakeState.CONNECTING
         self._socket = DirectSocket(pending.leave, close_s)
         self._key: bytes | None = None
-        """`Sec-WebSocket-Key` of the request; `None` until the request has arrived."""
+        """`Sec-WebSocket-Key` of the request; None until the request has arrived."""
         self._early = b""
         """Frames that arrived with the request."""
         self._is_announced = False
         self._messages: AsgiMessages | None = None
         self._denial = Response()
-        """The response of the application that refuses the connection."""
+        """Response of the application that rejects the connection."""
         self._lost = asyncio.Event()
 
     # -- of asyncio
@@ -104,7 +106,7 @@ class PicowsProtocol(WSProtocol):  # type: ignore[misc]  # untyped
         self._lost.set()
 
     def data_received(self, data: bytes) -> None:
-        """Called only by uvicorn's HTTP protocol: with the request, then with frames that arrived with it."""
+        """Receive the request, then frames that arrived with it. Called only by uvicorn's HTTP protocol."""
         if self._key is not None:
             self._early += data
             return
@@ -249,7 +251,9 @@ _STEPS: Final[dict[tuple[HandshakeState, str], Callable[[PicowsProtocol, dict[st
 
 
 class _Offer:
-    """picows calls it for the response to a request. Separate from the protocol, to avoid a reference cycle."""
+    """Callback with which picows requests the response to a handshake. Separate from the protocol, to avoid a reference
+    cycle.
+    """
 
     def __init__(self) -> None:
         self._response: WSUpgradeResponseWithListener | None = None
@@ -264,11 +268,13 @@ class _Offer:
 
 
 class _WireLog(logging.LoggerAdapter[logging.Logger]):
-    """picows creates a logger for each connection, unless it gets something other than a logger."""
+    """Adapter that prevents picows from creating a logger for each connection, which it does unless it
+    gets an adapter.
+    """
 
 
 def _is_our_fault(record: logging.LogRecord) -> bool:
-    """Invalid frames are errors of the peer; a flood of them must not flood the log."""
+    """Whether to log a line of picows. Invalid frames are errors of the peer, which must not flood the log."""
     return not str(record.msg).startswith("WS parser error")
 
 
@@ -278,7 +284,7 @@ _wire_log.logger.addFilter(_is_our_fault)
 
 
 def picows_protocol(pending: PendingConnections, close_s: float) -> Callable[..., PicowsProtocol]:
-    """Factory for uvicorn's option `ws`."""
+    """Return a factory for uvicorn's option `ws`."""
 
     def make(config: Config, server_state: ServerState, app_state: dict[str, Any]) -> PicowsProtocol:
         return PicowsProtocol(pending, close_s, config, server_state, app_state)

@@ -21,15 +21,17 @@ log = logging.getLogger(__name__)
 
 APOLOGY: Final = "apology"
 TAKEN_OVER: Final = 4001
-"""Our own close code: a newer media socket of the call has replaced this one."""
+"""Private close code: a newer media socket of the call has replaced this one."""
 _APOLOGY_MARGIN_S: Final = 1.0
 _ACS_BEHIND_S: Final = 0.3
-"""Delay of ACS: network and its own buffers. Audio that was sent before is played first."""
+"""Delay of ACS: network and its own buffers. Audio that was sent earlier is played first."""
 _INBOX_BACKOFF: Final = Backoff(first_s=0.2, budget_s=2.0)
 
 
 async def known_ending(context: SocketContext, call_id: str, ending: SessionEnding) -> SessionEnding:
-    """The real reason for the end: a fenced writer cannot distinguish a newer socket from the end of the call."""
+    """Return the actual reason for the end. A fenced writer cannot distinguish a newer socket from the
+    end of the call.
+    """
     if ending.code != TAKEN_OVER:
         return ending
     try:
@@ -46,9 +48,9 @@ def call_over(ended: Ended) -> SessionEnding:
 async def apologize(
     context: SocketContext, new_downlink: Callable[[Callable[[Report], None]], DownlinkPlayout], gone: asyncio.Event
 ) -> None:
-    """Play the apology; returns when it was heard.
+    """Play the apology, and return when the caller has heard it.
 
-    `new_downlink`: creates a playout that reports to its argument. `gone`: the caller's socket has closed.
+    `new_downlink`: creates a playout that reports to its argument. `gone`: set when the caller's socket has closed.
     """
     pcm, reports = context.apology, asyncio.Queue[Report]()
     playout = new_downlink(reports.put_nowait)
@@ -69,7 +71,9 @@ async def apologize(
 
 
 async def notify(context: SocketContext, call_id: str, entry: InboxEntry) -> None:
-    """Put the entry into the inbox. Given up after a few failures: then the call's timers end it."""
+    """Put the entry into the inbox. After a few failures it is dropped: the timers of call-control
+    then end the call.
+    """
 
     def failed(error: OutsideError, _: float = 0.0) -> None:
         context.inbox_outage.failed(call_id=call_id, error=error.message)
@@ -82,7 +86,9 @@ async def notify(context: SocketContext, call_id: str, entry: InboxEntry) -> Non
 
 
 async def _until_heard(reports: asyncio.Queue[Report], behind_s: float) -> None:
-    """Wait longer than our own play clock: an earlier hang-up would cut off the end of the apology."""
+    """Wait until ACS has played the apology, which is later than in the gateway's play clock: an earlier hang-up would
+    cut off the end.
+    """
     while not isinstance(await reports.get(), Played):
         pass
     await asyncio.sleep(behind_s)

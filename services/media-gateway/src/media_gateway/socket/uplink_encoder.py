@@ -28,7 +28,7 @@ class Framing:
 
 
 class UplinkEncoder:
-    """One media socket's audio on its way into the call's uplink stream."""
+    """Writes one media socket's audio to the call's uplink stream."""
 
     def __init__(self, outlet: Outlet, rate_hz: int) -> None:
         self._outlet = outlet
@@ -37,7 +37,9 @@ class UplinkEncoder:
         self._framing = Framing(frame_bytes(VOICE_RATE_HZ))
 
     def frame(self, message: memoryview) -> bool:
-        """Process a message that is a plain audio frame, as nearly all are. False: it is something else."""
+        """Process a plain audio frame, as nearly all messages are. Returns False, without effect, for any other
+        message.
+        """
         pcm = None if self._framing.rest else self._rate.feed_message(message)
         if pcm is None:
             return False
@@ -45,7 +47,9 @@ class UplinkEncoder:
         return True
 
     def audio(self, message: AudioData) -> None:
-        """Silence is forwarded as audio: the voice service needs it to detect that the caller has stopped speaking."""
+        """Forward a message as audio, even if it is silent: the voice service needs silence to detect that the caller
+        has stopped speaking.
+        """
         pcm = message.pcm
         if message.silent:
             pcm = bytes(len(pcm)) or self._silent_frame
