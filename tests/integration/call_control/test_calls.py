@@ -305,7 +305,11 @@ async def test_calls_above_the_limit_hear_busy_before_a_voice_session_is_opened(
         assert {str(asked.body["callRejectReason"]) for asked in acs.of("reject")} == {"busy"}
         ringing = [record for record in await board.store.list_calls() if record.status is Status.RINGING]
         assert len(ringing) == 2, "these two still wait for a voice session"
-    lines = [record for record in caplog.records if record.getMessage() == "too many calls; turning calls away"]
+    lines = [
+        record
+        for record in caplog.records
+        if record.getMessage() == "limit on incoming calls exceeded; redirecting or rejecting calls"
+    ]
     assert len(lines) == 1
     assert "4255550100" not in str(lines[0].__dict__["bridge_fields"])
 

@@ -181,7 +181,7 @@ async def test_a_call_that_rings_no_longer_is_not_begun(
     assert [type(of_pending(command)) for command in record.pending] == [End], "no request to ACS"
     assert routing.counted == []
     assert grown("bridge_calls_outdated_total") == 1
-    assert "call no longer rings; not answered" in [line.getMessage() for line in caplog.records]
+    assert "call not answered: its event is older than the ring time" in [line.getMessage() for line in caplog.records]
 
 
 @pytest.mark.parametrize("event_s", [-30, 0, 59])

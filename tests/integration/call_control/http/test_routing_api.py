@@ -99,7 +99,7 @@ async def test_every_mistake_is_reported_and_nothing_changes(board: Switchboard)
     assert (reply.status_code, reply.json()["error"]["code"]) == (422, "bad_policy")
     mistakes = reply.json()["error"]["mistakes"]
     assert len(mistakes) == 4
-    assert mistakes[0].startswith("rules[0] (a).hours[0]: is not a span of hours")
+    assert mistakes[0].startswith("rules[0] (a).hours[0]: is not a time range")
     shares = [{"name": "some", "percent": 25, "agent": "x"}, {"name": "rest", "agent": "x"}]
     for body, mistake in (
         (b"rules: [", "line 1"),
