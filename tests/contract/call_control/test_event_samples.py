@@ -1,4 +1,4 @@
-"""Decoders against request bodies of Event Grid and ACS from Microsoft's docs and public logs, one per file."""
+"""Decodes request bodies of Event Grid and ACS from Microsoft's docs and public logs, one per file."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ def test_all_that_the_machine_knows_is_among_the_samples() -> None:
 
 @pytest.mark.timeout(300)
 def test_event_grid_bodies_are_decoded_or_refused_whatever_they_are() -> None:
-    """Decoded events can also be written to the inbox."""
+    """Any body is either decoded or rejected, and decoded events can be written to the inbox."""
     found: Counter[type] = Counter()
 
     def admit(text: str) -> None:
@@ -144,6 +144,6 @@ def test_callbacks_are_decoded_or_refused_whatever_they_are() -> None:
 
 
 def _texts(*patterns: str) -> list[str]:
-    """The samples as sent, without the line breaks of the files."""
+    """Return the samples as they were sent, without the line breaks of the files."""
     paths = [path for pattern in patterns for path in sorted(SAMPLES.glob(f"{pattern}.json"))]
     return [json.dumps(json.loads(path.read_bytes()), ensure_ascii=False) for path in paths]

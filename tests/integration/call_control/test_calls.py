@@ -283,7 +283,7 @@ async def test_two_replicas_share_the_work(
 async def test_calls_above_the_limit_hear_busy_before_a_voice_session_is_opened(
     redis_url: str, clients: RedisClients, acs: ScriptedAcs, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """With two replicas; other callers are not affected."""
+    """Limits apply to two replicas together, and do not affect other callers."""
     limits = {"CALLS_PER_CALLER_PER_MIN": "2"}
     async with (
         switchboard(redis_url, clients, acs, **limits) as board,

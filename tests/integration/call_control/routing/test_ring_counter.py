@@ -1,4 +1,4 @@
-"""Limits on ringing calls with real Redis: for all replicas together, without effect on calls within them."""
+"""Limits on incoming calls with real Redis: for all replicas together, without effect on calls within them."""
 
 from __future__ import annotations
 

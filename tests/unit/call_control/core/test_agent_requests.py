@@ -1,4 +1,4 @@
-"""What a tool call of a Foundry agent means, and what the agent is told."""
+"""Decodes tool calls of Foundry agents, and checks the answers to the agent."""
 
 from __future__ import annotations
 

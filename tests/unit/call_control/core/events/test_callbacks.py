@@ -1,4 +1,4 @@
-"""Mid-call events: decoded fields, and errors for bad events."""
+"""Mid-call events: decoded fields, and errors for invalid events."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ STREAMING_FAILED = {
 
 
 def only(*events: object) -> AcsEvent:
-    """The one event of a body."""
+    """Decode a body with exactly one event."""
     [event] = decode_callbacks(json.dumps(events).encode())
     assert isinstance(event, AcsEvent)
     return event

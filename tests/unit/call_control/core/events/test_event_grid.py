@@ -1,4 +1,4 @@
-"""Event Grid bodies: decoded fields, and errors for bad events."""
+"""Event Grid bodies: decoded fields, and errors for invalid events."""
 
 from __future__ import annotations
 

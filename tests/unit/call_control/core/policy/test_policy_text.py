@@ -126,7 +126,7 @@ def test_a_junk_policy_gets_a_short_reply() -> None:
 
 @pytest.mark.parametrize("name", ["\ud800", "x\nlevel=ERROR forged", "n" * 10_000])
 def test_names_in_mistakes_are_short_and_printable(name: str) -> None:
-    """A lone surrogate in the reply was a 500."""
+    """Regression: a lone surrogate in the response caused a 500."""
     with pytest.raises(PolicyError) as caught:
         decode_policy({"rules": [{"name": name, name: 1}]})
     assert all(len(mistake) < 300 and mistake.isprintable() for mistake in caught.value.mistakes)
@@ -148,7 +148,7 @@ def test_any_mutation_is_a_policy_or_a_policy_error(as_json: bool) -> None:
 
 
 def _read(text: bytes, *, as_json: bool) -> None:
-    """A policy that can be shown, or mistakes that can be shown."""
+    """Decode the text, and check that the policy or the errors can be encoded."""
     policy, refusal = None, None
     try:
         policy = policy_of_text(text, as_json=as_json)

@@ -1,4 +1,4 @@
-"""Fields of a routing policy, and the mistakes that are reported for an invalid one."""
+"""Fields of a routing policy, and the errors that are reported for an invalid one."""
 
 from __future__ import annotations
 
