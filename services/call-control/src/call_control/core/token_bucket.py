@@ -6,7 +6,7 @@ from collections import OrderedDict
 
 
 class TokenBucket:
-    """`size` tokens, refilled within `window_s`."""
+    """A bucket of `size` tokens that refills evenly within `window_s`."""
 
     def __init__(self, size: int, window_s: float) -> None:
         self._size = size

@@ -30,7 +30,7 @@ class AgentGuard:
         signing keys of Entra are unavailable.
         """
         if self.closed:
-            raise ForbiddenError("agent tools are off: set AGENT_TOOLS_AUDIENCE or AGENT_TOOLS_KEYS")
+            raise ForbiddenError("agent tools are off; set AGENT_TOOLS_AUDIENCE or AGENT_TOOLS_KEYS")
         authorization = request.headers.get("authorization", "")
         given = request.headers.get("x-api-key") or authorization.partition(" ")[2]
         if number := number_among(given, self._keys):

@@ -46,7 +46,9 @@ class Webhooks:
         ]
 
     async def handshake(self, request: Request) -> Response:
-        """Respond to the CloudEvents handshake: allow the origin to deliver (Event Grid docs: "Endpoint validation")"""
+        """Respond to the CloudEvents handshake: allow the sender to deliver (Event Grid docs, "Endpoint
+        validation").
+        """
         self._grid_guard.check_secret(request)
         origin = request.headers.get("webhook-request-origin", "")
         if not origin:

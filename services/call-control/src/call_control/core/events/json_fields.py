@@ -30,7 +30,7 @@ _LONGEST_INTEGER: Final = 18
 
 @dataclass(frozen=True, slots=True)
 class Ignored:
-    """An event of a type that is not used here."""
+    """An event of a type that call-control does not use."""
 
     type: str
 

@@ -60,7 +60,7 @@ def new_and_at_once(record: CallRecord, event: CallEvent, policy: CallPolicy) ->
 
 
 def connection_new(record: CallRecord, event: CallEvent, policy: CallPolicy) -> bool:
-    """ACS returned an unknown connection id: no callback arrived before, or only one of another call."""
+    """True if ACS returned an unknown connection id: no callback arrived before, or only one of another call."""
     return isinstance(event, CommandDone) and event.connection_id not in ("", record.connection_id)
 
 
@@ -69,14 +69,14 @@ def not_connected_yet(record: CallRecord, event: CallEvent, policy: CallPolicy) 
 
 
 def answer_requested(record: CallRecord, event: CallEvent, policy: CallPolicy) -> bool:
-    """call-control has requested the answer. Otherwise ACS cannot have connected this call, and the connection of the
-    callback belongs to another call.
+    """True if call-control has requested the answer. Otherwise ACS cannot have connected this call, and the connection
+    of the callback belongs to another call.
     """
     return record.answered_ms > 0 and not_connected_yet(record, event, policy)
 
 
 def voice_current(record: CallRecord, event: CallEvent, policy: CallPolicy) -> bool:
-    """The event is about the current voice session. A `VoiceLost` is outdated if a later relay has opened a session."""
+    """True if the event is about the current voice session, and no later relay has opened a session since."""
     return not isinstance(event, VoiceLost) or event.epoch >= record.voice_epoch
 
 
@@ -99,8 +99,8 @@ def transfer_requested(record: CallRecord, event: CallEvent, policy: CallPolicy)
 
 
 def left_by_transfer(record: CallRecord, event: CallEvent, policy: CallPolicy) -> bool:
-    """ACS disconnected our leg because the transfer is complete. `CallTransferAccepted`, which reports this too, may be
-    lost.
+    """True if ACS disconnected our leg because the transfer is complete. `CallTransferAccepted`, which also reports
+    this, may be lost.
     """
     return transfer_requested(record, event, policy) and isinstance(event, AcsEvent) and _end_of(event) == TRANSFERRED
 
@@ -193,7 +193,7 @@ def await_end(transition: Transition, event: CallEvent) -> None:
 
 
 def apologize(transition: Transition, event: CallEvent) -> None:
-    """The gateway plays an apology if media is up, and requests the hang-up after it."""
+    """Let the gateway play an apology and then request the hang-up, if media is up."""
     if transition.record.media_seen:
         transition.arm(SetTimer.APOLOGY, transition.policy.apology_ms)
     else:

@@ -29,7 +29,7 @@ _MAY_PASS: Final = frozenset({"unavailable", "throttled", "auth"})
 
 # -- guards -----------------------------------------------------------------------------------------------------------
 def socket_new(record: CallRecord, event: CallEvent, policy: CallPolicy) -> bool:
-    """The socket is new: none was reported before, or the call waits for one and this one is not known to be lost."""
+    """True if the socket is new: none was reported before, or the call waits for one, and this one is not lost."""
     wait = armed(record, SetTimer.MEDIA)
     if wait is None:
         return not record.media_seen
@@ -37,31 +37,31 @@ def socket_new(record: CallRecord, event: CallEvent, policy: CallPolicy) -> bool
 
 
 def socket_current(record: CallRecord, event: CallEvent, policy: CallPolicy) -> bool:
-    """The lost socket is the newest one: no other has attached since."""
+    """True if the lost socket is the newest one: no other has attached since."""
     is_newest = isinstance(event, MediaLost) and event.epoch >= record.uplink_epoch
     return is_newest and armed(record, SetTimer.MEDIA) is None
 
 
 def loss_known_better(record: CallRecord, event: CallEvent, policy: CallPolicy) -> bool:
-    """The call already waits for a socket, and the event reports the loss of a newer one."""
+    """True if the call already waits for a socket, and the event reports the loss of a newer one."""
     wait = armed(record, SetTimer.MEDIA)
     is_newest = not isinstance(event, MediaLost) or event.epoch >= record.uplink_epoch
     return wait is not None and is_newest and _lost_epoch(event) > wait.lost_epoch
 
 
 def media_expected(record: CallRecord, event: CallEvent, policy: CallPolicy) -> bool:
-    """The call has a media socket, as far as is known."""
+    """True if the call has a media socket, as far as is known."""
     return record.media_seen and armed(record, SetTimer.MEDIA) is None
 
 
 def stopped_unrequested(record: CallRecord, event: CallEvent, policy: CallPolicy) -> bool:
-    """ACS has stopped streaming although call-control did not request it."""
+    """True if ACS has stopped streaming although call-control did not request it."""
     requested = isinstance(event, AcsEvent) and event.operation_context.startswith(StopMediaStreaming.__name__)
     return media_expected(record, event, policy) and not requested
 
 
 def streaming_over(record: CallRecord, event: CallEvent, policy: CallPolicy) -> bool:
-    """ACS reports that streaming has failed, and call-control has not requested a restart yet."""
+    """True if ACS reports that streaming has failed, and call-control has not requested a restart yet."""
     wait = armed(record, SetTimer.MEDIA)
     if wait is None:
         return record.media_seen
@@ -69,14 +69,14 @@ def streaming_over(record: CallRecord, event: CallEvent, policy: CallPolicy) -> 
 
 
 def attempt_failed(record: CallRecord, event: CallEvent, policy: CallPolicy) -> bool:
-    """ACS reports the failure of the operation that should open the media socket."""
+    """True if ACS reports the failure of the operation that should open the media socket."""
     wait = armed(record, SetTimer.MEDIA)
     return isinstance(event, AcsEvent) and wait is not None and wait.operation == event.operation_context != ""
 
 
 def start_needless(record: CallRecord, event: CallEvent, policy: CallPolicy) -> bool:
-    """Only a callback reported the loss, and ACS rejects the start of streaming: the callback is outdated. Otherwise
-    the relay will report the missing uplink.
+    """True if only a callback reported the loss, and ACS rejects the start of streaming: then the callback is outdated.
+    If media is missing nevertheless, the relay will report the missing uplink.
     """
     wait = armed(record, SetTimer.MEDIA)
     only_callback = record.media_seen and record.media_restarts == 1 and wait is not None and wait.lost_epoch == 0
@@ -95,7 +95,7 @@ def patience_left(record: CallRecord, event: CallEvent, policy: CallPolicy) -> b
 
 
 def start_under_way(record: CallRecord, event: CallEvent, policy: CallPolicy) -> bool:
-    """ACS has not responded to the latest start yet: only one request at a time."""
+    """True if ACS has not responded to the latest start yet: only one request at a time."""
     requested = any(item.kind == StartMediaStreaming.__name__ for item in record.pending)
     return requested and patience_left(record, event, policy)
 

@@ -79,14 +79,14 @@ def closing(record: CallRecord, event: CallEvent, policy: CallPolicy) -> bool:
 
 
 def caller_goes_on(record: CallRecord, event: CallEvent, policy: CallPolicy) -> bool:
-    """The caller interrupted the goodbye of an agent and continues to speak."""
+    """True if the caller interrupted the goodbye of an agent and continues to speak."""
     action = _find(record, record.closing)
     interrupted = isinstance(event, GoodbyeOver) and event.outcome == "interrupted"
     return interrupted and closing(record, event, policy) and action is not None and action.by in AGENTS
 
 
 def phone_caller(record: CallRecord, event: CallEvent, policy: CallPolicy) -> bool:
-    """The caller is a phone: Call Automation sends tones to phones only."""
+    """True if the caller is a phone: Call Automation sends tones to phones only."""
     return valid(record, event, policy) and record.caller.startswith("4:") and record.connection_id != ""
 
 
