@@ -19,14 +19,14 @@ FLEET = "docs/adr/0013-connection-quota-and-fallback.md"
 SENTENCES = [
     ("docs/api.md", "answered after {} s with 401", "call_control.http.operator_access.WRONG_KEY_DELAY_S"),
     ("docs/api.md", "may send {} a minute", "call_control.core.wrong_keys.PER_SOURCE"),
-    ("docs/api.md", "all together {} a minute", "call_control.core.wrong_keys.IN_TOTAL"),
+    ("docs/api.md", "all addresses together {} a minute", "call_control.core.wrong_keys.IN_TOTAL"),
     ("docs/api.md", "longer than {} s; the text", "call_control.http.error_responses.BODY_DEADLINE_S"),
     ("docs/api.md", "paused for longer than {} s", "call_control.http.announcement_api.SILENCE_S"),
     ("docs/api.md", "After {} s without text", "call_control.http.announcement_api.SILENCE_S"),
     ("docs/api.md", "up to {} s for the answer", "agent_relay.core.dialog.caller_turns.ANSWER_DUE_S"),
     ("docs/api.md", "spoken after {} s; half", "agent_relay.core.announcements.announcement.STOP_PAUSE_S"),
     ("docs/api.md", "half a sentence after {} s", "agent_relay.core.announcements.announcement.PAUSE_S"),
-    ("docs/api.md", "and {} pieces that wait", "bridge_common.wire.keys.SAY_LENGTH"),
+    ("docs/api.md", "and {} pending pieces", "bridge_common.wire.keys.SAY_LENGTH"),
     (FLEET, "and after {} s reports", "media_gateway.relay_watch.GIVEN_UP_AFTER_S"),
     (FLEET, "Redis is unavailable for {} s", "media_gateway.relay_watch.REDIS_AWAY_S"),
 ]

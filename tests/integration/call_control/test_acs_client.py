@@ -111,7 +111,7 @@ async def test_permanent_errors_are_not_retried(
 
 
 async def test_secrets_in_error_texts_of_acs_are_redacted(client: AcsClient, acs: ScriptedAcs) -> None:
-    """It went into the log, the trace and, as the end reason, into the API."""
+    """Error texts of ACS are written to the log and the trace and, as the end reason, are returned by the API."""
     key = acs.connection_string.partition("accesskey=")[2]
     quoted = f"Number +14255550100 is not owned; endpoint=https://r/;accesskey={key}; Bearer abcdefghijklmnopqrst"
     acs.script("answer", Twist(400, "+14255550100", quoted))
@@ -143,7 +143,7 @@ async def test_retry_after_is_respected(client: AcsClient, acs: ScriptedAcs) -> 
 
 
 async def test_no_reply_within_the_deadline(client: AcsClient, acs: ScriptedAcs) -> None:
-    acs.script("answer", Twist(delay_s=2.5))  # a good reply, half a second after the deadline
+    acs.script("answer", Twist(delay_s=2.5))  # a valid response, half a second after the deadline
     with pytest.raises(AcsError) as caught:
         await answer(client)
     assert caught.value.refusal is AcsRefusal.UNAVAILABLE
@@ -160,7 +160,7 @@ async def test_no_server_at_all() -> None:
 async def test_a_managed_identity_signs_for_an_http_simulator(
     acs: ScriptedAcs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """`DefaultAzureCredential` itself, with an App Service identity endpoint in its environment."""
+    """Uses the real `DefaultAzureCredential`, with an App Service identity endpoint in its environment."""
     async with _identity() as endpoint:
         monkeypatch.setenv("IDENTITY_ENDPOINT", endpoint)
         monkeypatch.setenv("IDENTITY_HEADER", "secret")

@@ -79,7 +79,7 @@ async def test_missing_settings_exit_2_and_are_all_named() -> None:
 
 
 async def test_no_secret_is_in_the_log(acs: ScriptedAcs) -> None:
-    """Not even at DEBUG, without Redis, and with requests that contain the secrets."""
+    """No secret is logged, even at DEBUG, without Redis, and with requests that contain the secrets."""
     secrets = {
         "MEDIA_TOKEN_KEYS": "hidden-key-of-media-tokens",
         "EVENT_GRID_SECRETS": "hidden-secret-of-the-webhook",
@@ -125,7 +125,7 @@ async def test_it_stops_on_sigterm_and_leaves_the_fleet(
 
 
 async def test_the_replica_that_answers_is_killed(redis_url: str, clients: RedisClients, acs: ScriptedAcs) -> None:
-    """Two processes; one is killed while its answer is on the way. The other asks again, with the same request id."""
+    """One of two processes is killed during its answer request. The other repeats it with the same request id."""
     variables = environment(redis_url, acs, ANSWER_WHEN="at_once")
     acs.script("answer", Twist(delay_s=2))
     async with ready(variables) as (one, http), ready(variables) as (two, _):

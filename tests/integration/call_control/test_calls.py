@@ -283,7 +283,7 @@ async def test_two_replicas_share_the_work(
 async def test_calls_above_the_limit_hear_busy_before_a_voice_session_is_opened(
     redis_url: str, clients: RedisClients, acs: ScriptedAcs, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """With two replicas; other callers are not affected."""
+    """Limits apply to two replicas together, and do not affect other callers."""
     limits = {"CALLS_PER_CALLER_PER_MIN": "2"}
     async with (
         switchboard(redis_url, clients, acs, **limits) as board,
@@ -305,7 +305,11 @@ async def test_calls_above_the_limit_hear_busy_before_a_voice_session_is_opened(
         assert {str(asked.body["callRejectReason"]) for asked in acs.of("reject")} == {"busy"}
         ringing = [record for record in await board.store.list_calls() if record.status is Status.RINGING]
         assert len(ringing) == 2, "these two still wait for a voice session"
-    lines = [record for record in caplog.records if record.getMessage() == "too many calls; turning calls away"]
+    lines = [
+        record
+        for record in caplog.records
+        if record.getMessage() == "limit on incoming calls exceeded; redirecting or rejecting calls"
+    ]
     assert len(lines) == 1
     assert "4255550100" not in str(lines[0].__dict__["bridge_fields"])
 

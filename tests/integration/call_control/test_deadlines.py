@@ -31,7 +31,7 @@ RULES = CallPolicy(answer_at_once=True, redial_ms=500, media_ms=500)
 
 
 class HeldEffects:
-    """Begins each command only when it is released."""
+    """Executes a command only after the test releases it."""
 
     def __init__(self, effects: CommandRunner) -> None:
         self._effects = effects
@@ -45,7 +45,7 @@ class HeldEffects:
 
 
 class ErraticEffects:
-    """Takes a random time; sometimes Redis is unavailable."""
+    """Executes commands with random delays, and fails at random as if Redis were unavailable."""
 
     def __init__(self, effects: CommandRunner, random_: random.Random) -> None:
         self._effects = effects
@@ -75,7 +75,7 @@ async def client(acs: ScriptedAcs) -> AsyncIterator[AcsClient]:
 
 
 async def test_a_concurrent_end_leaves_no_deadline(clients: RedisClients, client: AcsClient) -> None:
-    """A replica has saved the record but not run its commands; another then ends the call."""
+    """A replica has saved the record but not executed its commands; then another replica ends the call."""
     call = PhoneCall()
     slow, quick = Replica("slow", clients, client, RULES), Replica("quick", clients, client, RULES)
     held = HeldEffects(slow.effects)

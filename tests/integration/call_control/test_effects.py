@@ -26,7 +26,7 @@ RINGING = CallRecord(call_id=CALL, status=Status.RINGING, incoming_call_context=
 
 
 class RefusingAcs(AcsClient):
-    """Refuses every request with one error; records the requests."""
+    """Rejects every request with the same error; records the requests."""
 
     def __init__(self, error: AcsError) -> None:
         self._error = error

@@ -1,4 +1,4 @@
-"""`DELETE /api/calls/{call_id}`: nothing of the call is left, and nothing comes back."""
+"""`DELETE /api/calls/{call_id}` deletes all data of the call, and late writes do not restore it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ TURN = Turn("caller", "item_1", "My name is Ada.", 6)
 
 
 async def keys_of(board: Switchboard, call: PhoneCall) -> set[str]:
-    """Every key whose name or content contains the call or its caller."""
+    """Return each key whose name or content contains the call's id or its caller."""
     found: set[str] = set()
     for name in await command(board.redis, "KEYS", "*"):
         key = name.decode()
@@ -48,7 +48,7 @@ async def test_an_ended_call_is_erased_with_everything_that_redis_has_of_it(boar
     left = await keys_of(board, call)
     ids = {key for key in left if ":seen:" in key}
     assert len(ids) == 3, "the ids of the events that were delivered, for a day"
-    # Beside them only the call's id: that it was erased, and that a relay was woken for it.
+    # Only the call's id remains: in the mark that it was erased, and in a wake-up notification.
     tag = board.keys.tag(call.call_id)
     assert left - ids == {board.keys.erased(call.call_id), board.keys.wake(tag)}
     for again in (

@@ -22,7 +22,7 @@ def every_line(monkeypatch: pytest.MonkeyPatch) -> None:
 async def test_a_foreign_hang_up_is_counted_and_changes_nothing(
     board: Switchboard, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A holder of a token for the ACS resource could end every call with a known id."""
+    """Regression: with a token for the ACS resource, any call with a known id could be ended."""
     call, grown = PhoneCall(), Growth()
     connection_id = await board.connect(call)
     before = await board.store.load(call.call_id)
@@ -45,7 +45,7 @@ async def test_a_foreign_hang_up_is_counted_and_changes_nothing(
 async def test_callbacks_may_have_a_correlation_id_of_their_own_or_none(
     board: Switchboard, correlation_id: str | None
 ) -> None:
-    """The ACS documentation does not say that it is the one of the IncomingCall event."""
+    """ACS does not document that the correlation id is that of the IncomingCall event."""
     call = PhoneCall()
     await board.ring(call)
     await board.voice_ready(call)

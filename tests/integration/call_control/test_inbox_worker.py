@@ -33,7 +33,7 @@ NONE = Deadlines()
 
 
 class DyingEffects:
-    """Carries out some commands, then hangs forever: before the next one, or after it with its result unsaved."""
+    """Executes some commands, then hangs: before the next one, or after it, before its result is saved."""
 
     def __init__(self, effects: Effects, commands: int, *, after: bool) -> None:
         self._effects = effects
@@ -55,7 +55,7 @@ class DyingEffects:
 
 
 class SlowStore(CallStore):
-    """Creates a call slowly, unless the call is read meanwhile."""
+    """Delays the creation of a call until the call is read, for at most 0.2 s."""
 
     def __init__(self, redis: Redis, keys: Keys) -> None:
         super().__init__(redis, keys)
@@ -84,7 +84,7 @@ async def client(acs: ScriptedAcs) -> AsyncIterator[AcsClient]:
 async def test_a_replica_dies_between_inbox_and_answer(
     clients: RedisClients, acs: ScriptedAcs, client: AcsClient, commands: int, after: bool
 ) -> None:
-    """With `answer_at_once`: Offer, Answer. Wherever the first replica dies, there is one answer."""
+    """With `answer_at_once` the commands are Offer and Answer. The call is answered once, wherever the replica dies."""
     call = PhoneCall()
     first, second = Replica("first", clients, client), Replica("second", clients, client)
     dying = DyingEffects(first.effects, commands, after=after)
@@ -117,7 +117,7 @@ async def _inbox_is_empty(clients: RedisClients) -> bool:
 async def test_a_frozen_replica_changes_nothing_when_it_resumes(
     clients: RedisClients, acs: ScriptedAcs, client: AcsClient
 ) -> None:
-    """Frozen with an unfinished answer. Another replica finishes it and the call ends; then the first resumes."""
+    """A replica freezes during its answer request. Another completes it and the call ends; then the first resumes."""
     call = PhoneCall()
     first, second = Replica("first", clients, client), Replica("second", clients, client)
     dying = DyingEffects(first.effects, 1, after=False)
@@ -221,7 +221,7 @@ async def test_redis_lost_its_data(clients: RedisClients, acs: ScriptedAcs, clie
 
 
 async def test_redis_was_restarted(acs: ScriptedAcs, client: AcsClient) -> None:
-    """Stopped during calls and started again empty: the worker continues."""
+    """Redis is stopped during calls and started again empty: the worker continues."""
     port = free_port()
     server = start_server(port)
     clients = open_clients(f"redis://127.0.0.1:{port}/0")

@@ -1,4 +1,4 @@
-"""The media socket of a running call is lost, with the real worker: streaming is restarted, and only then."""
+"""The media socket of a running call is lost, with the real worker: streaming is restarted only in this case."""
 
 from __future__ import annotations
 

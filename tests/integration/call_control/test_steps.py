@@ -40,7 +40,7 @@ class CountedRouting:
 
 
 class OvertakenStore(CallStore):
-    """Before each save, another writer takes a step from `overtakes`, as long as there are any."""
+    """Simulates concurrent writes: before each save, another writer applies the next step of `overtakes`."""
 
     overtakes: list[Callable[[], Awaitable[object]]]
 
@@ -181,19 +181,19 @@ async def test_a_call_that_rings_no_longer_is_not_begun(
     assert [type(of_pending(command)) for command in record.pending] == [End], "no request to ACS"
     assert routing.counted == []
     assert grown("bridge_calls_outdated_total") == 1
-    assert "call no longer rings; not answered" in [line.getMessage() for line in caplog.records]
+    assert "call not answered: its event is older than the ring time" in [line.getMessage() for line in caplog.records]
 
 
 @pytest.mark.parametrize("event_s", [-30, 0, 59])
 async def test_a_call_that_still_rings_is_begun(store: CallStore, event_s: int) -> None:
-    """Also if Azure's clock is ahead of ours."""
+    """A call whose event is recent is accepted, also if Azure's clock is ahead of ours."""
     call = PhoneCall()
     times = {"rang_ms": now_ms() - event_s * 1000}
     assert await CallSteps(store, CallPolicy(), CountedRouting()).take(late(call, **times), "1-1") is not None
 
 
 async def test_a_call_that_was_recorded_in_time_continues(store: CallStore) -> None:
-    """Its replica died; another one continues when the call no longer rings."""
+    """The replica that recorded the call died; another one continues after the ring time."""
     call, routing = PhoneCall(), CountedRouting()
     begun = await CallSteps(store, CallPolicy(), routing).take(arrival(call), "1-1")
     later = CallSteps(store, CallPolicy(), routing)

@@ -46,7 +46,7 @@ async def test_human_agents_see_the_called_number(redis_url: str, clients: Redis
 async def test_a_lost_callback_does_not_hide_the_transfer(
     redis_url: str, clients: RedisClients, acs: ScriptedAcs
 ) -> None:
-    """`CallTransferAccepted` never arrives; the end of our leg reports the transfer."""
+    """`CallTransferAccepted` does not arrive; the result code of `CallDisconnected` shows the transfer."""
     async with switchboard(redis_url, clients, acs, TRANSFER_TARGET=AGENTS) as board:
         call = PhoneCall()
         connection_id = await _lose_voice(board, call)

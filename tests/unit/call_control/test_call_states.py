@@ -1,4 +1,4 @@
-"""docs/call-states.md shows the table as it is."""
+"""docs/call-states.md matches the table of the call machine."""
 
 from __future__ import annotations
 

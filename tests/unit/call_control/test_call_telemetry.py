@@ -1,4 +1,4 @@
-"""Telemetry of a call: metrics and log lines always, spans if it is traced."""
+"""Telemetry of a call: metrics and log lines for every call, spans for traced calls."""
 
 from __future__ import annotations
 

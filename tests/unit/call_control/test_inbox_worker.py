@@ -19,7 +19,7 @@ QUICK = WorkerTiming(read_block_ms=1, timer_poll_s=0.001, orphan_poll_s=0.001, b
 
 
 class InboxOfADeadReplica:
-    """Always has pending entries of a replica that died."""
+    """An inbox that always has pending entries of a dead replica."""
 
     def __init__(self) -> None:
         self.claims = 0

@@ -42,6 +42,6 @@ def test_every_reason_of_ours_has_its_own_label() -> None:
     ],
 )
 def test_foreign_codes_add_no_label(reason: str, label: str) -> None:
-    """Each sub code in a callback added a series."""
+    """Regression: each sub code in a callback added a series."""
     assert end_reason_label(reason) == label
     assert label in REASON_LABELS

@@ -107,7 +107,7 @@ def test_a_managed_identity_needs_only_the_endpoint(environment: pytest.MonkeyPa
         ("ACS_JWT_AUDIENCE", "", "immutable resource id"),
         ("ANSWER_WHEN", "never", "ready"),
         ("ALLOWED_TARGETS", "+1800*,people", "pattern"),
-        ("ALLOWED_TARGETS", "anonymous", "not a target"),
+        ("ALLOWED_TARGETS", "anonymous", "cannot be a target"),
         ("RECORD_RETENTION_S", "59", "60"),
         ("TRANSCRIPT_RETENTION_S", "-1", "0"),
         ("ANSWER_DEADLINE_S", "60", "25"),

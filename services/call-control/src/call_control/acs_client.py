@@ -75,7 +75,7 @@ _FORMATS: Final = {"pcm16k": AudioFormat.PCM16_K_MONO, "pcm24k": AudioFormat.PCM
 
 
 class AcsRefusal(StrEnum):
-    """Reasons why a request to ACS failed."""
+    """Categories of failed requests to ACS."""
 
     STALE_CONTEXT = "stale_context"
     """The incoming-call context has expired."""
@@ -119,7 +119,7 @@ class Connection:
 
 
 class AcsClient:
-    """One instance per process; call `aclose`. Every method raises `AcsError`."""
+    """Sends Call Automation requests; one instance per process. Methods raise `AcsError`. Call `aclose` at the end."""
 
     def __init__(self, address: AcsAddress, media: MediaFormat, *, deadline_s: float = DEADLINE_S) -> None:
         self._media = media
@@ -163,7 +163,7 @@ class AcsClient:
         await self._ask("reject", lambda: self._client.reject_call(context, call_reject_reason=reason, headers=headers))
 
     async def redirect(self, context: str, target: str, *, request_id: str) -> None:
-        """`target`: raw id."""
+        """Redirect a ringing call to `target`, a raw id."""
         headers = _repeatable(request_id)
         party = _party(target)
         await self._ask("redirect", lambda: self._client.redirect_call(context, party, headers=headers))
@@ -193,7 +193,7 @@ class AcsClient:
         )
 
     async def start_media_streaming(self, connection_id: str, *, operation_context: str) -> None:
-        """ACS connects to the media URL that the answer request contained."""
+        """Ask ACS to connect to the media URL of the answer request."""
         call = self._client.get_call_connection(connection_id)
         await self._ask(
             "start media streaming", lambda: call.start_media_streaming(operation_context=operation_context)
@@ -206,7 +206,7 @@ class AcsClient:
     async def send_dtmf(
         self, connection_id: str, tones: str, target: str, *, operation_context: str, request_id: str
     ) -> None:
-        """`target`: raw id of a phone in the call. ACS reports the outcome with a callback."""
+        """Send tones to `target`, the raw id of a phone in the call. ACS reports the outcome with a callback."""
         call = self._client.get_call_connection(connection_id)
         party, headers = _party(target), _repeatable(request_id)
         await self._act(
@@ -226,13 +226,13 @@ class AcsClient:
             await self._identity.close()
 
     async def _act(self, doing: str, request: Callable[[], Awaitable[object]]) -> None:
-        """Send a request whose reply holds nothing of use: any 2xx means that ACS has accepted it, whatever the SDK
-        makes of the body.
+        """Send a request whose response body is not needed: any 2xx means that ACS has accepted it, even if the SDK
+        cannot decode the body.
         """
         try:
             await self._ask(doing, request)
         except AttributeError:
-            log.debug("reply without a body", extra=fields(doing=doing))
+            log.debug("ACS response has no body", extra=fields(doing=doing))
         except AcsError as error:
             cause = error.__cause__
             if not (isinstance(cause, HttpResponseError) and 200 <= (cause.status_code or 0) < 300):
@@ -247,9 +247,10 @@ class AcsClient:
                 async with asyncio.timeout_at(deadline):
                     return await request()
             except TimeoutError as error:
-                raise AcsError(f"ACS did not {doing} within {self._deadline_s} s", AcsRefusal.UNAVAILABLE) from error
+                message = f"ACS request ({doing}) did not succeed within {self._deadline_s} s"
+                raise AcsError(message, AcsRefusal.UNAVAILABLE) from error
             except (AzureError, ValueError) as error:
-                # The SDK raises ValueError for a reply that it cannot decode.
+                # The SDK raises ValueError for a response that it cannot decode.
                 raise refusal_of(error, doing) from error
 
         def report(error: AcsError, delay_s: float) -> None:
@@ -265,10 +266,10 @@ def refusal_of(error: AzureError | ValueError, doing: str) -> AcsError:
     if not isinstance(error, HttpResponseError) or error.status_code is None:
         no_token = isinstance(error, ClientAuthenticationError)
         refusal = AcsRefusal.AUTH if no_token else AcsRefusal.UNAVAILABLE
-        return AcsError(f"ACS did not {doing}: {redacted(str(error))}", refusal)
+        return AcsError(f"ACS request ({doing}) failed: {redacted(str(error))}", refusal)
     status = error.status_code
     acs_code = _code(error.error.code if error.error else "")
-    message = f"ACS refused to {doing}: {status} {acs_code} {redacted(error.message or '')}".strip()
+    message = f"ACS rejected the request ({doing}): {status} {acs_code} {redacted(error.message or '')}".strip()
     headers: Mapping[str, str] = getattr(error.response, "headers", {})
     retry_after = headers.get("Retry-After", "")
     refusal = _refusal(status, acs_code, error.message or "")
@@ -281,7 +282,7 @@ def refusal_of(error: AzureError | ValueError, doing: str) -> AcsError:
 
 
 def _code(given: object) -> str:
-    """The code becomes part of the call's end reason; a code in an unknown format is dropped."""
+    """Return the ACS error code, empty if its format is unknown: it becomes part of the call's end reason."""
     return given if isinstance(given, str) and _CODE.fullmatch(given) else ""
 
 
@@ -300,7 +301,7 @@ def _refusal(status: int, acs_code: str, message: str) -> AcsRefusal:
 def _party(
     raw_id: str,
 ) -> PhoneNumberIdentifier | CommunicationUserIdentifier | MicrosoftTeamsUserIdentifier | MicrosoftTeamsAppIdentifier:
-    """SDK identifier of a target. `raw_id` must have passed `raw_id_of`."""
+    """Return the SDK identifier of a target. `raw_id` must be a result of `raw_id_of`."""
     if raw_id.startswith("4:"):
         return PhoneNumberIdentifier(raw_id.removeprefix("4:"), raw_id=raw_id)
     if raw_id.startswith("8:orgid:"):
@@ -311,7 +312,10 @@ def _party(
 
 
 def _repeatable(request_id: str) -> dict[str, str]:
-    """The SDK adds Repeatability-First-Sent to this dict at the first attempt; retries send both headers."""
+    """Return the headers that make a request idempotent.
+
+    The SDK adds Repeatability-First-Sent to this dict at the first attempt; retries send both headers.
+    """
     return {"Repeatability-Request-ID": request_id}
 
 
@@ -321,7 +325,7 @@ def _connection(properties: CallConnectionProperties) -> Connection:
 
 
 class _AllowHttp(SansIOHTTPPolicy[object, object]):
-    """Allows bearer tokens on an http endpoint: the one of a simulator, since ACS itself has only https."""
+    """Allows bearer tokens on an http endpoint, which only a simulator has: ACS itself has only https."""
 
     def on_request(self, request: PipelineRequest[object]) -> None:
         request.context.options["enforce_https"] = False

@@ -1,4 +1,4 @@
-"""Actions that tools of Foundry agents request: the reference looked up, the request put into the inbox."""
+"""Actions that Foundry agents request with tools: finds the call by its reference, and writes to its inbox."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from call_control.core.token_bucket import TokenBuckets
 log = logging.getLogger(__name__)
 
 _WRONG_PER_MIN: Final = 3
-"""Unknown references that a platform may send in a minute. A model that guesses references is stopped here."""
+"""Limit for unknown references from one platform per minute; it stops a model that guesses references."""
 
 
 class TooManyReferencesError(Exception):
@@ -34,7 +34,10 @@ class AgentActions:
         self._wrong = TokenBuckets(_WRONG_PER_MIN, 60.0)
 
     async def act(self, platform: str, name: str, arguments: Mapping[str, object]) -> Answer:
-        """`platform`: the authenticated sender. Raises `TooManyReferencesError`, and `OutsideError` without Redis."""
+        """Request the action for the call with the given reference. `platform`: the authenticated sender.
+
+        Raises `TooManyReferencesError`, and `OutsideError` if Redis is unavailable.
+        """
         tool = requests.tool_named(name)
         if tool is None:
             return requests.refused(f"There is no tool {name}.")
@@ -47,14 +50,14 @@ class AgentActions:
         record = await self._store.load(referred.call_id) if referred else None
         if referred is None or record is None:
             self._wrong.take(platform, time.monotonic())
-            log.warning("unknown call reference", extra=fields(platform=platform, tool=name))
+            log.warning("tool call with an unknown call reference", extra=fields(platform=platform, tool=name))
             return requests.refused(requests.UNKNOWN_REFERENCE)
         act = requests.request_of(tool, arguments, record, f"act_{secrets.token_hex(8)}")
         known = requests.known_answer(tool, act, record, round(time.time() * 1000))
         if known is not None:
             return known
         if reason := requests.refusal_of(tool, act, record, referred.tools):
-            log.info("agent action refused", extra=fields(call_id=record.call_id, tool=name, reason=reason))
+            log.info("agent action rejected", extra=fields(call_id=record.call_id, tool=name, reason=reason))
             return requests.refused(reason)
         await self._inbox.put(act)
         log.info("agent action requested", extra=fields(call_id=record.call_id, tool=name, action_id=act.action_id))

@@ -1,4 +1,4 @@
-"""call-control: the assembled service, and its console script."""
+"""The call-control process: creates, starts and stops its components; console script."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ DEFAULT_TIMING = ApiTiming()
 
 
 class CallControl:
-    """One replica. Builds its clients in `start`, inside the running loop."""
+    """One call-control process. `start` creates the clients, because they need a running event loop."""
 
     def __init__(self, settings: CallControlSettings, timing: ApiTiming = DEFAULT_TIMING) -> None:
         self.draining = False

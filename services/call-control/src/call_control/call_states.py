@@ -1,4 +1,4 @@
-"""The page docs/call-states.md: the call machine's table as a Mermaid diagram and a list.
+"""Generates docs/call-states.md: the call machine's table as a Mermaid diagram and a list.
 
 python -m call_control.call_states > docs/call-states.md
 """

@@ -27,7 +27,7 @@ foreign_log.addFilter(LineLimit(per_s=1, burst=10))
 
 
 def begin_trace(entry: IncomingCall) -> Begun:
-    """The caller publishes the span once the call is known to be new."""
+    """Begin the span of an incoming call. Publish it only if the call is new."""
     about = {"call_id": entry.call_id, "correlation_id": entry.correlation_id}
     now = tracing.now_ms()
     return tracing.begin(
@@ -57,7 +57,7 @@ def report_over_limit(entry: IncomingCall, exceeded: Exceeded) -> None:
     if exceeded.first:
         caller = phone(entry.caller) if exceeded.limit is Limit.CALLER else ""
         log.warning(
-            "too many calls; turning calls away",
+            "limit on incoming calls exceeded; redirecting or rejecting calls",
             extra=fields(call_id=entry.call_id, limit=exceeded.limit.value, per_min=exceeded.most, caller=caller),
         )
 
@@ -65,12 +65,13 @@ def report_over_limit(entry: IncomingCall, exceeded: Exceeded) -> None:
 def report_outdated(entry: IncomingCall, age_ms: int) -> None:
     metrics.OUTDATED.inc()
     log.warning(
-        "call no longer rings; not answered", extra=fields(call_id=entry.call_id, age_s=round(age_ms / 1000, 1))
+        "call not answered: its event is older than the ring time",
+        extra=fields(call_id=entry.call_id, age_s=round(age_ms / 1000, 1)),
     )
 
 
 def report_foreign_callback(call_id: str, event: AcsEvent, field: str) -> None:
-    """A callback that was posted to the URL of another call. `field`: the field in which they differ."""
+    """Log and count a callback that was posted to the URL of another call. `field`: the field in which they differ."""
     metrics.FOREIGN_CALLBACKS.labels(event.type).inc()
     foreign_log.warning(
         "callback of another call ignored",

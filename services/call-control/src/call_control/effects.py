@@ -1,4 +1,4 @@
-"""Carries out the commands of the call machine: requests to ACS, the lease table, the streams."""
+"""Executes the commands of the call machine: requests to ACS, changes of the lease table and the streams."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ log = logging.getLogger(__name__)
 
 _RELAY = "agent-relay"
 _TOKEN_MARGIN_S = 300
-"""A media URL is valid for this time after the longest call."""
+"""A media URL remains valid for this time after the maximum length of a call."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ class CallUrls:
         return f"{self.base_url}/api/callbacks/{call_id}"
 
     def media(self, call_id: str, answered_s: float) -> str:
-        """Equal for every attempt of the answer, because a repeated request must have the same content."""
+        """Return the media URL, the same for all attempts to answer: a repeated request must have the same content."""
         token = media_token.mint(self.token_keys, call_id, int(answered_s + self.longest_call_s + _TOKEN_MARGIN_S))
         return f"{self.media_base_url}/ws/{call_id}/{token}"
 
@@ -75,7 +75,7 @@ class Effects:
     announcements: AnnouncementStore
 
     async def run(self, record: CallRecord, commands: Sequence[AtOnce]) -> list[CommandDone | CommandFailed]:
-        """Carry out the commands in order and return their results.
+        """Execute the commands in order and return their results.
 
         Commands are idempotent. Raises `OutsideError` if Redis does not answer.
         """

@@ -32,19 +32,21 @@ from call_control.steps import CallSteps
 log = logging.getLogger(__name__)
 
 CAPACITY: Final = 256
-"""Entries processed concurrently. Most take a few ms; those that wait for ACS must not block the others."""
+"""Maximum entries in progress. Most take a few ms; those that wait for ACS must not block the others."""
 _LOOP_BACKOFF: Final = Backoff.constant(0.2)
 _ENTRY_BACKOFF: Final = Backoff(0.2, most_s=2.0)
 _DRAINED_PAUSE_S: Final = 0.2
 _FAULT_PAUSE_S: Final = 2.0
-"""After an unexpected exception."""
+"""Pause after an unexpected exception."""
 
 
 @dataclass(frozen=True, slots=True)
 class WorkerTiming:
     read_block_ms: int = 500
     timer_poll_s: float = 0.4
-    """Below the shortest timer of a call (`CallPolicy`), so that each timer is read before it is due."""
+    """Longest interval between checks of the timers: below the shortest timer of a call (`CallPolicy`), so that each
+    timer is read before it is due.
+    """
     orphan_poll_s: float = 0.5
     forget_poll_s: float = 30.0
     beat_s: float = BEAT_S
@@ -60,7 +62,7 @@ class CommandRunner(Protocol):
 
 
 class InboxWorker:
-    """`run` runs until cancelled. Call `drain` before, so that entries in progress are finished.
+    """Processes the inbox: `run` runs until canceled. Call `drain` before, so that entries in progress are completed.
 
     `follow_routing`: applies changes of the routing policy by other replicas, and returns when the next check is due.
     """
@@ -96,7 +98,7 @@ class InboxWorker:
             log, begun="inbox entry failed; retrying", over="inbox entries processed again"
         )
         self.refusals = Refusals()
-        """Refused reads, by the inbox of each shard."""
+        """Shards whose Redis rejects reads of the inbox."""
 
     async def run(self) -> None:
         async with asyncio.TaskGroup() as self._tasks:
@@ -166,13 +168,13 @@ class InboxWorker:
         await self._idle.wait()
 
     async def _forever(self, loop: Callable[[Inbox], Awaitable[float]], inbox: Inbox) -> None:
-        """Run a loop across outages of Redis. All loops together log two lines for each outage: begun, over."""
+        """Run a loop, and continue after outages of Redis. All loops together log begin and end of an outage once."""
         doing, failed = loop.__name__.strip("_"), False
 
         async def step() -> float:
             nonlocal failed
             if failed:
-                # Redis may have restarted without data, and then lacks the consumer group.
+                # Redis may have restarted without data: then the consumer group is missing.
                 with contextlib.suppress(OutsideError):
                     await inbox.ensure_group()
             failed = True
@@ -190,7 +192,7 @@ class InboxWorker:
 
     # -- one entry ---------------------------------------------------------------------------------------------------
     async def _process(self, delivery: Delivery) -> None:
-        """Retry the entry while Redis or ACS is unreachable. An entry that fails otherwise is logged and dropped."""
+        """Process an entry; retry it while Redis or ACS is unreachable. After any other failure, log and drop it."""
         place = _place(delivery)
         metrics.INBOX_WAIT.observe(max(time.time() - delivery.at_ms / 1000, 0.0))
 
@@ -219,7 +221,7 @@ class InboxWorker:
         try:
             await self._inbox.ack(delivery)
         except BridgeError as error:
-            log.warning("dropped inbox entry stays pending", extra=fields(**_about(delivery, error.message)))
+            log.warning("failed to acknowledge dropped inbox entry", extra=fields(**_about(delivery, error.message)))
 
     async def _act(self, delivery: Delivery) -> None:
         entry, cause = delivery.entry, delivery.entry_id
@@ -235,7 +237,7 @@ class InboxWorker:
 
 
 def _place(delivery: Delivery) -> tuple[str, str]:
-    """Key of a delivery: the inboxes of two shards may use the same entry id."""
+    """Return a unique key of a delivery: the inboxes of two shards may use the same entry id."""
     return delivery.tag, delivery.entry_id
 
 

@@ -22,14 +22,16 @@ _END_REASONS: Final = frozenset(
     }
 )
 _ACS: Final = "acs_refused"
-"""`acs_<code>` with any code."""
+"""Label of all end reasons `acs_<code>` with other codes."""
 REASON_LABELS: Final = frozenset({*_END_REASONS, _ACS, *KNOWN_CALLBACKS})
 _COMMAND: Final = Label("command", (command.__name__ for command in get_args(ToAcs)))
 
 CALLS: Final = counter("bridge_calls_total", "Calls by status reached, once per status", Label("status", Status))
 ENDED: Final = counter("bridge_calls_ended_total", "Ended calls, by reason", Label("reason", REASON_LABELS))
 OVER_LIMIT: Final = counter(
-    "bridge_calls_over_limit", "Calls turned away because of a limit on ringing calls", Label("limit", Limit)
+    "bridge_calls_over_limit",
+    "Calls redirected or rejected because of a limit on incoming calls",
+    Label("limit", Limit),
 )
 OUTDATED: Final = counter(
     "bridge_calls_outdated", "Calls not answered because their event was older than the ring time"
@@ -69,7 +71,9 @@ FOREIGN_CALLBACKS: Final = counter(
 
 
 def end_reason_label(reason: str) -> str:
-    """`CallDisconnected_0_7000` is counted as `CallDisconnected`: sender and caller decide about the numbers."""
+    """Return the label of an end reason. `CallDisconnected_0_7000` is counted as `CallDisconnected`: codes of ACS must
+    not increase the number of label values.
+    """
     if reason in _END_REASONS:
         return reason
     if reason.startswith("acs_"):

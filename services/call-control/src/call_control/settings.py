@@ -33,7 +33,7 @@ class CallControlSettings(AcsTrustSettings):
     media_base_url: Annotated[str, insecure.URL] = Field(default="", validate_default=True)
     """Public URL of the media gateways, as reached by ACS; empty: `base_url` with ws or wss."""
     acs_endpoint: Annotated[str, insecure.URL] = ""
-    """Instead of a connection string: requests are authenticated with a managed identity."""
+    """Endpoint for requests with a managed identity; replaces the connection string."""
     acs_connection_string: Annotated[SecretStr, insecure.URL] = Field(default=SecretStr(""), validate_default=True)
     acs_audio_format: Annotated[Literal["pcm16k", "pcm24k"], BeforeValidator(lower)] = "pcm16k"
     acs_audio_channels: Annotated[Literal["mixed", "unmixed"], BeforeValidator(lower)] = "unmixed"
@@ -43,7 +43,7 @@ class CallControlSettings(AcsTrustSettings):
     event_grid_tenant_id: str = ""
     event_grid_audience: str = Field(default="", validate_default=True)
     event_grid_jwks_url: Annotated[str, insecure.URL] = ""
-    """Empty: the JWKS URL of the tenant at Entra."""
+    """JWKS URL; empty: that of the tenant at Entra."""
     api_keys: Annotated[Secrets, insecure.KEYS] = ()
     """API keys of operators; empty: the operator API answers 403."""
 
@@ -55,12 +55,12 @@ class CallControlSettings(AcsTrustSettings):
     agent_tools_identities: CommaSeparated = Field(default=(), validate_default=True)
     """Object or application ids of the agents' identities."""
     agent_tools_jwks_url: Annotated[str, insecure.URL] = ""
-    """Empty: the JWKS URL of the tenant at Entra."""
+    """JWKS URL; empty: that of the tenant at Entra."""
 
     record_retention_s: int = Field(default=24 * 3600, ge=60, le=90 * 24 * 3600)
-    """How long the record of an ended call is kept."""
+    """Retention of the record of an ended call."""
     transcript_retention_s: int = Field(default=24 * 3600, ge=0, le=90 * 24 * 3600)
-    """Retention of the transcript, never longer than that of the record; 0: deleted when the call ends."""
+    """Retention of the transcript, at most that of the record; 0: deleted when the call ends."""
 
     say_max_characters: int = Field(default=20_000, ge=1, le=100_000)
     """Limit for the text of one announcement; 20,000 characters take about 20 minutes to speak."""
@@ -69,7 +69,7 @@ class CallControlSettings(AcsTrustSettings):
 
     answer_when: Annotated[Literal["ready", "at_once"], BeforeValidator(lower)] = "ready"
     answer_deadline_s: float = Field(default=8.0, gt=0, le=25)
-    """From the ring to a ready voice session; ACS lets a phone ring for about 30 s."""
+    """Limit from the ring to a ready voice session; ACS lets a phone ring for about 30 s."""
     redirect_target: str = ""
     """Party that receives calls when no relay has capacity; empty: the caller hears busy."""
     transfer_target: str = ""
@@ -79,17 +79,17 @@ class CallControlSettings(AcsTrustSettings):
     media_patience_s: float = Field(default=20.0, gt=0, le=300)
     """How long call-control tries to restore lost media; after that it transfers to `transfer_target` or hangs up."""
     max_call_s: float = Field(default=4 * 3600, gt=0, le=24 * 3600)
-    """After it the agent says goodbye and the call is hung up."""
+    """Maximum length of a call; after it the agent says goodbye and the call is hung up."""
     max_call_warning_s: float = Field(default=60.0, ge=0, le=3600)
     """How long before `max_call_s` the agent announces the end of the call; 0: never."""
     goodbye_timeout_s: float = Field(default=12.0, gt=0, le=60)
-    """A requested hang-up happens after this time, even if the goodbye was not heard to its end."""
+    """Limit for the goodbye: a requested hang-up follows after this time at the latest."""
     ring_time_s: float = Field(default=60.0, gt=0, le=600)
-    """A call whose event is older no longer rings and is not answered."""
+    """Maximum age of the IncomingCall event; a call with an older event is not answered."""
     calls_per_caller_per_min: int = Field(default=10, ge=0, le=1_000_000)
-    """Limit for calls of one caller to an agent in any minute; 0: no limit."""
+    """Limit for calls of one caller to an agent per minute; 0: no limit."""
     calls_per_min: int = Field(default=0, ge=0, le=1_000_000)
-    """Limit for all callers; those without a number use at most half of it. 0: no limit."""
+    """Limit for calls of all callers to an agent per minute; callers without a number use at most half. 0: no limit."""
     calls_over_limit: Annotated[Treatment, BeforeValidator(lower)] = "busy"
     default_profile: str = "default"
     refused_callers: CommaSeparated = ()
@@ -98,7 +98,7 @@ class CallControlSettings(AcsTrustSettings):
     routing_key: Annotated[SecretStr, insecure.KEYS] = SecretStr("")
     """Key of the hash that assigns callers to a share (`percent`); the same on all replicas."""
     routing_policy: Path | None = None
-    """A YAML file. Unset: every call goes to `default_profile`."""
+    """Path of a YAML file; unset: every call is routed to `default_profile`."""
 
     @field_validator("base_url")
     @classmethod
@@ -137,14 +137,16 @@ class CallControlSettings(AcsTrustSettings):
     @classmethod
     def _agent_tools_audience(cls, value: str, info: ValidationInfo) -> str:
         if bool(value) != bool(info.data.get("agent_tools_tenant_id")):
-            raise ValueError("set AGENT_TOOLS_TENANT_ID and AGENT_TOOLS_AUDIENCE, or neither")
+            raise ValueError("only one of AGENT_TOOLS_TENANT_ID and AGENT_TOOLS_AUDIENCE is set; set both or neither")
         return value
 
     @field_validator("agent_tools_identities")
     @classmethod
     def _agent_identities(cls, value: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
         if info.data.get("agent_tools_audience") and not value:
-            raise ValueError("is not set: list the object ids of the agents' identities, or every agent could act")
+            raise ValueError(
+                "is not set; list the object ids of the agents' identities, otherwise every agent could act"
+            )
         return value
 
     @field_validator("redirect_target", "transfer_target")
@@ -156,7 +158,7 @@ class CallControlSettings(AcsTrustSettings):
     @classmethod
     def _patterns(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         if any(_plain(decode_pattern, one).text == ANONYMOUS for one in value):
-            raise ValueError("anonymous is not a target; remove it")
+            raise ValueError("`anonymous` cannot be a target; remove it")
         return value
 
     @field_validator("routing_policy")
@@ -201,7 +203,7 @@ class CallControlSettings(AcsTrustSettings):
 
     @property
     def routing(self) -> Routing:
-        """The routing settings. Reads the policy file on each access."""
+        """Routing settings. Each access reads the policy file."""
         key = self.routing_key.get_secret_value().encode()
         return Routing(
             self.default_profile,
@@ -219,7 +221,7 @@ class CallControlSettings(AcsTrustSettings):
 
 
 def load_policy(path: Path) -> Policy:
-    """Raises `PolicyError` with every mistake in the file."""
+    """Read and decode the policy file. Raises `PolicyError` with all errors in it."""
     try:
         text = read_setting_file(path, MAX_BYTES)
     except InputError as error:
@@ -230,7 +232,7 @@ def load_policy(path: Path) -> Policy:
 def _address(value: str, *schemes: str) -> str:
     parts = urlsplit(value)
     if parts.scheme not in schemes or not parts.netloc or parts.query or parts.fragment:
-        raise ValueError(f"is not a URL of the form {' or '.join(f'{scheme}://<host>' for scheme in schemes)}")
+        raise ValueError(f"is not a valid URL; expected {' or '.join(f'{scheme}://<host>' for scheme in schemes)}")
     return value.rstrip("/")
 
 

@@ -37,7 +37,7 @@ from call_control.routing.ring_counter import Exceeded, RingCounter
 log = logging.getLogger(__name__)
 
 _SWAPS: Final = 50
-"""Attempts to save a record that others write at the same time."""
+"""Attempts to save a record that other processes change at the same time."""
 
 
 class RoutingSource(Protocol):
@@ -49,10 +49,10 @@ class RoutingSource(Protocol):
 
 
 class CallSteps:
-    """`cause` is the id of the inbox entry that causes a step; the commands that follow are issued under it.
+    """Applies events to call records, one step at a time for each call. `cause`: id of the inbox entry of the step.
 
-    Both methods return the record after the step, or None if the call does not exist (any more). Both raise
-    `OutsideError` if Redis is unreachable, or if concurrent writes keep the record from being saved.
+    Both methods return the record after the step, or `None` if the call does not exist or no longer exists. Both raise
+    `OutsideError` if Redis is unreachable, or if the record could not be saved because of concurrent writes.
     """
 
     def __init__(
@@ -66,7 +66,7 @@ class CallSteps:
 
     @property
     def calls(self) -> int:
-        """Number of calls with a running or a waiting step."""
+        """Number of calls with a running or waiting step."""
         return len(self._turns)
 
     async def take(self, entry: InboxEntry, cause: str) -> CallRecord | None:
@@ -109,7 +109,7 @@ class CallSteps:
         return await self._store.load(entry.call_id)
 
     async def _arrive_late(self, entry: IncomingCall, age_ms: int, cause: str) -> CallRecord | None:
-        """Record a call that no longer rings, without answering it. A call that is already recorded continues."""
+        """Record a call whose event is too old, without answering it. A call that is already recorded continues."""
         reason = f"its event was {age_ms / 1000:.0f} s old"
         blank = replace(_blank(entry), route="RING_TIME_S", route_reason=reason)
         expired = RingExpired()
@@ -155,7 +155,7 @@ class CallSteps:
                 report_step(was, step.record, event)
             return record if record == before else replace(record, version=before.version + 1)
         raise OutsideError(
-            f"call record not saved: other replicas changed it {_SWAPS} times in a row; retry", retry=True
+            f"the call record was not saved: other replicas changed it {_SWAPS} times in a row; retry", retry=True
         )
 
     @asynccontextmanager

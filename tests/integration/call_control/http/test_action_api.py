@@ -1,4 +1,4 @@
-"""Actions of a running call through the HTTP API, down to what ACS and the relay are asked."""
+"""Actions of a running call through the HTTP API, down to the requests to ACS and the relay."""
 
 from __future__ import annotations
 

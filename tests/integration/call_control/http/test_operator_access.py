@@ -27,7 +27,7 @@ def audited(caplog: pytest.LogCaptureFixture) -> list[dict[str, Any]]:
 
 @pytest.fixture
 def quiet_log() -> Iterator[None]:
-    """LOG_LEVEL=ERROR."""
+    """Set the root logger to ERROR, as LOG_LEVEL=ERROR does."""
     root = logging.getLogger()
     level = root.level
     root.setLevel(logging.ERROR)

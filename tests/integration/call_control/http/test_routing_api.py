@@ -99,7 +99,7 @@ async def test_every_mistake_is_reported_and_nothing_changes(board: Switchboard)
     assert (reply.status_code, reply.json()["error"]["code"]) == (422, "bad_policy")
     mistakes = reply.json()["error"]["mistakes"]
     assert len(mistakes) == 4
-    assert mistakes[0].startswith("rules[0] (a).hours[0]: is not a span of hours")
+    assert mistakes[0].startswith("rules[0] (a).hours[0]: is not a time range")
     shares = [{"name": "some", "percent": 25, "agent": "x"}, {"name": "rest", "agent": "x"}]
     for body, mistake in (
         (b"rules: [", "line 1"),
@@ -117,7 +117,7 @@ async def test_every_mistake_is_reported_and_nothing_changes(board: Switchboard)
 
 
 async def test_any_body_is_a_policy_or_a_422(board: Switchboard) -> None:
-    """Odd tags and lone surrogates were 500."""
+    """Regression: unusual tags and lone surrogates caused a 500."""
     odd = [f"rules: {piece}x" for piece in YAML_PIECES] + [f"{piece}: [{piece}]" for piece in YAML_PIECES]
     odd += ['{"rules": [{"name": "\\ud800"}]}', "a: &a [x]\nb: &b [*a, *a]\nrules: [*b, *b]", "\x00", "[" * 60_000]
     for body in odd:
@@ -167,7 +167,7 @@ async def test_the_names_of_the_previous_release_are_accepted(board: Switchboard
 
 
 async def test_the_kill_switch_without_a_policy(board: Switchboard) -> None:
-    """Without REDIRECT_TARGET callers hear busy."""
+    """Without a policy and REDIRECT_TARGET, callers hear the busy tone."""
     path = "/api/routing/kill_switch"
     reply = await board.http.put(path, content="true", headers=OPERATOR)
     assert reply.status_code == 200

@@ -1,4 +1,4 @@
-"""The two webhooks: events that they accept, and the replies to all others."""
+"""The two webhooks: events that they accept, and the responses to all others."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ RESOURCE = "89e8cb59-b991-48b0-b154-1db84f16a077"
 
 
 class Signer:
-    """Has the private key whose public half the scripted ACS serves."""
+    """Signs tokens with the private key whose public key the scripted ACS serves."""
 
     def __init__(self, acs: ScriptedAcs) -> None:
         self.key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
@@ -63,7 +63,7 @@ def refusal(reply: httpx.Response) -> tuple[int, str]:
 
 
 async def nothing_stored(board: Switchboard) -> bool:
-    """No call, nothing in the inbox."""
+    """Return whether there are no calls and the inbox is empty."""
     return await board.store.list_calls() == [] and await board.entries() == 0
 
 
@@ -114,7 +114,7 @@ async def test_bodies_without_events_are_refused(board: Switchboard) -> None:
 async def test_a_bad_event_does_not_affect_the_other_calls(
     board: Switchboard, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Event Grid does not redeliver a batch that was answered with 400."""
+    """The valid events of a batch are accepted: Event Grid does not redeliver a batch after a 400."""
     grown = Growth()
     bads: tuple[object, ...] = (
         7,
@@ -283,7 +283,7 @@ async def test_a_refused_request_is_one_line_and_a_flood_of_them_is_few(
     caplog: pytest.LogCaptureFixture,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The verifier and the endpoint each logged a line for every request."""
+    """Regression: the verifier and the endpoint each logged a line for every rejected request."""
     settings = {
         "ACS_JWT_MODE": "enforce",
         "ACS_JWT_AUDIENCE": RESOURCE,

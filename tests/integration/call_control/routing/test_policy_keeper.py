@@ -200,7 +200,7 @@ async def test_without_redis_the_policy_stays(replicas: Replicas) -> None:
 
 
 async def test_rules_that_are_no_longer_in_force_have_no_series(replicas: Replicas) -> None:
-    """Each new policy added up to 256 series to /metrics permanently."""
+    """Regression: each new policy added up to 256 series to /metrics permanently."""
     keeper, counted = await replicas.start(), Routed(Accepted("a"), "", "")
     for number in range(50):
         name = f"label-test-{number}"

@@ -1,4 +1,4 @@
-"""Limits on ringing calls with real Redis: for all replicas together, without effect on calls within them."""
+"""Limits on incoming calls with real Redis: for all replicas together, without effect on calls within them."""
 
 from __future__ import annotations
 
@@ -107,4 +107,4 @@ async def test_without_redis_no_call_is_turned_away_and_one_in_a_second_waits(ca
             assert await ring(RingCounter(unreachable.control, RingLimits(per_caller=1)), 20) == [None] * 20
     finally:
         await unreachable.aclose()
-    assert [record.getMessage() for record in caplog.records] == ["counting ringing calls fails"]
+    assert [record.getMessage() for record in caplog.records] == ["failed to count incoming calls; limits suspended"]

@@ -1,4 +1,4 @@
-"""Tool calls of Foundry agents, and the answers to them."""
+"""Decodes tool calls of Foundry agents, and checks the answers to the agent."""
 
 from __future__ import annotations
 

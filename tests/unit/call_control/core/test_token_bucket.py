@@ -1,4 +1,4 @@
-"""Token buckets: bursts, refills, and how many keys are remembered."""
+"""Token buckets: bursts, refills, and the limit of stored keys."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ def test_all_sources_together_are_limited() -> None:
 
 
 def test_a_thousand_sources_are_tracked() -> None:
-    """Memory is bounded. An evicted source starts with a new budget."""
+    """Memory is limited: an evicted source starts with a new budget."""
     wrong, one = WrongKeys(), "10.0.0.1"
     for _ in range(PER_SOURCE):
         wrong.count(one, 5.0)

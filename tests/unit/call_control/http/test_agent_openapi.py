@@ -1,4 +1,4 @@
-"""The OpenAPI document of the agent tools: valid, and within what Foundry accepts (openapi-spec-validator is laxer)."""
+"""The OpenAPI document of the agent tools: valid, and accepted by Foundry, whose rules are stricter."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ DOCUMENT = agent_openapi("https://calls.example.com")
 
 
 def foundry_faults(document: dict[str, Any]) -> Iterator[str]:
-    """Rules of Foundry's OpenAPI tool (Microsoft Learn, "Use OpenAPI tools")."""
+    """Yield violations of the rules of Foundry's OpenAPI tool (Microsoft Learn, "Use OpenAPI tools")."""
     schemes = document["components"]["securitySchemes"]
     if [scheme["type"] for scheme in schemes.values()] != ["apiKey"] or document.get("security") != [
         {name: [] for name in schemes}

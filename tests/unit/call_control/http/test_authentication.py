@@ -31,7 +31,7 @@ def test_operators_need_a_key_that_is_set_up() -> None:
 
 
 async def test_without_secret_and_token_the_webhook_is_open() -> None:
-    """Such a start needs ALLOW_INSECURE."""
+    """Accepts all requests; without a secret and a token check the service starts only with ALLOW_INSECURE."""
     await EventGridGuard([], None).check(request_with())
 
 

@@ -1,4 +1,4 @@
-"""Errors as replies, and the limits on reading a body."""
+"""Error responses, and the limits for request bodies."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from call_control.http.error_responses import (
 
 
 def request_of(*parts: bytes, length: str = "") -> tuple[Request, list[bytes]]:
-    """A request whose body comes in these parts, and the parts not read yet."""
+    """Return a request whose body arrives in these parts, and the list of unread parts."""
     left = list(parts)
 
     async def receive() -> Message:

@@ -1,4 +1,4 @@
-"""What a Foundry agent's tool call means, and the answer in words that the agent can say (ADR 37)."""
+"""Decodes the tool calls of Foundry agents, and words the answers so that the agent can speak them (ADR 37)."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ NO_REFERENCE: Final = (
 UNKNOWN_REFERENCE: Final = "There is no call with this reference. It may have ended."
 
 Answer = dict[str, Any]
-"""`ok`, and `state` and `say` or `reason`."""
+"""JSON object: `ok` and `state`, and `say` (accepted) or `reason` (rejected)."""
 
 
 def refused(reason: str) -> Answer:
@@ -30,7 +30,7 @@ def refused(reason: str) -> Answer:
 
 
 def reference_of(arguments: Mapping[str, object]) -> str:
-    """The call reference in its normal form, "" if there is none."""
+    """Return the call reference in its normal form, "" if there is none."""
     given = arguments.get("call", "")
     return call_reference.normalized(given) if isinstance(given, str) else ""
 
@@ -40,7 +40,7 @@ def request_of(tool: AgentTool, arguments: Mapping[str, object], record: CallRec
 
 
 def refusal_of(tool: AgentTool, act: Act, record: CallRecord, allowed: Collection[str]) -> str:
-    """Why the action is not possible now, "" if it is."""
+    """Return why the action is not possible now, "" if it is possible."""
     if tool.name not in allowed:
         return f"{tool.name} is not allowed in this call."
     if fault := fault_of(act.action, act.arguments):
@@ -53,7 +53,7 @@ def refusal_of(tool: AgentTool, act: Act, record: CallRecord, allowed: Collectio
 
 
 def known_answer(tool: AgentTool, act: Act, record: CallRecord, now_ms: int) -> Answer | None:
-    """The answer to a repeated request: that of the first one."""
+    """Return the answer to a repeated request, which is that of the first one; `None` for a new request."""
     action = earlier(record, act, now_ms)
     return None if action is None else answer_to(tool, action)
 

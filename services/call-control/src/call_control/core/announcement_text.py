@@ -9,11 +9,11 @@ import msgspec
 from bridge_common.base.errors import InputError, PayloadTooLargeError
 
 LONGEST_LINE: Final = 64 * 1024
-"""Bytes of one line of JSON."""
+"""Limit for one line of JSON, in bytes."""
 _LONGEST_REASON: Final = 200
-"""Characters of a message of msgspec, which repeats the name of an unknown field."""
+"""Limit for an error message of msgspec, in characters: it repeats the name of an unknown field."""
 _CONTROL: Final = dict.fromkeys([*range(9), 11, 12, *range(14, 32), 127], " ")
-"""Control characters cannot be spoken, and the voice API may refuse them."""
+"""Control characters: they cannot be spoken, and the voice API may reject them."""
 
 
 class _Piece(msgspec.Struct, forbid_unknown_fields=True):
@@ -29,13 +29,13 @@ _T = TypeVar("_T", _Piece, AnnouncementBody)
 
 
 class TextDecoder(Protocol):
-    """`feed` raises `InputError`."""
+    """Decodes the text of a request body chunk by chunk. `feed` raises `InputError` for an invalid chunk."""
 
     def feed(self, body: bytes, *, last: bool = False) -> str: ...
 
 
 class PlainText:
-    """UTF-8; chunks may split a character."""
+    """Decodes plain text in UTF-8; chunks may split a character."""
 
     def __init__(self) -> None:
         self._rest = b""
@@ -54,7 +54,7 @@ class PlainText:
 
 
 class JsonLinesText:
-    """One `{"text": "…"}` per line (`application/x-ndjson`)."""
+    """Decodes `application/x-ndjson`: one `{"text": "…"}` per line."""
 
     def __init__(self) -> None:
         self._rest = b""
@@ -77,7 +77,7 @@ class JsonLinesText:
 
 
 def decode_announcement(body: bytes) -> AnnouncementBody:
-    """Raises `InputError`, also for an empty text."""
+    """Decode the JSON body of an announcement. Raises `InputError` if it is invalid or its text is empty."""
     found = _decode(body, AnnouncementBody, "the body")
     return AnnouncementBody(sayable(found.text), found.interrupt)
 

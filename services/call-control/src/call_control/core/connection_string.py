@@ -14,20 +14,23 @@ from bridge_common.base.errors import InputError
 
 @dataclass(frozen=True, slots=True)
 class AcsAddress:
-    """`endpoint` has no trailing slash: the SDK signs it as given, and the signature must match the Host header."""
+    """Endpoint and access key of an ACS resource.
+
+    `endpoint` has no trailing slash: the SDK signs it as given, and the signature must match the Host header.
+    """
 
     endpoint: str
     access_key: str = field(default="", repr=False)
-    """Empty: authenticate by managed identity."""
+    """Access key; empty: authenticate with a managed identity."""
 
 
 def parse_connection_string(text: str) -> AcsAddress:
-    """Raises `InputError` without repeating the text: it holds a secret."""
+    """Parse a connection string. Raises `InputError`, which does not contain the text: it contains a secret."""
     parts: dict[str, str] = {}
     for part in text.strip().rstrip(";").split(";"):
         name, found, value = part.partition("=")
         if not found:
-            raise InputError("is not of the form endpoint=https://…/;accesskey=…")
+            raise InputError("is not a connection string; expected endpoint=https://…/;accesskey=…")
         parts[name.strip().lower()] = value.strip()
     if not parts.get("accesskey"):
         raise InputError("accesskey= is missing; copy the whole connection string")
@@ -39,9 +42,11 @@ def parse_connection_string(text: str) -> AcsAddress:
 
 
 def endpoint_of(text: str) -> str:
-    """An http or https address without path and trailing slash; https where no scheme is given."""
+    """Return the endpoint without a trailing slash, and with https if it has no scheme. Raises `InputError`."""
     text = text.strip()
     parts = urlsplit(text if "://" in text else f"https://{text}")
     if parts.scheme not in ("http", "https") or not parts.hostname or parts.path.strip("/") or parts.query:
-        raise InputError("the endpoint is not of the form https://<resource>.communication.azure.com, without a path")
+        raise InputError(
+            "the endpoint is not valid; expected https://<resource>.communication.azure.com without a path"
+        )
     return f"{parts.scheme}://{parts.netloc}"

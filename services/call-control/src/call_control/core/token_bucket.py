@@ -6,7 +6,7 @@ from collections import OrderedDict
 
 
 class TokenBucket:
-    """`size` tokens, refilled within `window_s`."""
+    """A bucket of `size` tokens that refills evenly within `window_s`."""
 
     def __init__(self, size: int, window_s: float) -> None:
         self._size = size
@@ -20,7 +20,7 @@ class TokenBucket:
         return self._left >= 1
 
     def take(self, now: float) -> bool:
-        """False if no token is left."""
+        """Use one token; return whether there was one."""
         if not self.available(now):
             return False
         self._left -= 1
@@ -28,7 +28,7 @@ class TokenBucket:
 
 
 class TokenBuckets:
-    """One bucket for each key; the least recently used are forgotten beyond `most` keys."""
+    """One bucket for each key; beyond `most` keys the least recently used is evicted."""
 
     def __init__(self, size: int, window_s: float, most: int = 1000) -> None:
         self._size = size

@@ -1,6 +1,6 @@
 """Rate limit for requests with a wrong API key, per source and in total.
 
-Valid keys are not limited: a client that floods the API with wrong keys locks out no operator, not even one at the same
+Valid keys are not limited: a client that floods the API with wrong keys locks out no operator, even at the same
 address.
 """
 
@@ -14,9 +14,9 @@ from call_control.core.token_bucket import TokenBucket, TokenBuckets
 PER_SOURCE: Final = 10
 IN_TOTAL: Final = 100
 WINDOW_S: Final = 60.0
-"""A source may send a burst of `PER_SOURCE` wrong keys; its budget refills evenly over this time."""
+"""Time in which the budget of a source (`PER_SOURCE` wrong keys, also in a burst) refills evenly."""
 _SOURCES: Final = 1000
-"""Sources tracked; evicted sources still count against the limit in total."""
+"""Maximum tracked sources; requests of evicted sources still count against the total limit."""
 
 
 class Verdict(Enum):
@@ -33,7 +33,7 @@ class WrongKeys:
         self._limited = False
 
     def count(self, source: str, now: float) -> Verdict:
-        """Count one request. `now`: monotonic seconds."""
+        """Count one request with a wrong key. `now`: monotonic seconds."""
         if self._sources.take(source, now) and self._total.take(now):
             self._limited = False
             return Verdict.ANSWERED

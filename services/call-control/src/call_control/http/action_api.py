@@ -1,4 +1,4 @@
-"""`/api/calls/{call_id}/actions`: request something of a running call, and see what became of it (docs/api.md)."""
+"""`/api/calls/{call_id}/actions`: request actions on a running call, and read their state (docs/api.md)."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class ActionApi:
         return JSONResponse(action_json(action))
 
     async def act(self, request: Request) -> Response:
-        """202: the request is stored. A repetition with the same `Idempotency-Key` returns the first action."""
+        """Request an action. 202: the request is stored. A repeated `Idempotency-Key` returns the first action."""
         record = await self._record(request)
         action, arguments = _read(await read_body(request, _MAX_BODY))
         if fault := fault_of(action, arguments):
@@ -77,7 +77,7 @@ class ActionApi:
         call_id = request.path_params["call_id"]
         record = await self._store.load(call_id) if is_call_id(call_id) else None
         if record is None:
-            raise NotFoundError("there is no such call, or it ended too long ago")
+            raise NotFoundError("unknown call, or its record has expired")
         return record
 
 
@@ -97,7 +97,7 @@ def _find(record: CallRecord, action_id: str) -> CallAction | None:
 
 
 def _read(body: bytes) -> tuple[str, str]:
-    """Name of the action, and its arguments as canonical JSON text."""
+    """Decode the body: name of the action, and its arguments as canonical JSON text. Raises `InputError`."""
     try:
         given = json.loads(body)
     except ValueError as error:
@@ -109,7 +109,7 @@ def _read(body: bytes) -> tuple[str, str]:
 
 
 def _action_id(call_id: str, key: str) -> str:
-    """The same for a repeated request. Without a key every request is a new action."""
+    """Return the action id: the same for the same key, a new one without a key."""
     if len(key) > _MAX_KEY:
         raise InputError(f"Idempotency-Key must have at most {_MAX_KEY} characters")
     digest = hashlib.sha256(f"{call_id}\n{key}".encode()).hexdigest()[:16] if key else secrets.token_hex(8)

@@ -31,7 +31,7 @@ _AREA: Final = "agent tools"
 
 
 class AgentApi:
-    """Run `run` beside it: it serves the MCP requests."""
+    """The routes for agent tools. `run` must run in a background task: it serves the MCP requests."""
 
     def __init__(self, actions: AgentActions, guard: AgentGuard, base_url: str) -> None:
         self._actions = actions
@@ -53,7 +53,7 @@ class AgentApi:
         ]
 
     async def run(self) -> None:
-        """Until canceled."""
+        """Serve MCP requests until canceled."""
         async with self._mcp.run():
             await asyncio.get_running_loop().create_future()
 
@@ -61,7 +61,7 @@ class AgentApi:
         return JSONResponse(agent_openapi(self._base_url))
 
     async def act(self, request: Request) -> Response:
-        """200 also for a refused action, with the reason in words that the agent can say."""
+        """Execute a tool call. A rejected action is also a 200, with a reason that the agent can speak."""
         platform = await self._guard.platform(request)
         try:
             arguments = json.loads(await read_body(request, _MAX_BODY))
@@ -75,7 +75,7 @@ class AgentApi:
         try:
             return await self._actions.act(platform, tool, arguments)
         except TooManyReferencesError as error:
-            raise BusyError("too many unknown call references", retry_after_s=20) from error
+            raise BusyError("too many unknown call references; retry later", retry_after_s=20) from error
 
     async def _list_tools(
         self, _: ServerRequestContext[Any], __: types.PaginatedRequestParams | None
@@ -100,7 +100,7 @@ class AgentApi:
 
 
 class _Admitted:
-    """The MCP endpoint behind the guard."""
+    """The MCP endpoint: authenticates each request before it is handled."""
 
     def __init__(self, admit: Any, mcp: StreamableHTTPSessionManager) -> None:
         self._admit = admit

@@ -1,4 +1,4 @@
-"""Proof that a request comes from the platform of our agents: an Entra token of an allowed identity, or a key."""
+"""Authentication of the agents' platform: an Entra token of an allowed identity, or a key."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from call_control.http.authentication import ForbiddenError, number_among
 
 
 class AgentGuard:
-    """`identities`: object ids (`oid`) or application ids (`appid`, `azp`) that the token may be of. `keys`: of project
-    connections, two during a rotation.
+    """Authenticates the senders of tool calls. `identities`: allowed object ids (`oid`) or application ids (`appid`,
+    `azp`). `keys`: accepted keys of project connections; two during a rotation.
     """
 
     def __init__(self, verifier: JwtVerifier | None, identities: Collection[str], keys: Sequence[str]) -> None:
@@ -26,11 +26,11 @@ class AgentGuard:
         return self._verifier is None and not self._keys
 
     async def platform(self, request: Request) -> str:
-        """Name of the authenticated sender. Raises `AuthError`, `ForbiddenError`, and `OutsideError` if the keys of
-        Entra are unavailable.
+        """Return the name of the authenticated sender. Raises `AuthError`, `ForbiddenError`, and `OutsideError` if the
+        signing keys of Entra are unavailable.
         """
         if self.closed:
-            raise ForbiddenError("agent tools are off: set AGENT_TOOLS_AUDIENCE or AGENT_TOOLS_KEYS")
+            raise ForbiddenError("agent tools are off; set AGENT_TOOLS_AUDIENCE or AGENT_TOOLS_KEYS")
         authorization = request.headers.get("authorization", "")
         given = request.headers.get("x-api-key") or authorization.partition(" ")[2]
         if number := number_among(given, self._keys):

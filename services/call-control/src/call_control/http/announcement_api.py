@@ -1,7 +1,7 @@
 """`POST /api/calls/{call_id}/say`: an announcement by the agent's voice, complete or while it is being written.
 
-Its pieces are appended to the announcement stream of the call as they arrive; the relay of the call speaks them.
-docs/api.md.
+Pieces of the text are appended to the announcement stream of the call as they arrive; the relay of the call speaks
+them. See docs/api.md.
 """
 
 from __future__ import annotations
@@ -41,9 +41,9 @@ log = logging.getLogger(__name__)
 SILENCE_S: Final = 15.0
 """Longest pause within the text of one request."""
 _GATHER_S: Final = 0.05
-"""Small pieces of text are gathered for this time."""
+"""Small pieces of text are collected for this time."""
 _PIECE: Final = 1000
-"""Characters in one entry."""
+"""Maximum characters in one entry."""
 _STREAMED: Final[dict[str, type[TextDecoder]]] = {"text/plain": PlainText, "application/x-ndjson": JsonLinesText}
 _FLAGS: Final = {"": False, "false": False, "0": False, "true": True, "1": True}
 
@@ -72,7 +72,7 @@ class AnnouncementApi:
         return [self._operators.route("POST", "/api/calls/{call_id}/say", self.say, "say")]
 
     async def say(self, request: Request) -> Response:
-        """202 once the complete text is stored. The transcript shows how much of it was heard."""
+        """Accept an announcement. 202: the complete text is stored. The transcript shows how much of it was heard."""
         call_id = request.path_params["call_id"]
         if not is_call_id(call_id):
             raise NotFoundError("the path does not contain a valid call id")
@@ -104,7 +104,7 @@ class AnnouncementApi:
         )
 
     async def _forward(self, request: Request, decoder: TextDecoder, text: _Announcement) -> None:
-        """Forward the text piece by piece. If the request is aborted, the announcement ends with the text so far."""
+        """Append the text piece by piece. If the request is aborted, the announcement ends with the text so far."""
         try:
             async for part, last in _gathered(request, self._silence_s):
                 piece = decoder.feed(part, last=last)
@@ -135,7 +135,9 @@ class _Announcement:
         self._whole = False
 
     async def add(self, text: str, *, last: bool = False) -> None:
-        """Raises the errors of `_refusal`, and `InputError` if the whole text is empty."""
+        """Append a piece of text. Raises `NotFoundError`, `ConflictError`, `InterruptedSayError` or `BusyError` if the
+        call does not accept it, and `InputError` if the whole text is empty.
+        """
         text = text if self.characters else text.lstrip()
         if last and not text and not self.characters:
             raise InputError("the text is empty")
@@ -160,7 +162,7 @@ class _Announcement:
         except BridgeError as error:
             # The relay ends the announcement after a pause.
             log.info(
-                "end of announcement not stored",
+                "failed to store end of announcement",
                 extra=fields(call_id=self._call_id, say_id=self.say_id, reason=error.message),
             )
 
@@ -174,10 +176,10 @@ def _refusal(added: Added) -> BridgeError:
             return ConflictError("the call has already ended")
         case AnnouncementOutcome.INTERRUPTED:
             return InterruptedSayError(
-                "the rest of the announcement is not spoken: it was interrupted, or the voice service failed"
+                "the rest of the announcement will not be spoken: it was interrupted, or the voice service failed"
             )
         case AnnouncementOutcome.FULL:
-            return BusyError("too much text waits to be spoken in this call; retry later", retry_after_s=retry_s)
+            return BusyError("too much announcement text is pending in this call; retry later", retry_after_s=retry_s)
         case _:
             return BusyError("too many announcements in this call within a minute; retry later", retry_after_s=retry_s)
 
@@ -188,7 +190,7 @@ def _is_utf8(parameters: str) -> bool:
 
 
 async def _gathered(request: Request, silence_s: float) -> AsyncIterator[tuple[bytes, bool]]:
-    """Parts of the body as they arrive, gathered for `_GATHER_S`, and whether the body is complete."""
+    """Yield the body as it arrives, collected for `_GATHER_S`, and whether it is complete."""
     loop = asyncio.get_running_loop()
     parts = request.stream()
 

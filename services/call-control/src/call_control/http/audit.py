@@ -1,7 +1,7 @@
-"""The audit log: one line for each request to the operator API, with a logger of its own, independent of LOG_LEVEL.
+"""The audit log: one line for each request to the operator API, from a separate logger, independent of LOG_LEVEL.
 
-A line has the operator (number of the API key, and the name in `X-Operator`), the source address, the action, the call
-and the result.
+A line contains the operator (number of the API key, and the name in `X-Operator`), the source address, the action, the
+call and the result.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ log.setLevel(logging.INFO)
 
 @dataclass(slots=True)
 class AuditEntry:
-    """Fields of the line of a request; stored in `request.state.audit`."""
+    """Fields of an audit line; stored in `request.state.audit` while the request runs."""
 
     action: str
     """Method and path as documented: `GET /api/calls/{call_id}`."""
@@ -38,7 +38,7 @@ def audit_of(request: Request) -> AuditEntry:
 
 
 def write(request: Request, response: Response | None) -> None:
-    """`response`: None if the endpoint failed."""
+    """Write the audit line of a request. `response`: `None` if the endpoint raised an exception."""
     entry = audit_of(request)
     if not entry.logged:
         return

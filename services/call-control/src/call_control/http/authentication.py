@@ -16,7 +16,7 @@ EVENT_GRID_ROLE: Final = "AzureEventGridSecureWebhookSubscriber"
 
 
 class ForbiddenError(AuthError):
-    """The settings allow nobody; becomes 403."""
+    """The settings allow no client; becomes 403."""
 
     code = "forbidden"
 
@@ -29,34 +29,37 @@ class EventGridGuard:
         self._verifier = verifier
 
     def check_secret(self, request: Request) -> None:
-        """Raises `AuthError`. Suffices for the OPTIONS handshake, which carries no token."""
+        """Check only the secret: the OPTIONS handshake has no token. Raises `AuthError`."""
         if self._secrets and not is_one_of(request.query_params.get("code", ""), self._secrets):
             raise AuthError("missing or wrong `code` in the webhook URL; use one of EVENT_GRID_SECRETS")
 
     async def check(self, request: Request) -> None:
-        """Raises `AuthError`; `OutsideError` if the keys of Entra are unavailable."""
+        """Check secret and token. Raises `AuthError`, and `OutsideError` if the keys of Entra are unavailable."""
         self.check_secret(request)
         if self._verifier is None:
             return
         claims = await self._verifier.check(request.headers.get("authorization"))
         roles = claims.get("roles")
         if not isinstance(roles, list) or EVENT_GRID_ROLE not in roles:
-            raise AuthError(f"the token lacks the role {EVENT_GRID_ROLE}; assign it to the application of Event Grid")
+            raise AuthError(f"the token has no role {EVENT_GRID_ROLE}; assign it to the application of Event Grid")
 
 
 class OperatorGuard:
-    """API keys, as `Authorization: Bearer <key>` or `X-Api-Key: <key>`."""
+    """Checks API keys, which clients send as `Authorization: Bearer <key>` or `X-Api-Key: <key>`."""
 
     def __init__(self, keys: Sequence[str]) -> None:
         self._keys = keys
 
     @property
     def closed(self) -> bool:
-        """No key is configured: `number` refuses all requests."""
+        """Whether no key is configured, so that all requests are forbidden."""
         return not self._keys
 
     def number(self, request: Request) -> int:
-        """Number of the given key, from 1; 0 if it is missing or wrong. Raises `ForbiddenError` if none is set."""
+        """Return the number of the request's key, from 1; 0 if it is missing or wrong.
+
+        Raises `ForbiddenError` if no key is configured.
+        """
         if self.closed:
             raise ForbiddenError("the operator API is closed; set API_KEYS to open it")
         scheme, _, bearer = request.headers.get("authorization", "").partition(" ")
@@ -69,7 +72,7 @@ def is_one_of(given: str, good: Iterable[str]) -> bool:
 
 
 def number_among(given: str, good: Iterable[str]) -> int:
-    """Number of `given` among `good`, from 1, or 0. The time does not depend on the content."""
+    """Return the position of `given` in `good`, from 1; 0 if absent. Compares in constant time."""
     found = 0
     for number, one in enumerate(good, 1):
         found = max(found, number * hmac.compare_digest(given.encode(), one.encode()))
@@ -84,7 +87,7 @@ def entra_verifier(
     max_age_s: float = MAX_AGE_S,
     prefix: str = "EVENT_GRID",
 ) -> JwtVerifier:
-    """Verifies tokens of a tenant, version 1 or 2, as an Event Grid subscription requests them."""
+    """Return a verifier for Entra tokens of a tenant, version 1 or 2. `prefix`: of the settings that its errors name."""
     return JwtVerifier(
         jwks_url or f"https://login.microsoftonline.com/{tenant_id}/discovery/v2.0/keys",
         [f"https://sts.windows.net/{tenant_id}/", f"https://login.microsoftonline.com/{tenant_id}/v2.0"],

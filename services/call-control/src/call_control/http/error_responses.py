@@ -81,11 +81,11 @@ STATUS: Final[tuple[tuple[type[BridgeError], int], ...]] = (
     (AuthError, 401),
     (OutsideError, 503),
 )
-"""The first class that matches counts; other errors are a 500."""
+"""Status by error class: the first class that matches applies; other errors are a 500."""
 
 
 class ErrorReply(JSONResponse):
-    """`error`: for the log; the body of a 5xx does not contain its message."""
+    """An error as a response. `error`: for the log; the body of a 5xx does not contain its message."""
 
     def __init__(self, error: BridgeError, body: dict[str, object], status: int, headers: dict[str, str]) -> None:
         super().__init__(body, status, headers)
@@ -93,8 +93,8 @@ class ErrorReply(JSONResponse):
 
 
 def with_error_replies(endpoint: Endpoint, name: str, *, logs: bool = True) -> Endpoint:
-    """`endpoint`, with its `BridgeError`s returned as replies. `name`: for logs and metrics. `logs`: False if the
-    caller logs refused requests.
+    """Wrap `endpoint`, so that a `BridgeError` becomes an error response. `name`: of the endpoint in logs and metrics.
+    `logs`: false if the caller logs rejected requests.
     """
 
     async def answer(request: Request) -> Response:
@@ -119,7 +119,7 @@ def error_reply(status: int, error: BridgeError) -> Response:
         headers["Retry-After"] = str(RETRY_AFTER_S)
         message = "temporarily unavailable; retry after the time in Retry-After"
     elif status == 500:
-        message = "internal error; the log of the service has the cause"
+        message = "internal error; see the log of the service for the cause"
     elif status == 401:
         headers["WWW-Authenticate"] = "Bearer"
     elif isinstance(error, BusyError):
@@ -129,7 +129,9 @@ def error_reply(status: int, error: BridgeError) -> Response:
 
 
 async def read_body(request: Request, limit: int = MAX_BODY_BYTES, *, deadline_s: float = BODY_DEADLINE_S) -> bytes:
-    """Raises `PayloadTooLargeError` as soon as the body is known to exceed the limit, `SlowBodyError`, `InputError`."""
+    """Read the request body. Raises `PayloadTooLargeError` as soon as it is known to exceed `limit`, `SlowBodyError`
+    after `deadline_s`, and `InputError` if the client disconnects.
+    """
     length = request.headers.get("content-length", "")
     if length.isdigit() and int(length) > limit:
         raise PayloadTooLargeError(f"the body has {length} bytes; at most {limit} are allowed")

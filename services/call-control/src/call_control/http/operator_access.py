@@ -28,7 +28,10 @@ _NAME: Final = re.compile(r"[\w .@-]{1,64}")
 
 
 class Operators:
-    """One for the process, because it counts wrong keys. `wrong_key_delay_s`: a wrong key is answered after this."""
+    """Guards the operator API; one instance per process, because it counts wrong keys.
+
+    `wrong_key_delay_s`: delay of the response to a wrong key.
+    """
 
     def __init__(self, guard: OperatorGuard, *, wrong_key_delay_s: float = WRONG_KEY_DELAY_S) -> None:
         self._guard = guard
@@ -36,7 +39,7 @@ class Operators:
         self._wrong_keys = WrongKeys()
 
     def route(self, method: str, path: str, endpoint: Endpoint, area: str) -> Route:
-        """A route for operators only. `area`: label in metrics."""
+        """Return a route for operators only. `area`: label in metrics."""
 
         async def admitted(request: Request) -> Response:
             await self._admit(request)
@@ -57,7 +60,9 @@ class Operators:
         return Route(path, audited, methods=[method])
 
     async def _admit(self, request: Request) -> None:
-        """Raises `ForbiddenError`, `AuthError`, `BusyError`, and `InputError` for an invalid name."""
+        """Check the API key and the operator's name. Raises `ForbiddenError`, `AuthError`, `BusyError`, and
+        `InputError` for an invalid name.
+        """
         if self._guard.closed:
             audit_of(request).logged = self._count(request) is Verdict.ANSWERED
         number = self._guard.number(request)
@@ -66,7 +71,7 @@ class Operators:
         name = request.headers.get("x-operator", "")
         audit_of(request).by = f"operator (API key {number})"
         if name and not _NAME.fullmatch(name):
-            raise InputError("X-Operator must have at most 64 letters, digits, spaces and . @ _ -")
+            raise InputError("X-Operator must have 1 to 64 characters: letters, digits, spaces and . @ _ -")
         audit_of(request).by = f"operator {name}".strip() + f" (API key {number})"
 
     async def _refuse(self, request: Request) -> None:
@@ -85,5 +90,5 @@ class Operators:
 
 
 def operator_of(request: Request) -> str:
-    """The operator's name, as far as given, and the number of the API key."""
+    """Return the operator as text: the name, if given, and the number of the API key."""
     return audit_of(request).by

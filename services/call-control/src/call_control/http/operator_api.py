@@ -1,4 +1,4 @@
-"""The operator API for calls: list, show, act on, erase. docs/api.md."""
+"""The operator API for calls: list, show, hang up, transfer and erase them. See docs/api.md."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ class OperatorApi:
 
     def _action(self, request_entry: Callable[[str], InboxEntry]) -> Endpoint:
         async def request_action(request: Request) -> Response:
-            """202: the request is in the inbox; the status of the call shows the result."""
+            """Request an action on the call. 202: it is in the inbox; the status of the call shows the result."""
             record = await self._record(request)
             if record.status is Status.ENDED:
                 raise ConflictError("the call has already ended")
@@ -98,7 +98,7 @@ class OperatorApi:
 
 
 def call_json(record: CallRecord) -> dict[str, object]:
-    """A call as operators see it, without the incoming-call context, whose holder could answer the call."""
+    """Return a call as the API shows it: without the incoming-call context, with which the call could be answered."""
     return {
         "call_id": record.call_id,
         "status": record.status.value,

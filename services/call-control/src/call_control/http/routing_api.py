@@ -1,4 +1,4 @@
-"""The routing policy for operators: show the one in force, and change it at run time. docs/routing.md."""
+"""The operator API for the routing policy: show the one in force, and change it at run time. See docs/routing.md."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ class RoutingApi:
             self._route("PUT", "/api/routing", self.put),
             self._route("DELETE", "/api/routing", self.reset),
             self._route("PUT", "/api/routing/kill_switch", self.kill_switch),
-            # The old name, accepted for one more release.
+            # The old name, accepted until 0.2.0.
             self._route("PUT", "/api/routing/everyone_to_people", self.kill_switch),
         ]
 
     async def show(self, _: Request) -> Response:
-        """The policy in force on the replica that answers."""
+        """Return the policy in force on this replica."""
         if not self._keeper.known:
             await self._keeper.sync()
         return _shown(self._keeper.held)
@@ -65,7 +65,7 @@ class RoutingApi:
 
 
 def _expected(request: Request) -> str:
-    """The ETag that must still be in force, empty for any."""
+    """Return the ETag in `If-Match`, empty for `*`. Raises `PreconditionRequiredError` if the header is missing."""
     given = request.headers.get("if-match", "").strip()
     if not given:
         raise PreconditionRequiredError(

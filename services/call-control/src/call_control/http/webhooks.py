@@ -1,4 +1,4 @@
-"""Webhooks of Event Grid and ACS. A valid event is in the inbox before the request is answered with 200."""
+"""Webhooks of Event Grid and ACS. A valid event is stored in the inbox before the response 200."""
 
 from __future__ import annotations
 
@@ -46,7 +46,9 @@ class Webhooks:
         ]
 
     async def handshake(self, request: Request) -> Response:
-        """CloudEvents handshake: grants the origin the right to deliver (Event Grid docs, "Endpoint validation")."""
+        """Respond to the CloudEvents handshake: allow the sender to deliver (Event Grid docs, "Endpoint
+        validation").
+        """
         self._grid_guard.check_secret(request)
         origin = request.headers.get("webhook-request-origin", "")
         if not origin:
@@ -88,7 +90,7 @@ class Webhooks:
         fresh = await self._inbox.put_once(call, *seen, f"correlation:{call.correlation_id or call.call_id}")
         metrics.WEBHOOK_EVENTS.labels("IncomingCall", "new" if fresh else "duplicate").inc()
         if not fresh:
-            log.info("incoming call delivered again", extra=fields(call_id=call.call_id))
+            log.info("duplicate IncomingCall event ignored", extra=fields(call_id=call.call_id))
 
     async def _accept_callback(self, call_id: str, event: AcsEvent) -> None:
         entry = Callback(call_id=call_id, event_id=event.id, type=event.type, data=event.data)
@@ -106,7 +108,7 @@ def _ignore(type_: str, call_id: str = "") -> None:
 
 
 def _count_refused(events: Sequence[object], endpoint: str, call_id: str = "") -> int:
-    """Logs one line per request, with the first reason: a batch may contain thousands of events."""
+    """Count the invalid events. Log one line per request, with the first reason: a batch may have thousands."""
     bad = [event for event in events if isinstance(event, BadEvent)]
     if bad:
         metrics.WEBHOOK_EVENTS.labels("other", "refused").inc(len(bad))
@@ -120,5 +122,7 @@ def _count_refused(events: Sequence[object], endpoint: str, call_id: str = "") -
 
 
 def _received(events: int, refused: int) -> Response:
-    """200 even if some events were refused: Event Grid does not redeliver a batch that was answered 400."""
+    """Return 200 even if some events are invalid: Event Grid does not redeliver a batch after a 400, and the valid
+    events are already stored.
+    """
     return JSONResponse({"received": events - refused} | ({"refused": refused} if refused else {}))

@@ -1,9 +1,9 @@
-"""Follows the routing policy in force, and replaces it.
+"""Reads and replaces the routing policy in force.
 
-All replicas read one key in Redis whenever it was replaced, and every second in any case (the worker calls `follow`).
-The replicas' copies outlive Redis: if it returns empty or with an older version, the policy is written again.
-ROUTING_POLICY is compared once, at the start: it is adopted if its content differs from the one that a replica last
-adopted. A policy that was set at run time therefore outlives restarts, and a changed file replaces it.
+All replicas read one key in Redis after each change, and every second in any case (the worker calls `follow`). If
+Redis restarts empty or with an older version, a replica writes its copy of the policy again. ROUTING_POLICY is
+compared once, at the start: it is adopted if its content differs from the one that a replica last adopted. A policy
+that was set at run time is therefore kept after restarts, and a changed file replaces it.
 """
 
 from __future__ import annotations
@@ -34,13 +34,13 @@ from call_control.routing.policy_store import PolicyStore
 log = logging.getLogger(__name__)
 
 LOOK_MS: Final = 800
-"""Replicas of older releases replace the policy without a notification; within a second it must be in force here."""
+"""Longest interval between reads. Replicas of older releases send no notification when they replace the policy."""
 _SWAPS: Final = 20
-"""Attempts to write while other replicas write."""
+"""Attempts to write if other replicas write at the same time."""
 
 _VERSION = gauge("bridge_routing_policy_version", "Version of the routing policy in force; 0: none was ever set")
 _RULE = Label("rule", most=16)
-"""The rules of the policy in force, and the settings that decide where no rule does."""
+"""Label values: the rules of the policy in force, and the settings that decide if no rule does."""
 _ROUTED = counter(
     "bridge_calls_routed", "Incoming calls, by route and the rule that decided",
     Label("action", ("agent", "redirect", "reject")), _RULE,
@@ -48,7 +48,9 @@ _ROUTED = counter(
 
 
 class PolicyKeeper:
-    """`settings`: those of this replica, with the policy in ROUTING_POLICY. `source`: its name for operators."""
+    """Holds the routing policy in force. `settings`: of this replica, with the policy in ROUTING_POLICY. `source`: name
+    of that policy for operators.
+    """
 
     def __init__(self, store: PolicyStore, settings: Routing, source: str = "settings") -> None:
         self._store = store
@@ -63,7 +65,7 @@ class PolicyKeeper:
 
     @property
     def known(self) -> bool:
-        """The policy was read from Redis."""
+        """Whether the policy was read from Redis."""
         return self._known.is_set()
 
     @property
@@ -72,7 +74,7 @@ class PolicyKeeper:
         return self._held
 
     async def routing(self) -> Routing:
-        """The current routing; waits until the policy is known."""
+        """Return the current routing; wait until the policy is known."""
         await self._known.wait()
         return self._routing
 
@@ -97,15 +99,15 @@ class PolicyKeeper:
         return await self._change(lambda: self._checked(make(self._held.policy)), by, expected)
 
     async def switch(self, *, on: bool, by: str) -> PolicyInForce:
-        """Set the kill switch in the current policy, without checking the rest: nothing may refuse the kill switch.
-        Without a policy one is created that routes like the settings.
+        """Set the kill switch in the current policy. The rest is not checked: the kill switch must always work.
+        Without a policy, create one that routes like the settings.
 
         Raises `OutsideError`.
         """
         return await self._change(lambda: switched(self._held.policy, self._settings.profile, on=on), by, "")
 
     async def reset(self, by: str, expected: str = "") -> PolicyInForce:
-        """Return to the policy that ROUTING_POLICY contained at the start, or to none."""
+        """Restore the policy that ROUTING_POLICY contained at the start; without one, the settings decide."""
         return await self._change(lambda: self._settings.policy, f"{self._source}, asked by {by}", expected)
 
     async def _change(self, make: Callable[[], Policy | None], by: str, expected: str) -> PolicyInForce:
@@ -135,7 +137,7 @@ class PolicyKeeper:
         raise _contended()
 
     async def _agree(self, stored: bytes) -> bool:
-        """Adopt the stored policy, or store the newer one; False if another replica wrote meanwhile."""
+        """Adopt the stored policy, or store the newer one. Return false if another replica wrote at the same time."""
         first = not self._known.is_set()
         if stored == self._stored and not first and (stored or not self._held.version):
             return True
@@ -143,7 +145,7 @@ class PolicyKeeper:
         try:
             found = decode_in_force(stored) if stored else PolicyInForce()
         except EntryError as error:
-            log.error("routing policy in Redis refused; keeping the current one", extra=fields(reason=error.message))
+            log.error("routing policy in Redis is invalid; keeping the current one", extra=fields(reason=error.message))
             self._newest = max(version_in(stored), self._held.version)
             return True
         self._newest = max(found.version, self._held.version)
@@ -152,7 +154,7 @@ class PolicyKeeper:
             return await self._write(replace(self._next(self._settings.policy, self._source), file=file))
         if found.version < self._held.version:
             log.warning(
-                "routing policy in Redis missing or outdated; restoring it", extra=fields(version=self._held.version)
+                "routing policy in Redis is missing or outdated; restoring it", extra=fields(version=self._held.version)
             )
             return await self._write(self._held)
         self._adopt(found)
@@ -189,12 +191,12 @@ class PolicyKeeper:
 
 def _contended() -> OutsideError:
     return OutsideError(
-        f"routing policy not written: other replicas changed it {_SWAPS} times in a row; retry", retry=True
+        f"the routing policy was not saved: other replicas changed it {_SWAPS} times in a row; retry", retry=True
     )
 
 
 def _drop_series_of_old_rules(policy: Policy | None) -> None:
-    """Otherwise each new policy would add its rules to the metric."""
+    """Remove the metric series of former rules: otherwise their number would grow with each new policy."""
     rules = frozenset(rule.name for rule in policy.rules) if policy else frozenset[str]()
     for name in _RULE.values - rules:
         _ROUTED.remove_by_labels({"rule": name})

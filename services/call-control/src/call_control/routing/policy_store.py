@@ -12,9 +12,9 @@ from bridge_common.store.leases import BEGINNING
 from bridge_common.streams.stream_entries import entries_of, xread
 
 ROUTING: Final = "routing"
-"""The routing policy in force, with its version (JSON)."""
+"""Key of the routing policy in force, with its version (JSON)."""
 ROUTING_NEWS: Final = "{routing}:news"
-"""A stream in the same slot with an entry for the newest change of the policy."""
+"""Key of a stream in the same slot, with one entry for the newest change of the policy."""
 
 
 class PolicyStore:
@@ -25,13 +25,13 @@ class PolicyStore:
         self._swap = redis.register_script(load_script("call_control.routing", "policy_swap"))
 
     async def read(self) -> bytes:
-        """The stored text, empty if there is none."""
+        """Return the stored text, empty if there is none."""
         async with redis_errors("reading the routing policy"):
             found: bytes | None = await command(self._redis, "GET", ROUTING)
         return found or b""
 
     async def swap(self, old: bytes, new: bytes) -> bool:
-        """Replace `old` by `new`; False if another value is stored."""
+        """Replace `old` by `new`; return false if another value is stored."""
         async with redis_errors("writing the routing policy"):
             return bool(await self._swap(keys=[ROUTING, ROUTING_NEWS], args=[old, new]))
 

@@ -1,4 +1,4 @@
-"""Counts ringing calls against their limits, for all replicas together, by the clock of Redis."""
+"""Counts incoming calls against their limits, for all replicas together, by the clock of Redis."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 
 WINDOW_MS: Final = 60_000
 _PAUSE_S: Final = 1.0
-"""While Redis is unavailable, only one call in this time waits for it."""
+"""While Redis is unavailable, at most one call in this time waits for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,20 +29,25 @@ class Exceeded:
     limit: Limit
     most: int
     first: bool
-    """The first call above this limit in the last minute."""
+    """Whether this is the first call above the limit in the last minute."""
 
 
 class RingCounter:
     def __init__(self, redis: Redis, limits: RingLimits) -> None:
         self.limits = limits
         self._admit = redis.register_script(load_script("call_control.routing", "ring_admit"))
-        self._outage = OutageLogger(log, "counting ringing calls")
+        self._outage = OutageLogger(
+            log,
+            begun="failed to count incoming calls; limits suspended",
+            over="counting of incoming calls recovered",
+        )
         self._pause_until = float("-inf")
 
     async def exceeded(self, call: IncomingCall) -> Exceeded | None:
-        """The limit that the call exceeds. None: it is within all limits, and counted; a repeated call counts once.
+        """Return the limit that the call exceeds. `None`: it is within all limits and counted; a repeated call counts
+        once.
 
-        While Redis is unavailable every call is within the limits: they must not become an outage of their own.
+        While Redis is unavailable the limits do not apply: they must not cause an outage themselves.
         """
         limits = self.limits.of(call.caller)
         if not limits or time.monotonic() < self._pause_until:
@@ -62,20 +67,20 @@ class RingCounter:
     async def _count(self, call: IncomingCall, limits: dict[Limit, int]) -> tuple[int, int]:
         buckets = [ring_bucket(limit, call.caller if limit is Limit.CALLER else "") for limit in limits]
         keys = [key for bucket in buckets for key in (bucket, ring_reported(bucket))]
-        async with redis_errors("counting a ringing call"):
+        async with redis_errors("counting an incoming call"):
             which, first = await self._admit(keys=keys, args=[call.call_id, WINDOW_MS, *limits.values()])
         return int(which), int(first)
 
 
 def ring_bucket(limit: str, caller: str = "") -> str:
-    """Key of the calls counted against a limit in the last minute; `caller`: raw id, for a limit of each caller.
+    """Return the key of the calls counted against a limit in the last minute. `caller`: raw id, for a limit per caller.
 
-    All buckets are in one slot. The digest bounds the length of the key: a raw id comes from an untrusted event.
+    All buckets are in one slot. The digest limits the length of the key: a raw id comes from an untrusted event.
     """
     owner = f":{hashlib.sha256(caller.lower().encode()).hexdigest()[:32]}" if caller else ""
     return f"quota:{{rings}}:{limit}{owner}"
 
 
 def ring_reported(bucket: str) -> str:
-    """Key that exists for a minute after the bucket was logged as full."""
+    """Return the key that exists for a minute after a log line reported the bucket as full."""
     return f"{bucket}:reported"

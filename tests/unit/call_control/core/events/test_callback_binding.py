@@ -44,7 +44,7 @@ def ignored(life: Life, event: AcsEvent, field: str) -> bool:
 def test_a_callback_of_another_connection_changes_nothing(
     make: Callable[[], Life], type_: str, connection_id: str
 ) -> None:
-    """A forged `CallDisconnected` ended any call whose id was known."""
+    """Regression: a forged `CallDisconnected` ended any call whose id was known."""
     assert ignored(make(), of(connection_id, type_), "callConnectionId")
 
 
@@ -57,7 +57,7 @@ def test_the_case_of_an_id_does_not_matter() -> None:
 
 @pytest.mark.parametrize("form", ["corr", LEG, ""])
 def test_the_first_callback_sets_the_correlation_id(form: str) -> None:
-    """As in the IncomingCall event, of the connection only, or absent: which of them ACS sends is not documented."""
+    """ACS does not document whether it sends the id of the IncomingCall event, that of the connection, or none."""
     life = answering()
     life.record = replace(life.record, correlation_id="corr")
     life.done(call_commands.Answer, CONNECTION)
@@ -100,7 +100,7 @@ def test_a_hang_up_reaches_our_own_connection_in_the_end() -> None:
 
 @pytest.mark.parametrize("status", [Status.DIVERTING, Status.ENDED])
 def test_a_call_that_was_never_answered_hangs_up_nothing(status: Status) -> None:
-    """Otherwise its URL could be used to hang up any connection."""
+    """Otherwise the callback URL of such a call could be used to hang up any connection."""
     life = ringing(CallPolicy())
     life.on(HangUp(CALL, "operator", ""))
     if status is Status.ENDED:

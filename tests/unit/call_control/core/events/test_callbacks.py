@@ -1,4 +1,4 @@
-"""Mid-call events: decoded fields, and errors for bad events."""
+"""Mid-call events: decoded fields, and errors for invalid events."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ STREAMING_FAILED = {
 
 
 def only(*events: object) -> AcsEvent:
-    """The one event of a body."""
+    """Decode a body with exactly one event."""
     [event] = decode_callbacks(json.dumps(events).encode())
     assert isinstance(event, AcsEvent)
     return event
@@ -65,8 +65,8 @@ def test_a_batch_keeps_its_order_and_optional_fields_may_miss() -> None:
     ("bad", "refused"),
     [
         ({}, BadEvent("[1].type is missing")),
-        ({"type": 5}, BadEvent("[1].type must be text, got a number")),
-        ("text", BadEvent("[1] must be an object, got text")),
+        ({"type": 5}, BadEvent("[1].type must be a string, got a number")),
+        ("text", BadEvent("[1] must be an object, got a string")),
         ({"type": "CallConnected", "id": "1", "data": {}}, Ignored("CallConnected")),
         ({"type": "Contoso.Happened"}, Ignored("Contoso.Happened")),
     ],

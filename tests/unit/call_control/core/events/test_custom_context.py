@@ -1,4 +1,4 @@
-"""Headers that the caller controls: bounded, readable, without control characters."""
+"""Headers that the caller controls: limited in length, readable, without control characters."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Event Grid bodies: decoded fields, and errors for bad events."""
+"""Event Grid bodies: decoded fields, and errors for invalid events."""
 
 from __future__ import annotations
 
@@ -91,8 +91,8 @@ def test_validation_and_other_types() -> None:
         (b"{", "not valid JSON"),
         (b"\xff\xfe", "not valid JSON"),
         (b"[" * 100_000, "not valid JSON"),
-        (b"[]", "neither an event nor an array"),
-        (b'"text"', "neither an event nor an array"),
+        (b"[]", "must be an event or an array"),
+        (b'"text"', "must be an event or an array"),
         (json.dumps([EVENT] * 5001).encode(), "5001 events; at most 5000"),
     ],
 )
@@ -109,9 +109,9 @@ def test_bodies_without_events_are_refused(body: bytes, fault: str) -> None:
         (None, "[1] must be an object, got null"),
         ([EVENT], "[1] must be an object, got an array"),
         ({}, "[1].type is missing"),
-        ({"eventType": 7}, "[1].eventType must be text, got a number"),
+        ({"eventType": 7}, "[1].eventType must be a string, got a number"),
         (EVENT | {"data": []}, "[1].data must be an object, got an array"),
-        (changed(incomingCallContext=1.5), "[1].data.incomingCallContext must be text, got a number"),
+        (changed(incomingCallContext=1.5), "[1].data.incomingCallContext must be a string, got a number"),
         (changed(incomingCallContext=""), "[1].data.incomingCallContext is empty"),
         (changed(incomingCallContext="x" * 70_000), "[1].data.incomingCallContext has more than 65536 characters"),
         (VALIDATION | {"data": {}}, "[1].data.validationCode is missing"),

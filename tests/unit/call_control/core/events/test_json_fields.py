@@ -8,7 +8,7 @@ from call_control.core.events.json_fields import BadEvent, Node, decode_each
 
 def test_paths_name_the_field() -> None:
     node = Node("[2].data", {"from": {"rawId": 7}})
-    with pytest.raises(InputError, match=r"^\[2\]\.data\.from\.rawId must be text, got a number$"):
+    with pytest.raises(InputError, match=r"^\[2\]\.data\.from\.rawId must be a string, got a number$"):
         node.child("from").text("rawId")
     with pytest.raises(InputError, match=r"^\[2\]\.data\.to is missing$"):
         node.child("to")

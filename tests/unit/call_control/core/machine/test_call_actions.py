@@ -74,7 +74,7 @@ def test_only_a_call_that_was_being_transferred_ends_as_transferred(
     ("target", "command"), [("4:+18005550000", Redirect), ("4:+18005551212", Reject), ("", Reject)]
 )
 def test_no_call_is_diverted_to_the_called_number(target: str, command: type[AnyCommand]) -> None:
-    """It would ring here again, endlessly."""
+    """A call that is diverted to the called number would arrive here again, in an endless loop."""
     ringing = CallRecord(call_id=CALL, status=Status.RINGING, callee="4:+18005551212")
     transition = replace(transition_of(ringing), policy=CallPolicy(redirect_target=target))
     do.divert(transition, MediaOpen(CALL, 1))

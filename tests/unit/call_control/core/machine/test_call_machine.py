@@ -1,4 +1,4 @@
-"""The life of a call, row by row where it matters; invariants are in test_call_machine_properties.py."""
+"""Transitions of a call; its invariants are tested in test_call_machine_properties.py."""
 
 from __future__ import annotations
 
@@ -141,7 +141,7 @@ def test_callbacks_may_overtake_the_answers_result() -> None:
     assert life.done(call_commands.Answer, CONNECTION) == []
     life = answering()
     life.on(callback("CallDisconnected"))
-    assert life.on(callback("CallConnected")) == ["HangUp"]  # the call no longer exists: ACS answers 404
+    assert life.on(callback("CallConnected")) == ["HangUp"]  # the call no longer exists: ACS returns 404
     assert life.at(Status.ENDED)
     assert life.done(call_commands.Answer, CONNECTION) == []
 

@@ -1,4 +1,4 @@
-"""The media of a call: lost, missed or stopped, and restarted until they are back or the patience ends."""
+"""Media streaming of a call: lost, missing or stopped, and restarted until it works or `media_patience_ms` is over."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def test_a_callback_that_streaming_failed_starts_it_at_once(context: str) -> Non
 
 @pytest.mark.parametrize("context", UNREQUESTED)
 def test_a_callback_that_streaming_stopped_starts_it_soon(context: str) -> None:
-    """Not at once, because ACS also posts it when a call ends."""
+    """The restart is delayed, because ACS also posts `MediaStreamingStopped` when a call ends."""
     life = talking()
     assert life.on(callback("MediaStreamingStopped", context=context)) == ["SetTimer media"]
     assert life.due(SetTimer.MEDIA) == START
@@ -110,7 +110,7 @@ def test_a_callback_cuts_the_time_short_that_acs_has_to_dial_by_itself() -> None
     assert life.on(callback("MediaStreamingFailed", code=400, sub_code=8603)) == START
 
 
-# -- healthy sockets are not touched ----------------------------------------------------------------------------------
+# -- open sockets are not affected ------------------------------------------------------------------------------------
 def test_an_uplink_that_was_missed_by_mistake_is_taken_back_before_anything_is_stopped() -> None:
     life = talking()
     life.on(UplinkMissed(CALL, 10))
@@ -121,7 +121,7 @@ def test_an_uplink_that_was_missed_by_mistake_is_taken_back_before_anything_is_s
 
 
 def test_an_outdated_callback_stops_nothing() -> None:
-    """ACS itself refuses the start: streaming runs."""
+    """If ACS rejects the start, streaming is running, and the callback was outdated."""
     life = talking()
     assert life.on(callback("MediaStreamingFailed")) == START
     assert life.failed(call_commands.StartMediaStreaming, "8585") == []

@@ -107,7 +107,7 @@ def test_a_lost_voice_session_does_not_keep_a_closing_call() -> None:
     assert life.record.end_reason == "hung_up_by_agent"
 
 
-# -- the longest call -------------------------------------------------------------------------------------------------
+# -- maximum length of a call -----------------------------------------------------------------------------------------
 def test_the_longest_call_ends_with_a_warning_and_a_goodbye() -> None:
     life = phoned()
     assert life.due(SetTimer.WARNING) == ["InstructRelay"]
@@ -180,7 +180,7 @@ def test_an_operator_may_send_the_same_tones_twice() -> None:
     assert life.on(act("send_dtmf", "act-2", tones="1")) == ["SendDtmf"]
 
 
-# -- notes, refusals, the end -----------------------------------------------------------------------------------------
+# -- notes, rejected actions, end of the call -------------------------------------------------------------------------
 def test_notes_are_kept_with_the_call() -> None:
     life = phoned()
     life.on(act("note", text="wants a call back"))

@@ -1,4 +1,4 @@
-"""YAML of strangers: plain values, or an error, at a cost that its length bounds."""
+"""YAML from untrusted senders: plain values or an error; its length limits the cost."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def _bombs() -> list[str]:
 
 @pytest.mark.parametrize("bomb", _bombs())
 def test_an_alias_is_refused_before_anything_is_expanded(bomb: str) -> None:
-    """470 bytes of this cost 12 s and 220 MB once."""
+    """Regression: decoding 470 bytes of nested aliases took 12 s and 220 MB."""
     reader = PlainYaml(bomb)
     with pytest.raises(yaml.MarkedYAMLError, match="aliases"):
         reader.value()

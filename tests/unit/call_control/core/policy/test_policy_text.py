@@ -63,7 +63,7 @@ def test_the_example_of_the_documentation_is_good() -> None:
     [
         (b"rules: [", "line 1, column 9: "),
         (b"a: 1\nb: c: d", "line 2, column 5: "),
-        (b"rules: []\nrules: []", "line 2, column 1: the field is given twice"),
+        (b"rules: []\nrules: []", "line 2, column 1: field 'rules' occurs twice"),
         (b"\xff", "the text is not valid UTF-8"),
         (b"", "a policy must be a mapping"),
         (b"[" * 2_000, f"line 1, column 21: values are nested deeper than {DEEPEST} levels"),
@@ -74,9 +74,9 @@ def test_the_example_of_the_documentation_is_good() -> None:
         (b"rules: !!omap [a: b]", "line 1, column 8: tags (!name) are not allowed"),
         (b"since: !!timestamp x", "line 1, column 8: tags (!name) are not allowed"),
         (b"a: !!int ''", "line 1, column 4: tags (!name) are not allowed"),
-        (b"a: !!bool maybe", "line 1, column 4: the value does not fit its tag"),
-        (b"? [a]\n: b", "line 1, column 3: the name of a field must be text"),
-        (b"true: b", "line 1, column 1: the name of a field must be text"),
+        (b"a: !!bool maybe", "line 1, column 4: the value does not match its tag"),
+        (b"? [a]\n: b", "line 1, column 3: field names must be strings"),
+        (b"true: b", "line 1, column 1: field names must be strings"),
         (b"a: &x b\nc: *x", "line 2, column 4: aliases (*name) are not allowed"),
         (b"<<: {rules: []}", "line 1, column 1: merge keys (<<) are not allowed"),
         (b'a: "\\UFFFFFFFF"', "the text is not valid YAML"),
@@ -94,7 +94,7 @@ def test_invalid_yaml(text: bytes, mistake: str) -> None:
     ("text", "mistake"),
     [
         (b'{"rules": [}', "line 1, column 12"),
-        (b'{"rules": [], "rules": []}', "a field is given twice"),
+        (b'{"rules": [], "rules": []}', "a field occurs twice"),
         (b"\xff", "the text is not valid JSON in UTF-8"),
         (b"[" * 60_000, "the text is not valid JSON"),
         (b"rules: []", "line 1, column 1"),
@@ -121,12 +121,12 @@ def test_a_junk_policy_gets_a_short_reply() -> None:
     with pytest.raises(PolicyError) as caught:
         decode_policy(junk)
     assert len(caught.value.mistakes) == MOST_MISTAKES + 1
-    assert caught.value.mistakes[-1] == f"and {3000 - MOST_MISTAKES} more mistakes"
+    assert caught.value.mistakes[-1] == f"and {3000 - MOST_MISTAKES} more errors"
 
 
 @pytest.mark.parametrize("name", ["\ud800", "x\nlevel=ERROR forged", "n" * 10_000])
 def test_names_in_mistakes_are_short_and_printable(name: str) -> None:
-    """A lone surrogate in the reply was a 500."""
+    """Regression: a lone surrogate in the response caused a 500."""
     with pytest.raises(PolicyError) as caught:
         decode_policy({"rules": [{"name": name, name: 1}]})
     assert all(len(mistake) < 300 and mistake.isprintable() for mistake in caught.value.mistakes)
@@ -148,7 +148,7 @@ def test_any_mutation_is_a_policy_or_a_policy_error(as_json: bool) -> None:
 
 
 def _read(text: bytes, *, as_json: bool) -> None:
-    """A policy that can be shown, or mistakes that can be shown."""
+    """Decode the text, and check that the policy or the errors can be encoded."""
     policy, refusal = None, None
     try:
         policy = policy_of_text(text, as_json=as_json)

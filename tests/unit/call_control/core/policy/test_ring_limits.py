@@ -1,4 +1,4 @@
-"""The limits that apply to a call, and the treatment of a call above them."""
+"""Limits that apply to a call, and the routing of a call above them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The rule that decides for a call, and the reason that is reported."""
+"""The rule that routes a call, and the reported reason."""
 
 from __future__ import annotations
 
@@ -181,7 +181,7 @@ def test_human_agents_of_the_policy() -> None:
 
 
 def test_a_share_of_nothing_takes_nobody() -> None:
-    """Not even the caller in bucket 0, who belongs to the smallest share."""
+    """0 % excludes even a caller in bucket 0, who belongs to the smallest share."""
 
     def shared(percent: float) -> Routing:
         return routing({"name": "few", "percent": percent, "agent": "new"}, rest())

@@ -1,4 +1,4 @@
-"""Fields of a routing policy, and the mistakes that are reported for an invalid one."""
+"""Fields of a routing policy, and the errors that are reported for an invalid one."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def test_invalid_targets(party: dict[str, str]) -> None:
         ),
         ({"percent": 1, "reject": "none"}, "rules[0] (first).reject: Input should be 'busy' or 'forbidden'"),
         ({"called": "1800*", "agent": "a"}, "rules[0] (first).called[0]: is not a pattern; write + and digits"),
-        ({"caller": [1800], "agent": "a"}, "rules[0] (first).caller[0]: must be text"),
+        ({"caller": [1800], "agent": "a"}, "rules[0] (first).caller[0]: must be a string"),
         ({"days": "mo", "time_zone": "UTC", "agent": "a"}, "rules[0] (first).days[0]: is not a day; write one of mon"),
         ({"hours": 8, "time_zone": "UTC", "agent": "a"}, "rules[0] (first).hours: must be a list"),
         ({"hours": "8:00-9:00", "agent": "a"}, "rules[0] (first).time_zone: is missing"),
@@ -107,7 +107,7 @@ def test_invalid_targets(party: dict[str, str]) -> None:
         ({"percent": -1, "agent": "a"}, "rules[0] (first).percent: Input should be greater"),
         ({"percent": True, "agent": "a"}, "rules[0] (first).percent: must be a number"),
         ({"percent": "nan", "agent": "a"}, "rules[0] (first).percent: Input should be"),
-        ({"percent": 0.001, "agent": "a"}, "rules[0] (first).percent: is finer than 0.01; round it"),
+        ({"percent": 0.001, "agent": "a"}, "rules[0] (first).percent: has more than two decimal places; round it"),
         ({"percent": "25 %", "agent": "a"}, "rules[0] (first).percent: Input should be a valid number"),
         ({"redirect": "somebody", "percent": 1}, "rules[0] (first).redirect: Input should be 'human_agents'"),
         (
@@ -209,7 +209,7 @@ def test_old_names_are_accepted_and_new_ones_are_shown() -> None:
     assert decode_policy(OLD) == decode_policy(NEW)
     assert encode_policy(decode_policy(OLD)) == NEW
     mistakes = mistakes_of(OLD | {"human_agents": OLD["people"]})
-    assert mistakes == ["people: is the old name of human_agents, which is also given; remove it"]
+    assert mistakes == ["people: is the old name of human_agents, which is set as well; remove it"]
 
 
 def test_replicas_of_the_previous_release_read_the_stored_policy_and_agree_on_its_digest() -> None:

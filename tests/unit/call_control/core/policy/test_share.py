@@ -1,4 +1,4 @@
-"""A share is decided by a keyed hash, which must behave like one random draw for each caller."""
+"""A keyed hash assigns callers to a share; it must behave like one random draw for each caller."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def chosen(key: bytes, percent: float, rule: str = "main-line") -> frozenset[str
 
 
 def test_the_bucket_never_changes() -> None:
-    """Computed with openssl; other values would reroute callers after an update."""
+    """Expected values are from openssl; other values would reroute callers after an update."""
     assert bucket_of(b"k" * 32, "main-line", "4:+14255550100") == 9961
     assert bucket_of(b"k" * 32, "other", "4:+14255550100") == 7864
 
@@ -35,7 +35,7 @@ def test_all_and_nobody() -> None:
 
 
 def test_over_many_keys_the_share_is_binomial() -> None:
-    """400 callers at 25 %: mean 100, variance 75, and its tails (500 draws)."""
+    """500 draws of 400 callers at 25 %: the mean is 100, the variance 75, and the tails are those of the binomial."""
     rng = random.Random(25)
     draws = [len(chosen(rng.randbytes(32), 25)) for _ in range(500)]
     mean = sum(draws) / len(draws)
@@ -48,7 +48,7 @@ def test_over_many_keys_the_share_is_binomial() -> None:
 
 
 def test_rules_and_keys_are_independent() -> None:
-    """Membership in the shares of two rules is independent: a quarter of a quarter is in both."""
+    """Membership in the shares of two rules is independent: with 25 % each, a sixteenth of the callers is in both."""
     rng = random.Random(7)
     both = apart = 0
     for _ in range(50):

@@ -19,8 +19,9 @@ _MESSAGE_LENGTH: Final = 1000
 
 @dataclass(frozen=True, slots=True)
 class AcsEvent:
-    """`type` without its prefix, e.g. `CallConnected`; `code` and `sub_code` are 0, and texts empty, where ACS
-    sends none. `id`: of the CloudEvent, or a digest of it if it has none.
+    """A mid-call event of ACS. Fields that ACS did not send are 0 or empty.
+
+    `type`: without its prefix, e.g. `CallConnected`. `id`: of the CloudEvent, or a digest of it if it has none.
     """
 
     id: str
@@ -34,16 +35,16 @@ class AcsEvent:
     media_status: str = ""
     media_details: str = ""
     data: str = ""
-    """The event's data as JSON text: what goes into the inbox."""
+    """The event's data as JSON text, as stored in the inbox."""
 
 
 def decode_callbacks(body: bytes) -> list[AcsEvent | Ignored | BadEvent]:
-    """Each event of the body. Raises `InputError` if there is none (`decode_each`)."""
+    """Decode each event of the body. Raises `InputError` if the body has no events (`decode_each`)."""
     return decode_each(body, _decode)
 
 
 def decode_data(event_id: str, type_: str, data: str) -> AcsEvent:
-    """The same event, from what the inbox keeps of it."""
+    """Decode an event that was stored in the inbox. Raises `InputError`."""
     values: object = json.loads(data)
     if not isinstance(values, dict):
         raise InputError("data must be an object")
@@ -76,11 +77,11 @@ def _event(event_id: str, type_: str, data: Node) -> AcsEvent:
 
 # -- Does a callback belong to the call of its URL? The URL is not secret, and the token of a callback is valid for
 # every call of the ACS resource. A callback is therefore accepted only if it contains the call's connection id: the
-# one that ACS returned for the answer or, before that, the one of the first accepted callback. The answer's result
-# overrides the connection id of a callback. Whether `correlationId` equals that of the IncomingCall event is not
-# documented; within one connection it must not change. A callback may lack it.
+# id that ACS returned for the answer request or, before that, the id of the first accepted callback. The result of
+# the answer request overrides the connection id of a callback. Whether `correlationId` equals that of the
+# IncomingCall event is not documented; within one connection it must not change. It may be missing.
 def foreign_field(record: CallRecord, event: AcsEvent) -> str:
-    """The field that shows that the callback belongs to another call; empty if it belongs to this one."""
+    """Return the field that shows that the callback belongs to another call; empty if it belongs to this call."""
     if record.connection_id and event.connection_id.lower() != record.connection_id.lower():
         return "callConnectionId"
     known = record.callback_correlation_id.lower()
@@ -88,14 +89,14 @@ def foreign_field(record: CallRecord, event: AcsEvent) -> str:
 
 
 def with_connection(record: CallRecord, connection_id: str) -> CallRecord:
-    """Set the connection id; a new one drops the correlation id of the former connection."""
+    """Set the connection id. A new one clears the correlation id, which belongs to the former connection."""
     if not connection_id or connection_id == record.connection_id:
         return record
     return replace(record, connection_id=connection_id, callback_correlation_id="")
 
 
 def with_correlation(record: CallRecord, event: AcsEvent) -> CallRecord:
-    """The first accepted callback of a connection sets the correlation id that later ones must match."""
+    """Set the correlation id from the first accepted callback of a connection; later callbacks must match it."""
     if record.callback_correlation_id or not record.connection_id:
         return record
     return replace(record, callback_correlation_id=event.correlation_id)

@@ -1,6 +1,7 @@
 """SIP and VoIP headers that the network or an application sends with a call (`customContext` of IncomingCall).
 
-The caller controls them: they are bounded, and never used as a format string, in a key or in a log line.
+The caller controls them: their number and length are limited, and they are never used as a format string, in a key or
+in a log line.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import Final
 from call_control.core.events.json_fields import JsonObject, Node, as_text
 
 MAX_HEADERS: Final = 32
-"""Limit for each kind. ACS itself forwards five custom SIP headers and User-To-User."""
+"""Maximum headers of each kind. ACS itself forwards five custom SIP headers and User-To-User."""
 MAX_NAME_LENGTH: Final = 128
 MAX_VALUE_LENGTH: Final = 1024
 MAX_CONTEXT_BYTES: Final = 8192
@@ -24,13 +25,13 @@ _DIRECTION: Final = frozenset("\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\
 
 
 def clean(text: str, limit: int) -> str:
-    """Removes control characters and cuts at `limit`."""
+    """Remove control characters, and cut the text to `limit` characters."""
     kept = text if text.isascii() and text.isprintable() else "".join(filter(_is_shown, text))
     return kept[:limit].strip()
 
 
 def decode_context(event: Node, name: str = "customContext") -> str:
-    """JSON text of `{"sip_headers": {...}, "voip_headers": {...}}`, empty if there are no headers.
+    """Return the JSON text `{"sip_headers": {...}, "voip_headers": {...}}`, empty if there are no headers.
 
     Headers beyond the limits are dropped, long names and values are cut.
     """
@@ -46,7 +47,7 @@ def decode_context(event: Node, name: str = "customContext") -> str:
 
 
 def shown_context(stored: str) -> JsonObject:
-    """The stored result of `decode_context`, as returned by the API."""
+    """Convert a stored result of `decode_context` to the object that the API returns."""
     found: JsonObject = json.loads(stored) if stored else {}
     return {ours: found.get(ours, {}) for ours, _ in _KINDS}
 

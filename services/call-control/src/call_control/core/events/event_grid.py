@@ -20,14 +20,14 @@ from call_control.core.events.json_fields import MAX_ID_LENGTH, BadEvent, Ignore
 VALIDATION: Final = "Microsoft.EventGrid.SubscriptionValidationEvent"
 INCOMING_CALL: Final = "Microsoft.Communication.IncomingCall"
 UNKNOWN: Final = "unknown"
-"""`on_behalf_of` of a callee that could not be decoded."""
+"""Value of `on_behalf_of` if the callee could not be decoded."""
 _MAX_CONTEXT: Final = 64 * 1024
-"""Incoming-call contexts are a few KB."""
+"""Limit for the incoming-call context in characters; real ones have a few thousand."""
 
 
 @dataclass(frozen=True, slots=True)
 class ValidationRequest:
-    """Answer 200 with `{"validationResponse": code}`."""
+    """Request of Event Grid to validate the webhook. The response must be 200 with `{"validationResponse": code}`."""
 
     code: str
 
@@ -36,7 +36,7 @@ GridEvent: TypeAlias = ValidationRequest | IncomingCall | Ignored
 
 
 def decode_events(body: bytes, received_ms: int) -> list[GridEvent | BadEvent]:
-    """Decode each event of the body, which arrived at `received_ms`. Raises `InputError` if there is none."""
+    """Decode each event of the body. `received_ms`: its arrival, Unix ms. Raises `InputError` if it has no events."""
     return decode_each(body, partial(_decode, received_ms=received_ms))
 
 
@@ -51,7 +51,10 @@ def _decode(node: Node, *, received_ms: int) -> GridEvent:
 
 
 def _incoming_call(node: Node, data: Node, received_ms: int) -> IncomingCall:
-    """`incomingCallContext` is the only required field: without it a call can be neither answered nor rejected."""
+    """Decode an IncomingCall event.
+
+    Only `incomingCallContext` is required: without it the call can be neither answered nor rejected.
+    """
     context = data.text("incomingCallContext", limit=_MAX_CONTEXT)
     correlation_id = data.identifier("correlationId")
     return IncomingCall(
@@ -71,7 +74,7 @@ def _incoming_call(node: Node, data: Node, received_ms: int) -> IncomingCall:
 
 
 def _unix_ms(text: str) -> int:
-    """Unix ms of an RFC 3339 time, 0 if it is not valid; a time without an offset is UTC."""
+    """Convert an RFC 3339 time to Unix ms, 0 if it is not valid. A time without an offset is UTC."""
     try:
         time = datetime.fromisoformat(text)
         return max(0, round((time if time.tzinfo else time.replace(tzinfo=UTC)).timestamp() * 1000))

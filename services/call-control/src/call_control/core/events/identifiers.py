@@ -1,4 +1,4 @@
-"""Communication identifiers in events of ACS: the raw id of a party, from every form of the identifier.
+"""Communication identifiers in ACS events: reads the raw id of a party from every form of identifier.
 
 Source: `CommunicationIdentifierModel` and `identifier_from_raw_id` of azure-communication-callautomation 1.6.
 """
@@ -11,11 +11,11 @@ from call_control.core.events.json_fields import MAX_ID_LENGTH, Node, as_text
 
 ANONYMOUS_PHONE: Final = "4:anonymous"
 _CLOUDS: Final = {"dod": "dod", "gcch": "gcch"}
-"""Raw ids of all other clouds have `orgid`."""
+"""Cloud part of a Teams raw id; all other clouds use `orgid`."""
 
 
 def raw_id_in(event: Node, name: str) -> str:
-    """Raw id of the party in the field `name`; empty if the field identifies nobody."""
+    """Return the raw id of the party in the field `name`; empty if the field identifies no party."""
     found = event.values.get(name)
     if isinstance(found, str):
         return _phone(found) if found.startswith("+") else as_text(found)[:MAX_ID_LENGTH]
@@ -25,7 +25,7 @@ def raw_id_in(event: Node, name: str) -> str:
 
 
 def is_present(event: Node, name: str) -> bool:
-    """Whether the field has a value, even an unknown form; null, `{}` and an empty text count as absent."""
+    """Return whether the field has a value, even in an unknown form. null, `{}` and "" count as absent."""
     return bool(event.values.get(name))
 
 

@@ -1,7 +1,7 @@
 """Reads fields of decoded JSON from untrusted senders; every error contains the field's path.
 
 Optional fields of an unexpected type are converted or read as empty (`plain_text`, `number`, `part`). An event is
-refused only if it lacks a required field (`text`, `child`).
+invalid only if a required field (`text`, `child`) is missing or has another type.
 """
 
 from __future__ import annotations
@@ -19,25 +19,25 @@ T = TypeVar("T")
 JsonObject: TypeAlias = Mapping[str, object]
 
 MAX_EVENTS: Final = 5000
-"""Limit for events in one request: the largest batch of Event Grid. ACS sends a few."""
+"""Maximum events in one request: the largest batch of Event Grid. ACS sends a few."""
 MAX_ID_LENGTH: Final = 256
 _KINDS: Final = {
-    bool: "true or false", int: "a number", float: "a number", str: "text", list: "an array", type(None): "null",
+    bool: "true or false", int: "a number", float: "a number", str: "a string", list: "an array", type(None): "null",
 }  # fmt: skip
 _LONGEST_INTEGER: Final = 18
-"""Digits; longer integers do not fit into the 64 bits of an inbox entry."""
+"""Maximum digits of an integer: longer ones do not fit into the 64 bits of an inbox entry."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ignored:
-    """An event of a type that is not used here."""
+    """An event of a type that call-control does not use."""
 
     type: str
 
 
 @dataclass(frozen=True, slots=True)
 class BadEvent:
-    """An event that cannot be used; it does not affect the others of its batch."""
+    """An invalid event; it does not affect the others of its batch."""
 
     reason: str
 
@@ -50,10 +50,10 @@ class Node:
     values: JsonObject
 
     def text(self, name: str, *, limit: int = 4096) -> str:
-        """A required, non-empty text field."""
+        """Return a required, non-empty string. Raises `InputError`."""
         found = self.values.get(name)
         if not isinstance(found, str) or not found:
-            raise InputError(f"{self._at(name)} {_fault(found, 'text')}")
+            raise InputError(f"{self._at(name)} {_fault(found, 'a string')}")
         if len(found) > limit:
             raise InputError(f"{self._at(name)} has more than {limit} characters")
         try:
@@ -63,16 +63,16 @@ class Node:
         return found
 
     def plain_text(self, name: str, *, limit: int = 4096) -> str:
-        """The text, cut at `limit`, or a number as text; empty if the field is absent or has another type."""
+        """Return the string, cut to `limit` characters, or a number as a string; empty if absent or of another type."""
         return as_text(self.values.get(name))[:limit]
 
     def identifier(self, name: str) -> str:
-        """Like `plain_text`, but a long value is replaced by its digest, so that values remain distinct."""
+        """Return the string, or the digest of a long one, so that values remain distinct."""
         found = as_text(self.values.get(name))
         return found if len(found) <= MAX_ID_LENGTH else hashlib.sha256(found.encode()).hexdigest()
 
     def number(self, name: str) -> int:
-        """An integer, also from a text or a float; 0 if the field is absent or not a number."""
+        """Return an integer, also from a string or a float; 0 if the field is absent or not a number."""
         found = self.values.get(name)
         if isinstance(found, bool) or not isinstance(found, int | float | str):
             return 0
@@ -89,12 +89,12 @@ class Node:
         return Node(self._at(name), cast(JsonObject, found))
 
     def part(self, name: str) -> Node:
-        """The object in the field, or an empty node if there is none."""
+        """Return the object in the field, or an empty node if there is none."""
         found = self.values.get(name)
         return Node(self._at(name), cast(JsonObject, found) if isinstance(found, dict) else {})
 
     def digest(self) -> str:
-        """Equal for equal content."""
+        """Return a digest of the JSON content; the order of the fields does not affect it."""
         return hashlib.sha256(json.dumps(self.values, sort_keys=True).encode()).hexdigest()
 
     def _at(self, name: str) -> str:
@@ -102,9 +102,9 @@ class Node:
 
 
 def decode_each(body: bytes, decode: Callable[[Node], T]) -> list[T | BadEvent]:
-    """Each event of a webhook body: one object, or an array of at least one. A bad event does not affect the others.
+    """Decode each event of a webhook body: one object, or an array of at least one.
 
-    Raises `InputError` when the body is neither.
+    An invalid event does not affect the others. Raises `InputError` if the body is neither an object nor an array.
     """
     try:
         decoded: object = json.loads(body, parse_int=_whole_number)
@@ -113,14 +113,14 @@ def decode_each(body: bytes, decode: Callable[[Node], T]) -> list[T | BadEvent]:
     if isinstance(decoded, dict):
         return [_decode_one("", decoded, decode)]
     if not isinstance(decoded, list) or not decoded:
-        raise InputError("the body is neither an event nor an array of events")
+        raise InputError("the body must be an event or an array of at least one event")
     if len(decoded) > MAX_EVENTS:
         raise InputError(f"the body has {len(decoded)} events; at most {MAX_EVENTS} are allowed")
     return [_decode_one(f"[{index}]", item, decode) for index, item in enumerate(decoded)]
 
 
 def as_text(value: object) -> str:
-    """Text that can be encoded (a lone surrogate becomes `?`), a number as text, "" for other types."""
+    """Return a string that can be encoded (a lone surrogate becomes `?`), a number as a string, "" for other types."""
     if isinstance(value, str):
         return value if value.isascii() else value.encode(errors="replace").decode()
     return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else ""
@@ -138,7 +138,9 @@ def _decode_one(path: str, item: object, decode: Callable[[Node], T]) -> T | Bad
 
 
 def _whole_number(digits: str) -> int | float:
-    """Python refuses integers of more than 4300 digits; such an integer must not invalidate the whole body."""
+    """Convert digits to a number, a float if there are too many: Python rejects integers of more than 4300 digits, and
+    such an integer must not invalidate the whole body.
+    """
     return int(digits) if len(digits) <= _LONGEST_INTEGER else float(digits)
 
 

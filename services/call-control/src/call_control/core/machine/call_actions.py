@@ -1,4 +1,4 @@
-"""Guards and actions of the call machine's table. Guards read the call; actions change the transition."""
+"""Guards and actions of the call machine's table. Guards read the call record; actions change the transition."""
 
 from __future__ import annotations
 
@@ -31,7 +31,12 @@ Action: TypeAlias = Callable[[Transition, CallEvent], None]
 CALLER_HUNG_UP: Final = frozenset(
     {
         *(560000, 540000),  # phone: the SIP leg to or from the caller ended normally
-        *(5001, 5002, 5010, 5020),  # ended for everyone; all others left; one is left; only hidden ones are left
+        *(
+            5001,
+            5002,
+            5010,
+            5020,
+        ),  # ended for all; all others left; one participant remains; only hidden participants remain
         5007,  # the initiator of the call left
         *(18503, 4097, 4521),  # call of two: the other left; the other ended it; the other vanished
     }
@@ -55,7 +60,7 @@ def new_and_at_once(record: CallRecord, event: CallEvent, policy: CallPolicy) ->
 
 
 def connection_new(record: CallRecord, event: CallEvent, policy: CallPolicy) -> bool:
-    """ACS returns a connection that the record lacks: no callback arrived before, or one of another call did."""
+    """True if ACS returned an unknown connection id: no callback arrived before, or only one of another call."""
     return isinstance(event, CommandDone) and event.connection_id not in ("", record.connection_id)
 
 
@@ -64,12 +69,14 @@ def not_connected_yet(record: CallRecord, event: CallEvent, policy: CallPolicy) 
 
 
 def answer_requested(record: CallRecord, event: CallEvent, policy: CallPolicy) -> bool:
-    """Without an answer request ACS cannot have connected this call; the callback's connection is another call's."""
+    """True if call-control has requested the answer. Otherwise ACS cannot have connected this call, and the connection
+    of the callback belongs to another call.
+    """
     return record.answered_ms > 0 and not_connected_yet(record, event, policy)
 
 
 def voice_current(record: CallRecord, event: CallEvent, policy: CallPolicy) -> bool:
-    """False for a `VoiceLost` from a relay if a later relay has had a voice session since."""
+    """True if the event is about the current voice session, and no later relay has opened a session since."""
     return not isinstance(event, VoiceLost) or event.epoch >= record.voice_epoch
 
 
@@ -92,7 +99,9 @@ def transfer_requested(record: CallRecord, event: CallEvent, policy: CallPolicy)
 
 
 def left_by_transfer(record: CallRecord, event: CallEvent, policy: CallPolicy) -> bool:
-    """ACS disconnected our leg: the transfer is complete. `CallTransferAccepted` reports the same, but may be lost."""
+    """True if ACS disconnected our leg because the transfer is complete. `CallTransferAccepted`, which also reports
+    this, may be lost.
+    """
     return transfer_requested(record, event, policy) and isinstance(event, AcsEvent) and _end_of(event) == TRANSFERRED
 
 
@@ -179,12 +188,12 @@ def transfer(transition: Transition, event: CallEvent) -> None:
 
 
 def await_end(transition: Transition, event: CallEvent) -> None:
-    """ACS disconnects our leg of the call without a request."""
+    """Wait until ACS disconnects our leg of the call, which needs no request."""
     transition.arm(SetTimer.ENDING, transition.policy.ending_ms)
 
 
 def apologize(transition: Transition, event: CallEvent) -> None:
-    """The gateway plays an apology if media is up, and requests the hang-up after it."""
+    """Let the gateway play an apology and then request the hang-up, if media is up."""
     if transition.record.media_seen:
         transition.arm(SetTimer.APOLOGY, transition.policy.apology_ms)
     else:
@@ -192,12 +201,12 @@ def apologize(transition: Transition, event: CallEvent) -> None:
 
 
 def hang_up_stray(transition: Transition, event: CallEvent) -> None:
-    """ACS connected a call that has ended here. Without a hang-up the caller would hear silence."""
+    """Hang up a call that ACS connected after it had ended here: otherwise the caller would hear silence."""
     transition.issue(HangUp)
 
 
 def look_up(transition: Transition, event: CallEvent) -> None:
-    """Query ACS for the call state, because the callback may be lost. The deadline is a third of the first one."""
+    """Fetch the call state from ACS, because the callback may be lost. The deadline is a third of the first one."""
     transition.issue(LookUp)
     transition.arm(SetTimer.CONNECT, transition.policy.connect_ms // 3, last=True)
 
@@ -243,6 +252,6 @@ def set_end_reason_from_event(transition: Transition, event: CallEvent) -> None:
 
 
 def _note_end(transition: Transition, reason: str) -> None:
-    """Keep the first reason: later ones are consequences of it."""
+    """Set the end reason if none is set: later reasons are consequences of the first."""
     if not transition.record.end_reason:
         transition.record = replace(transition.record, end_reason=reason)

@@ -18,7 +18,7 @@ from bridge_common.wire.call_record import PendingCommand
 class Command:
     seq: int
     cause: str
-    """Id of the inbox entry that is acknowledged only after this command is done."""
+    """Id of the inbox entry that caused this command; it is acknowledged only when the result is known."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,7 +27,7 @@ class AcsCommand(Command):
 
     @property
     def operation_context(self) -> str:
-        """Value of `operationContext` in callbacks about this command."""
+        """Value of `operationContext` in callbacks for this command."""
         return f"{type(self).__name__}-{self.seq}"
 
 
@@ -55,7 +55,7 @@ class HangUp(AcsCommand):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Transfer(AcsCommand):
-    """Transfer to human agents. ACS rings the target and disconnects our leg when it answers."""
+    """Transfer to human agents. ACS calls the target, and disconnects our leg when the target answers."""
 
     target: str
     """Raw id."""
@@ -101,7 +101,7 @@ class FindRelay(Command):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InstructRelay(Command):
-    """Append an `entries.Instruct` for the relay of the call."""
+    """Send an instruction to the call's relay: append an `entries.Instruct` to its stream."""
 
     instruction_id: str
     what: str
@@ -114,22 +114,22 @@ class End(Command):
 
     reason: str
     apologize: bool = False
-    """The gateway has to play an apology."""
+    """Whether the gateway plays an apology."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SetTimer(Command):
-    """Remains in the outbox until it fires or is disarmed. `seq` counts timers, not commands."""
+    """Set a timer. It remains in the outbox until it fires or is disarmed. `seq` counts timers, not commands."""
 
     name: str
     due_ms: int
     """Unix ms."""
     last: bool = False
-    """No retry after this deadline."""
+    """Whether the deadline ends the attempts."""
     operation: str = ""
-    """Media timer: the operation whose failure, once ACS reports it, ends the wait early."""
+    """Media timer: if ACS reports that this operation failed, the wait ends early."""
     lost_epoch: int = 0
-    """Media timer: the newest uplink epoch known to be lost; only a newer one ends the wait."""
+    """Media timer: the newest uplink epoch known to be lost; only a media socket with a newer epoch ends the wait."""
 
     VOICE: ClassVar[str] = "voice"
     CLAIM: ClassVar[str] = "claim"
@@ -148,7 +148,7 @@ ToAcs: TypeAlias = (
     Answer | Reject | Redirect | HangUp | Transfer | StartMediaStreaming | StopMediaStreaming | SendDtmf | LookUp
 )
 AtOnce: TypeAlias = ToAcs | Offer | FindRelay | InstructRelay | End
-"""Commands whose result is known as soon as they have run."""
+"""Commands whose result is known as soon as they were executed."""
 AnyCommand: TypeAlias = AtOnce | SetTimer
 
 _CLASSES: Final[dict[str, type[AnyCommand]]] = {cls.__name__: cls for cls in get_args(AnyCommand)}
@@ -160,7 +160,7 @@ def to_pending(command: AnyCommand) -> PendingCommand:
 
 
 def of_pending(pending: PendingCommand) -> AnyCommand | None:
-    """None for a command of a newer release, which only that release can run."""
+    """Rebuild a stored command; `None` for a command of a newer release, which only that release can execute."""
     cls = _CLASSES.get(pending.kind)
     if cls is None:
         return None

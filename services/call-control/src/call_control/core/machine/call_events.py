@@ -30,7 +30,7 @@ class RingExpired:
 
 @dataclass(frozen=True, slots=True)
 class CommandDone:
-    """A command succeeded. `connection_id` and `state` are from the reply of ACS, empty if it lacks them.
+    """A command succeeded. `connection_id` and `state` are from the response of ACS, empty if they are missing there.
 
     For `FindRelay`, `state` is one of its constants.
     """
@@ -156,11 +156,11 @@ KNOWN_CALLBACKS: Final = frozenset(
         EventKind.DTMF_FAILED,
     )
 )
-"""The callbacks that have rows in the table; others bypass the inbox."""
+"""The callback events that have rows in the table; others are not put into the inbox."""
 
 
 def kind_of(event: CallEvent, command: AnyCommand | None) -> EventKind | None:
-    """The event's name in the table, None if the machine ignores it. `command`: the command that produced a result."""
+    """Return the event's name in the table, `None` if the machine ignores it. `command`: whose result the event is."""
     match event:
         case Act(action=name):
             return _BY_NAME.get(f"action {name}")

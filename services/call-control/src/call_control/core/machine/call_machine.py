@@ -1,4 +1,4 @@
-"""The call's state machine: one table, and the function that applies an event.
+"""The state machine of a call: one table, and the function that applies an event.
 
 Statuses only go forward: ringing → answering → connected → transferring → ending → ended, or ringing → diverting →
 ended. Two invariants apply to every row: leaving the live statuses (all before ending and diverting) issues `End`,
@@ -139,7 +139,7 @@ TABLE: Final[tuple[Row, ...]] = (
     Row(CONNECTED, On.ACT_NOTE, CONNECTED, (requested.note,), when=requested.valid),
     Row(CONNECTED, On.ACT_DISPOSITION, CONNECTED, (requested.note,), when=requested.valid),
     Row(CONNECTED, On.CALL_DISCONNECTED, ENDED, (do.set_end_reason_from_event,)),
-    # -- the voice session is lost, and human agents are rung
+    # -- the voice session is lost; the call is transferred to human agents
     Row(
         TRANSFERRING,
         On.TRANSFER_ACCEPTED,
@@ -217,17 +217,17 @@ _OF_MEDIA: Final = frozenset(
     }
 )
 _ORDERED_BY_ENTRY: Final = _OF_MEDIA - {On.MEDIA_OPEN, On.MEDIA_LOST}
-"""These kinds do not identify a socket reliably: only the order of the entries shows which ones are outdated. The
+"""Events that do not identify a media socket reliably: only the order of the entries shows which are outdated. The
 same applies to a `MediaOpen` of a known socket, which the relay repeats when it reads the uplink again.
 """
 _NEEDS_CONTEXT: Final = _WANTED_AT[Answer] | _WANTED_AT[Redirect] | _WANTED_AT[Reject] | {RINGING}
-"""The incoming-call context is long, and its holder can answer the call: all other statuses drop it."""
+"""Statuses that need the incoming-call context. In all others it is deleted: it is long, and can answer the call."""
 
 
 @dataclass(frozen=True, slots=True)
 class AppliedEvent:
-    """`ignored`: the event does not apply to this status, or repeats a known fact; nothing changed. `foreign`: the
-    field that shows that a callback belongs to another call.
+    """The result of an event. `ignored`: the event does not apply to this status, or repeats a known fact; nothing
+    changed. `foreign`: the field that shows that a callback belongs to another call.
     """
 
     record: CallRecord
@@ -267,7 +267,7 @@ def apply(record: CallRecord, event: CallEvent, now_ms: int, policy: CallPolicy,
 
 
 def still_wanted(record: CallRecord, command: AtOnce) -> bool:
-    """False if the status has changed since the command was issued, so that running it would do harm."""
+    """Return whether the command is still useful; if the status has changed since it was issued, it could do harm."""
     if isinstance(command, StartMediaStreaming | StopMediaStreaming) and not media.restart_wanted(record, command):
         return False
     return record.status in _WANTED_AT.get(type(command), frozenset(Status))
@@ -309,6 +309,6 @@ def _apply_row(row: Row, transition: Transition, event: CallEvent) -> AppliedEve
 
 
 def _order(entry_id: str) -> tuple[int, int]:
-    """Sort key of an inbox entry id; "" is the lowest."""
+    """Return the sort key of an inbox entry id; "" is the lowest."""
     ms, _, seq = entry_id.partition("-")
     return (int(ms or 0), int(seq or 0))

@@ -1,11 +1,11 @@
-"""Guards and actions of the call machine's table for the media socket: lost, awaited, started again.
+"""Guards and actions of the call machine's table for a media socket that is awaited, lost or restored.
 
-While the media timer is armed, the call waits for its socket; sockets up to the timer's `lost_epoch` do not count. Each
-of three senders can report the loss, in any order: the gateway of the socket (`MediaLost`), the relay that reads no
-entries (`UplinkMissed`, after the gateway died), and ACS (a callback). The first report begins the wait.
+While the media timer is armed, the call waits for a media socket that is newer than the timer's `lost_epoch`. Three
+senders can report the loss, in any order: the gateway of the socket (`MediaLost`), the relay that reads no entries
+(`UplinkMissed`, after the gateway died), and ACS (a callback). The first report begins the wait.
 
-The first attempt starts streaming without stopping it: if streaming is running after all, ACS refuses, and a healthy
-socket is not touched. Only if the socket is still missing after that, streaming is stopped and started.
+The first attempt starts streaming without stopping it: if streaming is still running, ACS rejects the request, and the
+open socket is not affected. Only if the socket is still missing after that, streaming is stopped and started.
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ from call_control.core.machine.call_events import CallEvent, CommandFailed
 from call_control.core.machine.transition import CallPolicy, Transition, armed
 
 _PAUSES_MS: Final = (500, 500, 1_000, 2_000)
-"""After the first, second, … failed attempt; the last value for all later ones."""
+"""Pauses after the first, second, … failed attempt; the last value for all later ones."""
 _SHORTEST_MS: Final = 500
 _MAY_PASS: Final = frozenset({"unavailable", "throttled", "auth"})
-"""Refusals that do not depend on the call's streaming."""
+"""Errors of ACS that do not depend on the call's streaming."""
 
 
 # -- guards -----------------------------------------------------------------------------------------------------------
 def socket_new(record: CallRecord, event: CallEvent, policy: CallPolicy) -> bool:
-    """The socket is news: none was seen before, or we wait for one and this is not a lost one."""
+    """True if the socket is new: none was reported before, or the call waits for one, and this one is not lost."""
     wait = armed(record, SetTimer.MEDIA)
     if wait is None:
         return not record.media_seen
@@ -37,31 +37,31 @@ def socket_new(record: CallRecord, event: CallEvent, policy: CallPolicy) -> bool
 
 
 def socket_current(record: CallRecord, event: CallEvent, policy: CallPolicy) -> bool:
-    """The lost socket is the newest: no other has attached since."""
+    """True if the lost socket is the newest one: no other has attached since."""
     is_newest = isinstance(event, MediaLost) and event.epoch >= record.uplink_epoch
     return is_newest and armed(record, SetTimer.MEDIA) is None
 
 
 def loss_known_better(record: CallRecord, event: CallEvent, policy: CallPolicy) -> bool:
-    """The call waits already, and the event reports the loss of a newer socket."""
+    """True if the call already waits for a socket, and the event reports the loss of a newer one."""
     wait = armed(record, SetTimer.MEDIA)
     is_newest = not isinstance(event, MediaLost) or event.epoch >= record.uplink_epoch
     return wait is not None and is_newest and _lost_epoch(event) > wait.lost_epoch
 
 
 def media_expected(record: CallRecord, event: CallEvent, policy: CallPolicy) -> bool:
-    """As far as is known, the call has its media."""
+    """True if the call has a media socket, as far as is known."""
     return record.media_seen and armed(record, SetTimer.MEDIA) is None
 
 
 def stopped_unrequested(record: CallRecord, event: CallEvent, policy: CallPolicy) -> bool:
-    """ACS has stopped streaming without a request of ours."""
+    """True if ACS has stopped streaming although call-control did not request it."""
     requested = isinstance(event, AcsEvent) and event.operation_context.startswith(StopMediaStreaming.__name__)
     return media_expected(record, event, policy) and not requested
 
 
 def streaming_over(record: CallRecord, event: CallEvent, policy: CallPolicy) -> bool:
-    """ACS reports that streaming has failed, and no restart was requested yet."""
+    """True if ACS reports that streaming has failed, and call-control has not requested a restart yet."""
     wait = armed(record, SetTimer.MEDIA)
     if wait is None:
         return record.media_seen
@@ -69,14 +69,14 @@ def streaming_over(record: CallRecord, event: CallEvent, policy: CallPolicy) -> 
 
 
 def attempt_failed(record: CallRecord, event: CallEvent, policy: CallPolicy) -> bool:
-    """ACS reports the failure of the operation that should open the media socket."""
+    """True if ACS reports the failure of the operation that should open the media socket."""
     wait = armed(record, SetTimer.MEDIA)
     return isinstance(event, AcsEvent) and wait is not None and wait.operation == event.operation_context != ""
 
 
 def start_needless(record: CallRecord, event: CallEvent, policy: CallPolicy) -> bool:
-    """Only a callback reported the loss, and ACS refuses to start streaming: the callback is outdated. If it is not,
-    the relay will report the missing uplink.
+    """True if only a callback reported the loss, and ACS rejects the start of streaming: then the callback is outdated.
+    If media is missing nevertheless, the relay will report the missing uplink.
     """
     wait = armed(record, SetTimer.MEDIA)
     only_callback = record.media_seen and record.media_restarts == 1 and wait is not None and wait.lost_epoch == 0
@@ -95,13 +95,13 @@ def patience_left(record: CallRecord, event: CallEvent, policy: CallPolicy) -> b
 
 
 def start_under_way(record: CallRecord, event: CallEvent, policy: CallPolicy) -> bool:
-    """The latest start has no answer from ACS yet: one request at a time."""
+    """True if ACS has not responded to the latest start yet: only one request at a time."""
     requested = any(item.kind == StartMediaStreaming.__name__ for item in record.pending)
     return requested and patience_left(record, event, policy)
 
 
 def restart_wanted(record: CallRecord, command: StartMediaStreaming | StopMediaStreaming) -> bool:
-    """The call still waits for the socket of this start, or of the start that follows this stop."""
+    """Return whether the call still waits for the socket of this start, or of the start that follows this stop."""
     wait = armed(record, SetTimer.MEDIA)
     seq = command.seq + isinstance(command, StopMediaStreaming)
     return wait is not None and wait.operation == _operation_of_start(seq)
@@ -109,7 +109,9 @@ def restart_wanted(record: CallRecord, command: StartMediaStreaming | StopMediaS
 
 # -- actions ----------------------------------------------------------------------------------------------------------
 def expect_media(transition: Transition, event: CallEvent) -> None:
-    """The socket may open before the callback reports that the call is connected."""
+    """Arm the timers of a connected call; the media timer only if the media socket has not opened yet: it may open
+    before `CallConnected` arrives.
+    """
     transition.disarm(SetTimer.CONNECT)
     transition.arm(SetTimer.LENGTH, transition.policy.longest_call_ms)
     if 0 < transition.policy.warning_ms < transition.policy.longest_call_ms:
@@ -146,8 +148,8 @@ def pause(transition: Transition, event: CallEvent) -> None:
 
 
 def restart_streaming(transition: Transition, event: CallEvent) -> None:
-    """ACS dials the URL of the answer. From the second attempt on, streaming is stopped first, in case ACS considers it
-    to be running.
+    """Start streaming: ACS connects to the media URL of the answer request. From the second attempt on, stop it first,
+    in case ACS considers it to be running.
     """
     begins = armed(transition.record, SetTimer.MEDIA) is None
     attempts = 0 if begins else transition.record.media_restarts
@@ -159,7 +161,7 @@ def restart_streaming(transition: Transition, event: CallEvent) -> None:
 
 
 def _await_media(transition: Transition, event: CallEvent, in_ms: int, *, operation: str = "") -> None:
-    """Wait `in_ms`, but not beyond `media_patience_ms` after the beginning of the first wait."""
+    """Arm the media timer for `in_ms`, but at most until `media_patience_ms` after the first wait began."""
     wait = armed(transition.record, SetTimer.MEDIA)
     if wait is None:
         transition.record = replace(transition.record, media_lost_ms=transition.now_ms, media_restarts=0)
@@ -171,12 +173,12 @@ def _await_media(transition: Transition, event: CallEvent, in_ms: int, *, operat
 
 
 def _lost_epoch(event: CallEvent) -> int:
-    """Epoch of the newest socket that is certainly lost according to this event, 0 if it names none."""
+    """Return the epoch of the newest socket that is certainly lost according to this event, 0 if there is none."""
     match event:
         case MediaLost(epoch=epoch):
             return epoch
         case UplinkMissed(epoch=epoch):
-            # The socket of `epoch` may still be open: then the relay reports it as open again.
+            # The socket of `epoch` may still be open; if so, the relay reports it again.
             return epoch - 1
     return 0
 

@@ -1,4 +1,4 @@
-"""Actions that operators, agents and timers request (ADR 37): guards and actions of the call machine's table."""
+"""Guards and actions of the call machine's table for actions that operators, agents and timers request (ADR 37)."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from call_control.core.machine.call_events import CallEvent, CommandFailed
 from call_control.core.machine.transition import CallPolicy, Transition
 
 TOO_LONG: Final = "too_long"
-"""Sender of the hang-up at the end of the longest call."""
+"""Requester of the hang-up when the call reaches its maximum length."""
 REPEAT_MS: Final = 60_000
-"""An agent's equal request within this time is a repetition: its tools carry no idempotency key."""
+"""An agent's equal request within this time counts as a repetition: tool calls have no idempotency key."""
 KEPT: Final = 50
-"""Finished actions beyond this number are dropped from the record, oldest first."""
+"""Maximum finished actions in the record; beyond it the oldest are deleted."""
 
 
 # -- requests ---------------------------------------------------------------------------------------------------------
 def earlier(record: CallRecord, request: Act, now_ms: int) -> CallAction | None:
-    """The action that this request repeats, if it does."""
+    """Return the action that this request repeats, `None` if it is a new request."""
     for action in reversed(record.actions):
         if action.id == request.action_id:
             return action
@@ -41,7 +41,7 @@ def earlier(record: CallRecord, request: Act, now_ms: int) -> CallAction | None:
 
 
 def refuse(record: CallRecord, request: Act, now_ms: int) -> CallRecord:
-    """The record with the request as a failed action."""
+    """Add the request to the record as a failed action."""
     reason = fault_of(request.action, request.arguments)
     if not reason and record.status is not Status.CONNECTED:
         reason = f"not possible while the call is {record.status}"
@@ -53,7 +53,7 @@ def refuse(record: CallRecord, request: Act, now_ms: int) -> CallRecord:
 
 
 def settle(record: CallRecord) -> CallRecord:
-    """The call has ended: the hang-up that was asked for is done, and other open actions have failed."""
+    """Complete the open actions of an ended call: a requested hang-up is done, all others have failed."""
     settled = tuple(
         action
         if not action.open
@@ -79,14 +79,14 @@ def closing(record: CallRecord, event: CallEvent, policy: CallPolicy) -> bool:
 
 
 def caller_goes_on(record: CallRecord, event: CallEvent, policy: CallPolicy) -> bool:
-    """The caller interrupted the goodbye of an agent."""
+    """True if the caller interrupted the goodbye of an agent and continues to speak."""
     action = _find(record, record.closing)
     interrupted = isinstance(event, GoodbyeOver) and event.outcome == "interrupted"
     return interrupted and closing(record, event, policy) and action is not None and action.by in AGENTS
 
 
 def phone_caller(record: CallRecord, event: CallEvent, policy: CallPolicy) -> bool:
-    """Call Automation sends tones to phones only."""
+    """True if the caller is a phone: Call Automation sends tones to phones only."""
     return valid(record, event, policy) and record.caller.startswith("4:") and record.connection_id != ""
 
 
@@ -96,7 +96,7 @@ def dtmf_awaited(record: CallRecord, event: CallEvent, policy: CallPolicy) -> bo
 
 # -- actions ----------------------------------------------------------------------------------------------------------
 def begin_closing(transition: Transition, event: CallEvent) -> None:
-    """Ask for a goodbye. The hang-up follows when it was heard, or after `goodbye_ms`."""
+    """Request a goodbye from the agent. The hang-up follows when it was heard, or after `goodbye_ms`."""
     if isinstance(event, Act):
         action = replace(_action_of(event, transition.now_ms), state="running")
     else:
@@ -108,7 +108,7 @@ def begin_closing(transition: Transition, event: CallEvent) -> None:
 
 
 def await_goodbye(transition: Transition, event: CallEvent) -> None:
-    """The longest call is over during a goodbye, which the caller may still interrupt."""
+    """Extend the maximum length of the call: it was reached during a goodbye, which the caller may still interrupt."""
     transition.arm(SetTimer.LENGTH, transition.policy.goodbye_ms)
 
 
@@ -164,7 +164,7 @@ def note(transition: Transition, event: CallEvent) -> None:
 
 
 def _finish(transition: Transition, action: CallAction) -> None:
-    """Record the outcome, and let the agent know of it if it asked for the action."""
+    """Record the outcome, and notify the agent if it requested the action."""
     transition.record = _with(transition.record, action)
     if action.by in AGENTS:
         detail = {"action": action.kind, "state": action.state, "reason": action.reason}
@@ -184,7 +184,7 @@ def _find(record: CallRecord, action_id: str) -> CallAction | None:
 
 
 def _with(record: CallRecord, action: CallAction) -> CallRecord:
-    """The record with the action added or replaced."""
+    """Add the action to the record, or replace it."""
     if _find(record, action.id) is not None:
         actions = tuple(action if known.id == action.id else known for known in record.actions)
     else:
@@ -201,7 +201,7 @@ def _of_operation(record: CallRecord, event: CallEvent) -> CallAction | None:
 
 
 def _refused(transition: Transition, event: CallEvent) -> CallAction | None:
-    """The action whose command failed."""
+    """Return the action whose command failed."""
     if not isinstance(event, CommandFailed):
         return None
     operation = f"{SendDtmf.__name__}-{event.seq}"

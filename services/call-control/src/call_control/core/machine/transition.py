@@ -28,42 +28,42 @@ class CallPolicy:
     """Configured call policy. Times in ms."""
 
     answer_at_once: bool = False
-    """Answer without waiting for a voice session."""
+    """Whether to answer without waiting for a voice session."""
     redirect_target: str = ""
     """Raw id that receives calls when no relay has capacity; empty: those calls are rejected as busy."""
     transfer_target: str = ""
     """Raw id that receives a caller whose voice session cannot be restored; empty: the caller hears an apology."""
     ring_ms: int = 60_000
-    """A call whose event is older no longer rings."""
+    """Maximum age of the IncomingCall event; a call with an older event is not answered."""
     claim_ms: int = 500
     """How long a relay may take to claim a call before call-control checks for free capacity."""
     transfer_ms: int = 65_000
-    """ACS abandons a transfer after a minute."""
+    """Limit for a transfer. ACS itself gives up after a minute."""
     apology_ms: int = 12_000
-    """The gateway requests the hang-up after the apology; if it does not within this time, call-control hangs up."""
+    """Limit for the apology. The gateway requests the hang-up after it; if not, call-control hangs up."""
     voice_ms: int = 8_000
-    """From the ring to a voice session. ACS lets a phone ring for about 30 s."""
+    """Limit from the ring to a voice session. ACS lets a phone ring for about 30 s."""
     connect_ms: int = 15_000
     media_ms: int = 5_000
-    """From `CallConnected` to the first media socket."""
+    """Limit from `CallConnected` to the first media socket."""
     redial_ms: int = 1_000
     """How long ACS may take to reconnect a lost media socket without a request."""
     started_media_ms: int = 3_000
-    """From the start of media streaming to the socket. ACS allows about a second for a socket to open."""
+    """Limit from the start of media streaming to the socket. ACS allows a socket about a second to open."""
     media_patience_ms: int = 20_000
     """How long call-control tries to restore lost media."""
     ending_ms: int = 5_000
     diverting_ms: int = 20_000
     longest_call_ms: int = 4 * 3600 * 1000
     warning_ms: int = 60_000
-    """The caller is told so long before `longest_call_ms` that the call will end; 0: no warning."""
+    """How long before `longest_call_ms` the caller hears that the call will end; 0: no warning."""
     goodbye_ms: int = 12_000
-    """From a requested hang-up to the hang-up, if the goodbye takes so long."""
+    """Limit for the goodbye: a requested hang-up follows after this time at the latest."""
 
 
 @dataclass(slots=True)
 class Transition:
-    """`before` is the unchanged record. Actions change `record` and append their commands to `issued`."""
+    """A transition in progress: `before` is the unchanged record; actions change `record` and append to `issued`."""
 
     before: CallRecord
     policy: CallPolicy
@@ -80,7 +80,7 @@ class Transition:
         return command
 
     def arm(self, name: str, in_ms: int, *, last: bool = False, operation: str = "", lost_epoch: int = 0) -> None:
-        """Set the timer, replacing one of the same name."""
+        """Set a timer; it replaces one of the same name."""
         self.disarm(name)
         seq = self.record.timer_seq + 1
         timer = SetTimer(
@@ -101,7 +101,7 @@ class Transition:
         self.record = replace(self.record, pending=kept)
 
     def adopt_outbox(self) -> None:
-        """The inbox entries that caused the pending commands are lost: make the current entry their cause."""
+        """Make the current inbox entry the cause of the pending commands, whose own entries are lost."""
         kept: list[PendingCommand] = []
         for item in self.record.pending:
             command = of_pending(item)
@@ -130,19 +130,19 @@ def armed(record: CallRecord, name: str) -> SetTimer | None:
 
 
 def newly_due(before: CallRecord, after: CallRecord) -> dict[Due, int]:
-    """The timers to set with this step, with their deadlines (Unix ms): armed, or adopted by a restored call."""
+    """Return the timers to set with this step and their deadlines (Unix ms): armed, or adopted by a restored call."""
     known = {(timer.seq, timer.cause) for timer in _timers(before)}
     return {_due(after, timer): timer.due_ms for timer in _timers(after) if (timer.seq, timer.cause) not in known}
 
 
 def no_longer_due(before: CallRecord, after: CallRecord) -> list[Due]:
-    """The timers that left the outbox with this step: fired or disarmed."""
+    """Return the timers that this step removed from the outbox: fired or disarmed."""
     kept = {timer.seq for timer in _timers(after)}
     return [_due(before, timer) for timer in _timers(before) if timer.seq not in kept]
 
 
 def awaited(record: CallRecord, seq: int) -> AnyCommand | None:
-    """The pending command with this `seq`, timers excluded."""
+    """Return the pending command with this `seq`, timers excluded."""
     for item in record.pending:
         command = of_pending(item)
         if command is not None and command.seq == seq and not isinstance(command, SetTimer):
@@ -151,15 +151,15 @@ def awaited(record: CallRecord, seq: int) -> AnyCommand | None:
 
 
 def outstanding(record: CallRecord, cause: str) -> list[AtOnce]:
-    """The commands, oldest first, whose results the inbox entry `cause` still waits for. Timers are not included: they
-    are set with the record (`newly_due`).
+    """Return the pending commands of the inbox entry `cause`, oldest first. Timers are not included: they are set with
+    the record (`newly_due`).
     """
     commands = [of_pending(item) for item in record.pending]
     return local_first([c for c in commands if c is not None and not isinstance(c, SetTimer) and c.cause == cause])
 
 
 def local_first(commands: Sequence[C]) -> list[C]:
-    """Local commands first: the release of the voice session must not wait for ACS."""
+    """Return the commands with local ones first: the release of the voice session must not wait for ACS."""
     local = (End, SetTimer, Offer, FindRelay, InstructRelay)
     return sorted(commands, key=lambda command: not isinstance(command, local))
 

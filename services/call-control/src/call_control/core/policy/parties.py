@@ -1,4 +1,4 @@
-"""Parties of a call: as operators write them, and patterns that match them. ACS identifies a party by a raw id."""
+"""Parties of a call: their notation in settings and policies, and patterns that match them. ACS uses raw ids."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ _RAW_ID: Final = re.compile(r"4:\+[1-9][0-9]{4,14}|(8:acs:|8:orgid:|28:orgid:)[0
 _PATTERN: Final = re.compile(
     r"\*|(?:\+[0-9?]{0,250}|4:\+?[0-9A-Za-z?]{0,250}|(?:\?|8:|28:)[0-9A-Za-z+:_.?-]{0,250})\*?"
 )
-"""A number has only digits: a pattern with separators would match no caller."""
+"""Format of a pattern. Numbers have only digits: a pattern with separators would match no caller."""
 
 
 @dataclass(frozen=True, slots=True)
 class PartyPattern:
-    """A number or raw id. `?` matches one character, a final `*` any rest, `anonymous` a hidden number."""
+    """Pattern of a number or raw id. `?` matches one character, a final `*` any rest, `anonymous` a hidden number."""
 
     text: str
 
@@ -38,7 +38,7 @@ class PartyPattern:
 
 
 def decode_pattern(text: str) -> PartyPattern:
-    """Raises `InputError` without repeating the text, which may be a phone number."""
+    """Decode a pattern. Raises `InputError`, which does not contain the text: it may be a phone number."""
     text = text.strip()
     if text != ANONYMOUS and not _PATTERN.fullmatch(text):
         raise InputError(
@@ -49,14 +49,13 @@ def decode_pattern(text: str) -> PartyPattern:
 
 
 def is_anonymous(raw_id: str) -> bool:
-    """No party, or a phone that hides its number (ACS: `4:anonymous`)."""
+    """Return whether the caller is unknown or hides its number (ACS: `4:anonymous`)."""
     return not raw_id or (raw_id.startswith("4:") and not any(character.isdigit() for character in raw_id[2:]))
 
 
 def raw_id_of(text: str) -> str:
-    """The raw id of `+18005551212`, or of a raw id (`4:+1800…`, `8:acs:…`, `8:orgid:…`, `28:orgid:…`).
-
-    Raises `InputError` for other texts.
+    """Return the raw id of a number (`+18005551212`), or the given raw id (`4:+1800…`, `8:acs:…`, `8:orgid:…`,
+    `28:orgid:…`). Raises `InputError` for other texts.
     """
     text = text.strip()
     if _NUMBER.fullmatch(text):

@@ -1,7 +1,7 @@
-"""YAML from untrusted senders as plain values: mappings, sequences, text, booleans and null.
+"""Decodes YAML from untrusted senders to plain values: mappings, sequences, strings, booleans and null.
 
-The cost is bounded by the number of nodes. Aliases and merge keys are refused, because a few hundred bytes of them
-expand to millions of nodes; tags are refused, because each names another constructor with errors of its own.
+The cost is limited by the number of nodes. Aliases and merge keys are not allowed, because a few hundred bytes of them
+expand to millions of nodes. Tags are not allowed, because each selects another constructor with its own errors.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ _TRUE: Final = frozenset({"yes", "true", "on"})
 
 
 class PlainYaml(yaml.SafeLoader):
-    """Reads one document. Numbers and times stay text: `+18005551212` is not an integer, `20:00` is not 1,200.
+    """Reads one document. Numbers and times remain strings: `+18005551212` is not an integer, `20:00` is not 1,200.
 
-    `nodes`: how many were composed so far.
+    `nodes`: number of nodes so far.
     """
 
     yaml_implicit_resolvers = {  # noqa: RUF012  # the class attribute that PyYAML reads
@@ -35,7 +35,7 @@ class PlainYaml(yaml.SafeLoader):
         self._depth = 0
 
     def value(self) -> object:
-        """The document as plain values, None if it is empty. Raises `yaml.YAMLError`."""
+        """Return the document as plain values, `None` if it is empty. Raises `yaml.YAMLError`."""
         node = self.get_single_node()
         return None if node is None else self._value(node)
 
@@ -64,7 +64,7 @@ class PlainYaml(yaml.SafeLoader):
         for key, value in node.value:
             name = _name(key)
             if name in found:
-                raise _refusal("the field is given twice; remove one of them", key.start_mark)
+                raise _refusal(f"field {name[:40]!r} occurs twice; remove one of them", key.start_mark)
             found[name] = self._value(value)
         return found
 
@@ -75,13 +75,13 @@ class PlainYaml(yaml.SafeLoader):
         if node.tag not in (_BOOL, _NULL):
             raise _refusal("tags (!name) are not allowed; remove the tag", node.start_mark)
         if self.resolve(yaml.ScalarNode, text, (True, False)) != node.tag:  # type: ignore[no-untyped-call]
-            raise _refusal("the value does not fit its tag; remove the tag", node.start_mark)
+            raise _refusal("the value does not match its tag; remove the tag", node.start_mark)
         return None if node.tag == _NULL else text.lower() in _TRUE
 
 
 def _name(key: yaml.Node) -> str:
     if not isinstance(key, yaml.ScalarNode) or key.tag != _TEXT:
-        raise _refusal("the name of a field must be text", key.start_mark)
+        raise _refusal("field names must be strings", key.start_mark)
     name: str = key.value
     if name == "<<":
         raise _refusal("merge keys (<<) are not allowed; write the fields again", key.start_mark)

@@ -1,4 +1,4 @@
-"""The routing policy in force with its version, and its form in Redis: one JSON object that all replicas share."""
+"""The routing policy in force with its version, and its encoding in Redis: one JSON object that all replicas share."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from call_control.core.policy.routing_policy import Policy, encode_stored_policy
 
 
 class OutdatedError(InputError):
-    """The policy was changed since the sender fetched it; becomes 412."""
+    """The policy was changed after the client fetched it; becomes 412."""
 
     code = "outdated"
 
 
 @dataclass(frozen=True, slots=True)
 class PolicyInForce:
-    """Version 0, which is never stored: no policy was ever set."""
+    """The policy in force and its version. Version 0, which is never stored: no policy was ever set."""
 
     version: int = 0
     policy: Policy | None = None
-    """None: the settings decide."""
+    """The rules; `None`: the settings decide."""
     since_ms: int = 0
     by: str = "settings"
     file: str = ""
@@ -32,7 +32,7 @@ class PolicyInForce:
     key: str = ""
     """Fingerprint of the ROUTING_KEY of the replica that wrote this."""
     id: str = ""
-    """Unique: two operators who change the same version do not create the same one."""
+    """Random id: distinguishes the results of two operators who change the same version."""
 
     @property
     def etag(self) -> str:
@@ -61,7 +61,7 @@ def encode_in_force(held: PolicyInForce) -> bytes:
 
 
 def decode_in_force(stored: bytes) -> PolicyInForce:
-    """Raises `EntryError`, also for a policy that only a newer release understands."""
+    """Decode the stored policy. Raises `EntryError`, also for a policy that only a newer release can decode."""
     try:
         found = msgspec.json.decode(stored, type=_Stored)
         # An older release may have accepted a name that is reserved now.
@@ -74,7 +74,7 @@ def decode_in_force(stored: bytes) -> PolicyInForce:
 
 
 def version_in(stored: bytes) -> int:
-    """The version of a policy that could not be decoded, so that its replacement gets a higher one; 0 if unknown."""
+    """Return the version of a policy that could not be decoded, 0 if unknown: its replacement needs a higher one."""
     try:
         return msgspec.json.decode(stored, type=_StoredVersion).version
     except (msgspec.MsgspecError, ValueError, RecursionError):

@@ -1,7 +1,7 @@
-"""Decodes a routing policy from YAML or JSON, and reports all its mistakes at once.
+"""Decodes a routing policy from YAML or JSON, and reports all its errors together.
 
-A mistake starts with its location. It does not repeat the value, which may be a phone number, because mistakes are
-logged.
+An error text starts with its location. It does not contain the value, which may be a phone number, because the texts
+are logged.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from call_control.core.policy.routing_policy import HUMAN_AGENTS, MOST_RULES, OL
 
 MAX_BYTES: Final = 64 * 1024
 MOST_VALUES: Final = 5000
-"""Patterns, days and hours of all rules together: each incoming call is compared with all of them."""
+"""Maximum patterns, days and hours in all rules together: each incoming call is compared with all of them."""
 MOST_MISTAKES: Final = 100
-"""Limit for the mistakes that are reported; 64 KiB of junk can have tens of thousands."""
+"""Maximum reported errors; 64 KiB of arbitrary text can have tens of thousands."""
 _LONGEST_NAME: Final = 64
 RESERVED_NAMES: Final = frozenset({"DEFAULT_PROFILE", "REFUSED_CALLERS", *OLD_NAMES.values(), *OLD_NAMES})
-"""A call's record has these in the place of a rule's name."""
+"""Names that rules must not have: in a call record they show that a setting decided."""
 _ACTIONS: Final = ("agent", "redirect", "reject")
 _CONDITIONS: Final = ("called", "caller", "days", "hours")
 _PARTIES: Final = tuple(Target.model_fields)
@@ -35,38 +35,41 @@ _FAULTS: Final = {
     "too_short": "needs at least one rule",
     "tuple_type": "must be a list",
 }
-"""By error type of pydantic; other types have a readable message."""
+"""Messages by error type of pydantic; other types have a readable message of their own."""
 
 
 class PolicyError(InputError):
-    """`mistakes`: each with its location, limited to `MOST_MISTAKES`."""
+    """A routing policy is invalid. `mistakes`: the errors with their locations, limited to `MOST_MISTAKES`."""
 
     code = "bad_policy"
 
     def __init__(self, mistakes: Sequence[str]) -> None:
         shown = [*mistakes[:MOST_MISTAKES]]
         if len(mistakes) > MOST_MISTAKES:
-            shown.append(f"and {len(mistakes) - MOST_MISTAKES} more mistakes")
+            shown.append(f"and {len(mistakes) - MOST_MISTAKES} more errors")
         super().__init__("; ".join(shown))
         self.mistakes = tuple(shown)
 
 
 def policy_of_text(text: bytes, *, as_json: bool = False) -> Policy:
-    """Raises `PolicyError` with every mistake, or with the line of a syntax error."""
+    """Decode a policy from its text. Raises `PolicyError` with all errors, or with the line of a syntax error."""
     if len(text) > MAX_BYTES:
         raise PolicyError([f"the text has more than {MAX_BYTES} bytes"])
     return decode_policy(_from_json(text) if as_json else _from_yaml(text))
 
 
 def decode_policy(content: object, *, reserved: frozenset[str] = RESERVED_NAMES) -> Policy:
-    """`reserved`: names that no rule may have. Raises `PolicyError` with every mistake."""
+    """Decode a policy from plain values. `reserved`: names that rules must not have.
+
+    Raises `PolicyError` with all errors.
+    """
     if not isinstance(content, dict):
         raise PolicyError(["a policy must be a mapping with `rules`"])
     written = cast(Mapping[str, object], content)
     _check_size(written)
     fields = _with_new_names(written)
     mistakes = [
-        f"{old}: is the old name of {new}, which is also given; remove it"
+        f"{old}: is the old name of {new}, which is set as well; remove it"
         for old, new in OLD_NAMES.items()
         if old in written and new in written
     ]
@@ -114,7 +117,7 @@ def _from_json(text: bytes) -> object:
 def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
     found = dict(pairs)
     if len(found) != len(pairs):
-        raise PolicyError(["a field is given twice; remove one of them"])
+        raise PolicyError(["a field occurs twice; remove one of them"])
     return found
 
 
@@ -130,7 +133,7 @@ def _with_new_names(written: Mapping[str, object]) -> dict[str, object]:
 
 
 def _check_size(fields: Mapping[str, object]) -> None:
-    """Runs before all other checks, because it bounds their cost. Raises `PolicyError`."""
+    """Check the limits of the policy, before all other checks, because this limits their cost. Raises `PolicyError`."""
     rules = fields.get("rules")
     if not isinstance(rules, list):
         return
@@ -150,7 +153,7 @@ def _length(value: object) -> int:
 
 
 def _location(loc: Sequence[int | str], fields: Mapping[str, object]) -> str:
-    """`rules[2] (main-line).hours[0]`."""
+    """Return the location as text, e.g. `rules[2] (main-line).hours[0]`."""
     location = ""
     for index, part in enumerate(loc):
         if isinstance(part, int):
@@ -168,11 +171,11 @@ def _rule_name(fields: Mapping[str, object], index: int) -> str:
 
 
 def _printable(name: str) -> str:
-    """An unchecked name, shortened, without control characters and lone surrogates, which cannot be encoded."""
+    """Shorten an unchecked name, and remove control characters and lone surrogates, which cannot be encoded."""
     return "".join(character if character.isprintable() else "?" for character in name[:_LONGEST_NAME])
 
 
-# -- mistakes between fields: found in the unchecked content, so that they are reported together with those of fields
+# -- conflicts between fields: found in the unchecked content, so that they are reported with the errors of fields
 def _across(fields: Mapping[str, object], reserved: frozenset[str]) -> Iterator[str]:
     yield from _one_party(fields.get(HUMAN_AGENTS), HUMAN_AGENTS)
     rules = fields.get("rules")
@@ -220,7 +223,9 @@ def _one_party(value: object, location: str) -> Iterator[str]:
 
 
 def _takes_every_call(rule: Mapping[str, object], *, if_unreadable: bool) -> bool:
-    """`if_unreadable`: the result for a share that is not a number, which is reported elsewhere."""
+    """Return whether the rule takes every call. `if_unreadable`: the result for a share that is not a number, which is
+    reported elsewhere.
+    """
     percent = rule.get("percent")
     whole = percent is None
     if isinstance(percent, str | int | float):

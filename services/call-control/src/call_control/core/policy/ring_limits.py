@@ -1,7 +1,7 @@
-"""Limits on ringing calls for an agent in any minute, for each caller and in total.
+"""Limits on incoming calls for an agent per minute, for each caller and in total.
 
 Callers who hide their number cannot be distinguished, so they have no individual limit. Together they may use half of
-the total: hiding the number evades no limit, and callers with a number keep the other half.
+the total: so hiding the number bypasses no limit, and callers with a number keep the other half.
 """
 
 from __future__ import annotations
@@ -34,15 +34,15 @@ _SETTING: Final = {
 
 @dataclass(frozen=True, slots=True)
 class RingLimits:
-    """Calls per minute; 0: no limit."""
+    """Limits in calls per minute; 0: no limit."""
 
     per_caller: int = 0
     total: int = 0
     treatment: Treatment = "busy"
-    """Reject reason of a call above a limit, or `redirect`."""
+    """Reject reason for calls above a limit, or `redirect`."""
 
     def of(self, caller: str) -> dict[Limit, int]:
-        """The limits that apply to a call of this raw id, the narrowest first."""
+        """Return the limits that apply to a caller (raw id), the narrowest first."""
         if is_anonymous(caller):
             own = {Limit.ANONYMOUS: max(1, self.total // 2) if self.total else 0}
         else:
@@ -50,7 +50,7 @@ class RingLimits:
         return {limit: most for limit, most in (own | {Limit.TOTAL: self.total}).items() if most}
 
     def turn_away(self, call: IncomingCall, limit: Limit, target: str) -> Routed:
-        """`target`: raw id of the fallback target, empty if there is none."""
+        """Route a call that is above `limit`. `target`: raw id of the fallback target, empty if there is none."""
         rule, reason = _SETTING[limit], f"above the limit of calls per minute ({limit})"
         if self.treatment == "redirect":
             if target:

@@ -1,9 +1,9 @@
 """Routes an incoming call to an agent profile or to human agents, or rejects it, and states the reason.
 
-The rules of the policy are evaluated in order. Without a policy every call goes to one profile.
+The rules of the policy are evaluated in order. Without a policy every call is routed to one agent profile.
 
 A share (`percent`) is decided by a keyed hash of rule and caller, so nothing is stored: the bucket of a caller, 0 to
-99.99 %, is the same on each replica and after a restart. A share takes the buckets below it, so a larger share keeps
+99.99 %, is the same on each replica and after a restart. A share includes the buckets below it, so a larger share keeps
 all callers of a smaller one. The key prevents outsiders from computing the route of a number.
 """
 
@@ -55,7 +55,7 @@ class Routed:
     rule: str
     """The rule or the setting that decided."""
     reason: str
-    """For operators; contains no number."""
+    """Explanation for operators; contains no phone number."""
 
     @property
     def action(self) -> str:
@@ -69,26 +69,26 @@ class Routing:
     profile: str = "default"
     """Agent profile of all calls if there is no policy."""
     refused_callers: frozenset[str] = frozenset()
-    """Raw ids or numbers; apply with and without a policy."""
+    """Callers that are rejected, with and without a policy: raw ids or numbers."""
     key: bytes = field(default=b"", repr=False)
     """Key of the hash that assigns callers to a share."""
     policy: Policy | None = None
     on_behalf_reject_reason: str = "none"
-    """For calls that a Teams user makes through our resource; applies with and without a policy."""
+    """Reject reason for calls that a Teams user makes through our resource; applies with and without a policy."""
     redirect_target: str = ""
-    """Raw id; receives the calls of the kill switch if the policy names no human agents."""
+    """Raw id that receives the calls while the kill switch is on, if the policy has no `human_agents`."""
     transfer_target: str = ""
     """Raw id."""
     allowed_targets: tuple[PartyPattern, ...] = ()
-    """For policies that are set at run time."""
+    """Allowed redirect targets in policies that are set at run time."""
 
     @property
     def human_agents(self) -> str:
-        """Raw id of the policy's human agents, empty if it names none."""
+        """Raw id of the policy's `human_agents`, empty if there are none."""
         return self.policy.human_agents.raw_id if self.policy and self.policy.human_agents else ""
 
     def route(self, call: IncomingCall) -> Routed:
-        """Uses the time at which the call arrived, so that every replica decides the same."""
+        """Route a call. Uses the time at which the call arrived, so that every replica decides the same."""
         if call.on_behalf_of:
             # No agent, because it would talk to the Teams user; no redirect, because ACS supports none for such a call.
             decision = Rejected(self.on_behalf_reject_reason, ON_BEHALF)
@@ -133,7 +133,9 @@ class Routing:
         return redirect_unless_circular(target, call, rule.name, f"{why}redirect{before}")
 
     def _bucket(self, rule: Rule, call: IncomingCall) -> tuple[int, str]:
-        """The caller's bucket for this rule. Callers without a number are assigned again with each call."""
+        """Return the caller's bucket for this rule and the reason. Callers without a number get a new one for each
+        call.
+        """
         share = f"{rule.percent:g} %"
         if not self.key and rule.percent:
             return STEPS, f"{share} without ROUTING_KEY"
@@ -151,7 +153,7 @@ def redirect_unless_circular(target: str, call: IncomingCall, rule: str, reason:
 
 
 def bucket_of(key: bytes, rule: str, caller: str) -> int:
-    """0 to 9,999."""
+    """Return the caller's bucket for this rule, 0 to 9,999."""
     digest = hmac.digest(key, f"{rule}\0{caller}".encode(errors="surrogatepass"), "sha256")
     return int.from_bytes(digest[:8], "big") % STEPS
 
@@ -161,12 +163,12 @@ def steps_of(percent: float) -> int:
 
 
 def fingerprint(key: bytes) -> str:
-    """A digest that distinguishes keys without revealing them; empty for no key."""
+    """Return a digest that distinguishes keys without revealing them; empty for no key."""
     return hmac.digest(key, b"fingerprint", "sha256")[:4].hex() if key else ""
 
 
 def disallowed_targets(policy: Policy, settings: Routing, in_force: Policy | None = None) -> list[str]:
-    """A mistake for each target that a policy set at run time must not contain.
+    """Return an error text for each target that a policy set at run time must not contain.
 
     A stolen API key must not send callers to an attacker's number. Targets of the deployment itself (settings, policy
     file) and of the policy in force are allowed.
@@ -181,7 +183,7 @@ def disallowed_targets(policy: Policy, settings: Routing, in_force: Policy | Non
 
 
 def _targets(policy: Policy) -> Iterator[tuple[str, str]]:
-    """Location and raw id of each target."""
+    """Yield location and raw id of each target."""
     if policy.human_agents is not None:
         yield HUMAN_AGENTS, policy.human_agents.raw_id
     for index, rule in enumerate(policy.rules):

@@ -1,4 +1,4 @@
-"""The routing policy: ordered rules, each with conditions and one action. docs/routing.md."""
+"""The routing policy: ordered rules, each with conditions and one action. See docs/routing.md."""
 
 from __future__ import annotations
 
@@ -31,22 +31,22 @@ MOST_RULES: Final = 256
 _MOST_PATTERNS: Final = 1000
 HUMAN_AGENTS: Final = "human_agents"
 OLD_NAMES: Final = {"people": HUMAN_AGENTS, "everyone_to_people": "kill_switch"}
-"""Names that are accepted for one more release. The stored policy has them too: replicas of the previous release read
-the same key during a rolling update."""
+"""Old names, accepted until 0.2.0. The stored policy has them too: replicas of the previous release read the same key
+during a rolling update."""
 _GUID: Final = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _NEVER: Final = re.compile(r"(?!)")
 
 
 # -- fields: pydantic collects `ValueError`, not `InputError`
 def _split(value: object) -> object:
-    """A list may also be written as one text with commas."""
+    """Split a list that is written as one string with commas; return other values unchanged."""
     return [part.strip() for part in value.split(",")] if isinstance(value, str) else value
 
 
 def _from_text(decode: Callable[[str], T]) -> Callable[[object], T]:
     def checked(value: object) -> T:
         if not isinstance(value, str):
-            raise ValueError("must be text")
+            raise ValueError("must be a string")
         try:
             return decode(value)
         except InputError as error:
@@ -56,7 +56,7 @@ def _from_text(decode: Callable[[str], T]) -> Callable[[object], T]:
 
 
 def _party(prefix: str, without_prefix: re.Pattern[str], fault: str) -> Callable[[str], str]:
-    """`without_prefix`: texts to which the prefix is added."""
+    """Return a converter to raw ids. `without_prefix`: pattern of the texts to which `prefix` is added."""
 
     def raw_id(text: str) -> str:
         try:
@@ -78,7 +78,7 @@ def _not_boolean(value: object) -> object:
 
 def _hundredths(value: float) -> float:
     if abs(value * 100 - round(value * 100)) > 1e-6:
-        raise ValueError("is finer than 0.01; round it to hundredths of a percent")
+        raise ValueError("has more than two decimal places; round it to hundredths of a percent")
     return value
 
 
@@ -114,7 +114,7 @@ class _Strict(BaseModel):
 
 
 class Target(_Strict):
-    """Exactly one of these, stored as a raw id."""
+    """Redirect target: exactly one of the fields is set, as a raw id."""
 
     phone: Phone | None = None
     acs_user: AcsUser | None = None
@@ -158,24 +158,24 @@ class Policy(_Strict):
 
     @property
     def shares(self) -> tuple[str, ...]:
-        """Names of the rules that need ROUTING_KEY."""
+        """Names of the rules with a share (`percent`), which need ROUTING_KEY."""
         return tuple(rule.name for rule in self.rules if rule.percent is not None and 0 < rule.percent < 100)
 
 
 def switched(policy: Policy | None, profile: str, *, on: bool) -> Policy:
-    """The policy with the kill switch set. Without a policy, one that sends every call to `profile`."""
+    """Set the kill switch of the policy. Without a policy, create one that routes every call to `profile`."""
     if policy is None:
         policy = Policy(rules=(Rule(name="all-calls", agent=profile),))
     return policy.model_copy(update={"kill_switch": on})
 
 
 def encode_policy(policy: Policy) -> dict[str, Any]:
-    """As operators write it, without defaults."""
+    """Encode the policy in the form that operators write, without defaults."""
     return policy.model_dump(mode="json", exclude_defaults=True)
 
 
 def encode_stored_policy(policy: Policy) -> dict[str, Any]:
-    """Like `encode_policy`, with the names in `OLD_NAMES`."""
+    """Encode the policy for Redis: like `encode_policy`, with the names in `OLD_NAMES`."""
     old = {new: name for name, new in OLD_NAMES.items()}
     stored = {old.get(name, name): value for name, value in encode_policy(policy).items()}
     for rule in stored["rules"]:
@@ -185,5 +185,5 @@ def encode_stored_policy(policy: Policy) -> dict[str, Any]:
 
 
 def digest_of(policy: Policy | None) -> str:
-    """Equal for policies of equal content, independent of layout; empty for None. Releases must agree on it."""
+    """Return a digest of the content, independent of layout; empty for `None`. All releases must compute the same."""
     return hashlib.sha256(json.dumps(encode_stored_policy(policy)).encode()).hexdigest()[:16] if policy else ""

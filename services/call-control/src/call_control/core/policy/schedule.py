@@ -15,13 +15,13 @@ from bridge_common.base.errors import InputError
 DAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 DAY_MINUTES: Final = 24 * 60
 _NOT_ZONES: Final = {"localtime", "posixrules", "Factory"}
-"""Files in the directory of the zones; their meaning depends on the machine."""
+"""Files in the directory of the zones that are not zones, or whose meaning depends on the machine."""
 _HOURS: Final = re.compile(r"([01]?[0-9]|2[0-4]):([0-5][0-9])\s*-\s*([01]?[0-9]|2[0-4]):([0-5][0-9])")
 
 
 @dataclass(frozen=True, slots=True)
 class DaySpan:
-    """Days from `first` to `last`, both included; 0 is Monday, and `fri-mon` includes the weekend."""
+    """Days of the week from `first` to `last`, both included. 0 is Monday; `fri-mon` includes the weekend."""
 
     first: int
     last: int
@@ -35,7 +35,7 @@ class DaySpan:
 
 @dataclass(frozen=True, slots=True)
 class HourSpan:
-    """Minutes of the day, `end` excluded; an `end` before `start` is on the next day."""
+    """Hours of the day, in minutes since midnight, `end` excluded. An `end` before `start` is on the next day."""
 
     start: int
     end: int
@@ -49,7 +49,7 @@ _ALL_DAY: Final = (HourSpan(0, DAY_MINUTES),)
 
 
 def is_in(local: datetime, days: Sequence[DaySpan], hours: Sequence[HourSpan]) -> bool:
-    """Whether a local time is in any of the spans. No days: every day; no hours: the whole day.
+    """Return whether a local time is in any of the spans. No days: every day; no hours: the whole day.
 
     Hours over midnight belong to the day on which they begin: `fri`, `20:00-08:00` lasts until Saturday morning.
     """
@@ -65,26 +65,28 @@ def is_in(local: datetime, days: Sequence[DaySpan], hours: Sequence[HourSpan]) -
 
 
 def decode_days(text: str) -> DaySpan:
-    """`mon` or `mon-fri`; raises `InputError`."""
+    """Decode `mon` or `mon-fri`. Raises `InputError`."""
     first, dash, last = (part.strip().lower() for part in text.partition("-"))
     if first not in DAYS or (dash and last not in DAYS):
-        raise InputError(f"is not a day; write one of {', '.join(DAYS)}, or a span such as mon-fri")
+        raise InputError(f"is not a day; write one of {', '.join(DAYS)}, or a range such as mon-fri")
     return DaySpan(DAYS.index(first), DAYS.index(last or first))
 
 
 def decode_hours(text: str) -> HourSpan:
-    """`08:00-18:00`, or over midnight `20:00-08:00`; raises `InputError`."""
+    """Decode `08:00-18:00`, or `20:00-08:00` across midnight. Raises `InputError`."""
     found = _HOURS.fullmatch(text.strip())
     if found is None:
-        raise InputError("is not a span of hours; write e.g. 08:00-18:00, or 20:00-08:00 for hours over midnight")
+        raise InputError("is not a time range; write e.g. 08:00-18:00, or 20:00-08:00 for hours across midnight")
     start, end = (int(found[hour]) * 60 + int(found[hour + 1]) for hour in (1, 3))
     if start >= DAY_MINUTES or end > DAY_MINUTES or start == end:
-        raise InputError("is not a span of hours; it must start before 24:00, and a whole day is 00:00-24:00")
+        raise InputError(
+            "is not a valid time range: it must start before 24:00 and not end at its start; a whole day is 00:00-24:00"
+        )
     return HourSpan(start, end)
 
 
 def zone_of(name: str) -> ZoneInfo:
-    """Raises `InputError` if the name is not in the IANA time zone database."""
+    """Return the time zone. Raises `InputError` if the name is not in the IANA time zone database."""
     if name not in _zone_names():
         raise InputError("is not a time zone of the IANA database; write e.g. Europe/Berlin")
     return ZoneInfo(name)
