@@ -1,6 +1,6 @@
 """The Voice Live resources of a relay: the first is preferred, the others are used when it has no connection left.
 
-A resource that refuses connections is paused for the whole fleet, by the quota in Redis.
+A resource that rejects connections is paused for the whole fleet, by the quota in Redis.
 """
 
 from __future__ import annotations
@@ -42,12 +42,14 @@ class NoConnectionError(OutsideError):
 class OpenedSocket:
     socket: VoiceSocket
     resource: str
-    """Host (and port)."""
+    """Host (and port) of the resource."""
 
 
 @dataclass(frozen=True, slots=True)
 class VoiceResources:
-    """`dialers`: at least one, all with the same mode and the same agent or model."""
+    """Opens sockets on the resources of a relay. `dialers`: at least one, all with the same mode and the same agent or
+    model.
+    """
 
     dialers: Sequence[Dialer]
     quota: ConnectionQuota
@@ -59,8 +61,9 @@ class VoiceResources:
     async def dial(
         self, request_id: str, urgency: Urgency, *, conversation_id: str = "", begun_on: str = ""
     ) -> OpenedSocket:
-        """`begun_on`: the resource of the conversation, which is tried first; no other can resume `conversation_id`.
+        """Open a socket on the first resource that accepts a connection.
 
+        `begun_on`: the resource of the conversation, which is tried first; no other can resume `conversation_id`.
         Raises `AuthError` or `OutsideError`, and `NoConnectionError` if no resource accepts a connection now.
         """
         failure: AuthError | OutsideError | None = None
@@ -87,7 +90,7 @@ class VoiceResources:
         raise refusal
 
     async def pause_after(self, resource: str, error: AuthError | OutsideError) -> bool:
-        """Pause the resource for the whole fleet if the refusal concerns the resource; return whether it does."""
+        """Pause the resource for the whole fleet if the error concerns the resource; return whether it does."""
         for_s = pause_s(error)
         if not for_s:
             return False
@@ -103,7 +106,7 @@ class VoiceResources:
 
 
 def pause_s(error: AuthError | OutsideError) -> float:
-    """Seconds for which the resource should be paused after this refusal; 0 if it need not be paused."""
+    """Return the seconds for which the resource should be paused after this error; 0 if it need not be paused."""
     status = error.details.get("status")
     if status in (401, 403):
         return FORBIDDEN_S
