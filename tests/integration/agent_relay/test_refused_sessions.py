@@ -72,7 +72,7 @@ async def test_a_call_is_given_up_after_two_refusals_while_others_continue(
         await ten[1].told(VoiceReady)
         for call in ten[:2]:
             await call.end()
-    lines = [vars(line)["bridge_fields"] for line in caplog.records if line.message == "voice session not opened"]
+    lines = [vars(line)["bridge_fields"] for line in caplog.records if line.message == "failed to open voice session"]
     assert len(lines) == 2, "one retry"
     assert all(remedy in line["remedy"] for line in lines)
     assert "Cognitive Services User" not in str(lines)

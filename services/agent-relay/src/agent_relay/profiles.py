@@ -46,7 +46,7 @@ class _Loader(yaml.SafeLoader):
         self._nodes += self._sizes[node] if repeats else 1
         if self._nodes > MOST_NODES:
             raise yaml.MarkedYAMLError(
-                problem=f"more than {MOST_NODES} values, those that aliases repeat included", problem_mark=mark
+                problem=f"more than {MOST_NODES} values after alias expansion", problem_mark=mark
             )
         self._sizes.setdefault(node, self._nodes - before)
         return node

@@ -74,7 +74,11 @@ async def test_a_lost_lease_of_an_ended_call_counts_as_its_end(
         with caplog.at_level(logging.INFO, "agent_relay.fleet.relay_worker"):
             await ten[0].leases.end(ten[0].call_id)
             await eventually(lambda: relay.worker.active == 0)
-        assert [vars(line)["bridge_fields"]["why"] for line in caplog.records if line.message == "call left"] == [why]
+        assert [
+            vars(line)["bridge_fields"]["why"]
+            for line in caplog.records
+            if line.message == "relay stopped handling call"
+        ] == [why]
 
 
 async def test_a_relay_that_is_killed_while_it_loads_the_record_leaves_no_task(

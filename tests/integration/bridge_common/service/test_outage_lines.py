@@ -15,10 +15,11 @@ from tests.integration.support.services import Start, agent_relay, await_readine
 from tests.support.eventually import eventually
 
 pytestmark = pytest.mark.timeout(60)
-PARTS = {
-    "call_control": {"the heartbeat", "processing the inbox"},
-    "media_gateway": {"the heartbeat"},
-    "agent_relay": {"the heartbeat", "claiming calls"},
+HEARTBEAT = ("the heartbeat fails", "the heartbeat works again")
+OUTAGES = {
+    "call_control": [HEARTBEAT, ("processing the inbox fails", "processing the inbox works again")],
+    "media_gateway": [HEARTBEAT],
+    "agent_relay": [HEARTBEAT, ("failed to claim calls; retrying", "call claims recovered")],
 }
 
 
@@ -39,18 +40,18 @@ async def test_an_outage_is_two_lines(
 ) -> None:
     caplog.set_level("INFO")
     redis, url = server
-    parts = PARTS[start.__name__]
+    outages = OUTAGES[start.__name__]
     async with start(url) as address:
         await eventually(lambda: "ready" in caplog.messages)
         caplog.clear()
         redis.send_signal(signal.SIGSTOP)
         try:
             await await_readiness(address, 503, "Redis")
-            begun = {"not ready", *(f"{part} fails" for part in parts)}
+            begun = {"not ready", *(begun for begun, _ in outages)}
             await eventually(lambda: begun <= set(caplog.messages), within_s=20)
         finally:
             redis.send_signal(signal.SIGCONT)
-        over = {"ready again", *(f"{part} works again" for part in parts)}
+        over = {"ready again", *(over for _, over in outages)}
         await eventually(lambda: over <= set(caplog.messages), within_s=20)
         told = Counter(record.message for record in caplog.records if record.levelname in ("WARNING", "ERROR"))
         assert set(told) <= begun | over | {"stream read failing", "stream read works again"}

@@ -57,7 +57,7 @@ def test_attempts_in_a_row_are_two_lines_in_the_log(sessions: int, lost: int, ca
     attempts.until_given_up()
     assert attempts.count > 15
     messages = [record.message for record in caplog.records]
-    assert messages == ["voice session lost"] * lost + ["voice session not opened"] * 2
+    assert messages == ["voice session lost"] * lost + ["failed to open voice session"] * 2
 
 
 @pytest.mark.parametrize(
