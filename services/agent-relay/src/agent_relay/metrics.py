@@ -11,7 +11,7 @@ from bridge_common.observability import telemetry
 from bridge_common.observability.telemetry import Label
 
 _RESOURCE: Final = Label("resource", most=64)
-"""Host of a configured endpoint."""
+"""Label: host of a configured Voice Live endpoint."""
 
 SESSIONS: Final = telemetry.counter(
     "bridge_relay_voice_sessions_total",

@@ -217,7 +217,7 @@ class CallVoice:
         # From now on, caller audio is buffered for the next session, which continues where this one stopped.
         self._audio.session_ends_in_order()
         self._link = None
-        link.abandon(OutsideError("rolled over before it expires", retry=True), self._close_aside)
+        link.abandon(OutsideError("voice session replaced before it expires", retry=True), self._close_aside)
 
     def _close_aside(self, closing: Coroutine[None, None, None]) -> None:
         task = asyncio.create_task(closing)

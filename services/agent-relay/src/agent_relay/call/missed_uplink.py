@@ -47,7 +47,7 @@ class MissedUplink:
         if not self._watch.report_due(self._silent_s(), now):
             return
         if first:
-            log.warning("uplink missed", extra=fields(call_id=self._call_id, epoch=self._watch.epoch))
+            log.warning("no uplink entries received", extra=fields(call_id=self._call_id, epoch=self._watch.epoch))
         self._put(Reporter(UplinkMissed(self._call_id, self._watch.epoch)))
 
     def on_entry(self, entry_id: str, entry: Entry) -> None:

@@ -226,8 +226,8 @@ class Relay:
             await self._outbox.report_voice_lost(why)
 
     async def _await_silence(self) -> None:
-        """Wait until the previous owner no longer speaks, then notify the driver. It speaks until the first downlink
-        entry of this relay, which is appended only after this relay's voice session is ready.
+        """Wait until the previous owner no longer speaks, then notify the driver. The previous owner speaks until this
+        relay appends its first downlink entry, which it does only after its voice session is ready.
         """
         began = self._loop.time()
         await self._previous_owner.watch()
@@ -236,7 +236,7 @@ class Relay:
 
     async def _await_stop(self) -> None:
         """Wait until the previous owner no longer processes caller audio, then continue where it stopped. It processes
-        caller audio until this relay's voice session is ready.
+        caller audio until the voice session of this relay is ready.
         """
         if self._uplink.gated:
             stop = await self._previous_owner.stop(self._context.leases, self.claim, lambda: self._driver.ready)

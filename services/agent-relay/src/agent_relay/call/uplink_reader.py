@@ -1,4 +1,4 @@
-"""Handles the uplink of one call: selects the entries for the driver, and tracks where the next relay reads on."""
+"""Handles the uplink of one call: selects the entries for the driver, and tracks from where the next relay reads."""
 
 from __future__ import annotations
 

@@ -8,7 +8,9 @@ from typing import Final, NamedTuple, TypeAlias
 from bridge_common.wire.entries import AudioFrame, Dtmf
 
 PREROLL_FRAMES: Final = 25
-"""500 ms, because speech begins before the service detects it."""
+"""Frames of caller audio that are sent again before a turn: 500 ms, because speech begins before the service detects
+it.
+"""
 
 KEPT_FRAMES: Final = 250
 """5 s, the length of the uplink stream: the limit for caller audio that is buffered until a session is ready."""
@@ -22,8 +24,8 @@ class UplinkStop(NamedTuple):
 
 
 class UplinkCursor:
-    """The position in the uplink. While the caller waits for an answer, it stays at the beginning of their speech: a
-    service that loses a session also loses speech that it has not answered.
+    """Tracks the position in the uplink. While the caller waits for an answer, it stays at the beginning of their
+    speech: a service that loses a session also loses speech that it has not answered.
     """
 
     def __init__(self, begin: str) -> None:

@@ -10,7 +10,7 @@ from typing import Final
 
 MISSED_S: Final = 1.0
 AGAIN_S: Final = 1.0
-"""Interval of repeated reports: call-control may have ignored the previous one."""
+"""Interval of repeated reports. They are needed because call-control may have ignored the previous one."""
 
 
 class UplinkWatch:

@@ -18,7 +18,7 @@ from agent_relay.core.protocol.tool_profile import host_allowed
 
 
 class ForbiddenAddressError(OSError):
-    """The host has an address that tools must not reach."""
+    """The host of a tool has an address that tools must not reach."""
 
 
 class GuardedResolver(AbstractResolver):

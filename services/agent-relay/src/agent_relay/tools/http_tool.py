@@ -44,7 +44,7 @@ class HttpToolRunner:
 
     @property
     def limit_s(self) -> float:
-        """Time limit for all attempts together."""
+        """Time limit for all attempts together, in seconds."""
         return (self.tool.retries + 1) * (self.tool.timeout_s + _BACKOFF.most_s)
 
     async def run(self, call: ToolCall) -> str:

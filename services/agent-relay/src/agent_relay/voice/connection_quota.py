@@ -18,7 +18,9 @@ from bridge_common.redis.clients import redis_errors
 from bridge_common.redis.scripts import load_script
 
 BACK_AFTER_MS: Final = 61_000
-"""More than a minute: Azure counts the handshake, which begins later than the token is taken."""
+"""Time until a token returns. It is more than a minute, because Azure counts the handshake, which begins after the
+token was taken.
+"""
 FAILED_MS: Final = 500
 """Time until the token of a failed handshake returns. It keeps the fleet from flooding an unreachable resource."""
 MOST_PAUSE_S: Final = 120.0
@@ -27,7 +29,9 @@ _UNLIMITED: Final = 1_000_000
 
 
 class Urgency(Enum):
-    """Priority of a connection: the fraction of the tokens that it may use up. The rest is reserved for higher ones."""
+    """Priority of a connection: the fraction of the tokens that it may use up. The rest is reserved for higher
+    priorities.
+    """
 
     RUNNING = 1.0
     """The caller is connected and hears no agent: the session was lost, or the relay died."""

@@ -15,9 +15,11 @@ from bridge_common.base.retry import Backoff, retry
 log = logging.getLogger(__name__)
 
 LEAD_S: Final = 240.0
-"""The next session is opened this long before the end, but not before three quarters of the session's life."""
+"""The next session is opened this many seconds before the current one expires, but not before three quarters of its
+life.
+"""
 _LAST_MOMENT: Final = 0.25
-"""Fraction of that time that is left when the sessions are swapped even if somebody speaks."""
+"""Fraction of `LEAD_S` that is left when the sessions are swapped even if somebody speaks."""
 _LOOK_S: Final = 0.05
 _BACKOFF: Final = Backoff.constant(2.0)
 

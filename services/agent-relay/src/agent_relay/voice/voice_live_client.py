@@ -33,13 +33,13 @@ from bridge_common.base.errors import AuthError, OutsideError
 
 MAX_MESSAGE_BYTES: Final = 16 * 2**20
 CLOSE_S: Final = 0.8
-"""Limit for the closing handshake: resources of an ended call are released within a second."""
+"""Time limit of the closing handshake, so that the resources of an ended call are released within a second."""
 _TEXT: Final = WSMsgType.TEXT
 _NO_CODE: Final = 1005
 LOST: Final = 1006
 """The connection ended without a close frame."""
 _READ_BUFFER_BYTES: Final = 32 * 1024
-"""Initial size: a delta of 250 ms has 16 KB of text."""
+"""Initial size of the read buffer. An audio delta of 250 ms has 16 KB of text."""
 _HOPELESS: Final = frozenset({301, 302, 303, 307, 308, 400, 403, 404, 405, 410})
 """Statuses after which a retry would fail again: wrong address, version or role. Redirects are not followed, because
 the credentials are for this address only.
@@ -47,8 +47,9 @@ the credentials are for this address only.
 
 
 class SocketClosedError(OutsideError):
-    """The socket was closed by either side. 1000 and 1001 do not end the call: the service closes expired sessions with
-    1001."""
+    """The socket was closed by either side. Close codes 1000 and 1001 do not end the call: the service closes expired
+    sessions with 1001.
+    """
 
     def __init__(self, code: int, reason: str) -> None:
         super().__init__(f"voice socket closed: {code} {reason}".rstrip(), retry=True, code=code, reason=reason)
@@ -76,7 +77,7 @@ class VoiceSocket(WSListener):
 
     def __init__(self) -> None:
         self.writable = True
-        """False while the service does not read; messages sent meanwhile are buffered in memory."""
+        """Whether the service reads. While False, sent messages are buffered in memory."""
         self.lost: SocketClosedError | None = None
         self.send: Callable[[bytes], None] = _not_open
         """Send a text message. On a lost socket it is dropped; the listener is notified of the loss separately."""

@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 BUSY_S: Final = 0.5
 """Pause after 429 without `Retry-After`."""
 FORBIDDEN_S: Final = 10.0
-"""Pause after 401 or 403, which last until an operator assigns the role."""
+"""Pause after 401 or 403. These errors remain until an operator assigns the role."""
 _ROLES: Final = (
     "give the relay's identity the role Cognitive Services User (a97b65f3-24c7-4388-baec-2e87135dc908) on this "
     "resource, and for agents also Foundry User (53ca6127-db72-4b80-b1b0-d745d6d5456d)"
@@ -72,7 +72,9 @@ class VoiceResources:
             grant = await self.quota.take(dialer.resource, urgency)
             if not grant.token:
                 metrics.QUOTA_WAITS.labels(dialer.resource, urgency.name.lower()).inc()
-                later = _sooner(later, NoConnectionError(f"no connection left on {dialer.resource}", grant.wait_s))
+                later = _sooner(
+                    later, NoConnectionError(f"the connection quota of {dialer.resource} is used up", grant.wait_s)
+                )
                 continue
             resumes = begun_on in ("", dialer.resource)
             try:

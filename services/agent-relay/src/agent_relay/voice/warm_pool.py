@@ -33,7 +33,7 @@ log = logging.getLogger(__name__)
 
 MOST_AGE_S: Final = 240.0
 FRACTION_OF_LIFE: Final = 4
-"""A session is replaced after this fraction (1/4) of the time until it expires."""
+"""A session in the pool is replaced after this fraction (1/4) of the time until it expires."""
 _CONFIGURE_S: Final = 8.0
 _STEADY_S: Final = 30.0
 """A session that is lost within this time counts as a failed attempt."""

@@ -128,7 +128,7 @@ class Conversation:
 
     @property
     def quiet(self) -> bool:
-        """Neither side speaks or is about to speak: a good moment to hand the call over."""
+        """Whether neither side speaks or is about to speak: a good moment to hand the call over."""
         nobody_waits = not self._caller.waits and not self._prompts.owed.unheard
         nobody_speaks = self._speech.quiet and self._prompts.responses.idle and nobody_waits
         return nobody_speaks and not self.typing and self._announcements.quiet
@@ -221,7 +221,7 @@ class Conversation:
 
     # -- answers to commands
     def greeting_granted(self, granted: bool, now: float) -> list[Command]:
-        """Handle the result of `MarkGreeted`. It is False if another relay has already greeted this caller."""
+        """Handle the result of `MarkGreeted`. `granted` is False if another relay has already greeted this caller."""
         self._floor.greeting_answered()
         return self._prompts.greeting_granted(granted, now) + self._advance(now)
 

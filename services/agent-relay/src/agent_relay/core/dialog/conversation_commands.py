@@ -19,23 +19,23 @@ class _Command(msgspec.Struct, frozen=True, gc=False):
 
 
 class Send(_Command, frozen=True):
-    """Send to the voice session."""
+    """Send an event to the voice session."""
 
     event: ClientEvent
 
 
 class Append(_Command, frozen=True):
-    """Append to the downlink."""
+    """Append an entry to the downlink."""
 
     entry: DownlinkEntry
 
 
 class Record(_Command, frozen=True):
-    """Add to the transcript."""
+    """Add an entry to the transcript."""
 
     entry: TranscriptEntry
     private: bool = False
-    """Only for the next relay of the call, not for readers of the transcript."""
+    """Whether the entry is only for the next relay of the call, not for readers of the transcript."""
 
 
 class Ready(_Command, frozen=True):
@@ -107,8 +107,8 @@ class PhaseChanged(_Command, frozen=True):
 
 
 class GiveUp(_Command, frozen=True):
-    """Give up the agent, who cannot be heard: open no further voice session. call-control then transfers the call to
-    human agents or plays the apology.
+    """Give up the agent, because it cannot be heard: open no further voice session. call-control then transfers the
+    call to human agents or plays the apology.
     """
 
     reason: str

@@ -89,7 +89,7 @@ class Debt:
     item_done: bool = False
     """For HEARD: whether the latest item is complete."""
     noises: int = 0
-    """How often noise cancelled its response."""
+    """How often noise canceled its response."""
     complete: bool = False
     """Whether the response has ended while its audio is still being played."""
     chained: bool = False
@@ -126,8 +126,8 @@ class Debt:
 
     @property
     def overdue(self) -> tuple[str, bool]:
-        """Why the state has lasted too long, and whether an unanswered request or unfinished response blocks the
-        session.
+        """Explanation why the state has lasted too long, and whether an unanswered request or unfinished response
+        blocks the session.
         """
         match self.state:
             case State.AWAITED if not self.requested:
@@ -172,7 +172,7 @@ class Missed:
     """The outcome if a pending response was not heard in time, or failed; `step` follows.
 
     `wait_s` is set while the model is rate limited; the step does not change then. `stuck`: an unanswered request or an
-    unfinished response blocks the session until it is cancelled.
+    unfinished response blocks the session until it is canceled.
     """
 
     kind: DebtKind
@@ -256,7 +256,7 @@ class SuspendedDebt:
         self._cut = False
 
     def suspend(self, debt: Debt | None, *, caller_speaks: bool) -> None:
-        """Suspend a pending response. One to words that may be noise as well does not replace an older one."""
+        """Suspend a pending response. A response to words that may be noise does not replace an older one."""
         self.caller_speaks = caller_speaks
         if debt is None:
             return

@@ -11,7 +11,9 @@ from agent_relay.core.dialog.voice_session import VoiceSession
 
 
 class Floor:
-    """Times the greeting and the announcements. `greeted`: the caller needs no greeting any more."""
+    """Decides when to greet the caller and when to speak announcements. `greeted`: the caller needs no greeting any
+    more.
+    """
 
     def __init__(self, line: HoldPolicy, session: VoiceSession, turns: Turns, *, greeted: bool) -> None:
         self._line = line

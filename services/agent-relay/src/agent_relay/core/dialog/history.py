@@ -72,7 +72,7 @@ class History:
         self._say(item_id, "user", text)
 
     def agent(self, item_id: str, text: str = "") -> None:
-        """Add the agent's speech, in the same way. After an interruption, call it again with the text that was
+        """Add the agent's speech, as `caller` does. After an interruption, call it again with the text that was
         heard.
         """
         self._say(item_id, "assistant", text)

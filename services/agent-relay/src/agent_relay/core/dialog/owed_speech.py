@@ -1,4 +1,4 @@
-"""Tracks the pending response: agent speech that the caller must still hear. Pure; `now` is monotonic seconds.
+"""Tracks the pending response: agent speech that the caller must still hear. No I/O; `now` is monotonic seconds.
 
 The caller's words, a greeting, keys and a tool's result each create a pending response (`Debt`). There is one at a
 time: a later one replaces the earlier one, because the agent answers the conversation as a whole. It ends when audio of

@@ -93,7 +93,7 @@ class Prompts:
         return [], create_response(), Purpose.ANSWER
 
     def greeting_granted(self, granted: bool, now: float) -> list[Command]:
-        """Handle the result of `MarkGreeted`. It is False if another relay has already greeted this caller."""
+        """Handle the result of `MarkGreeted`. `granted` is False if another relay has already greeted this caller."""
         greeting = self._profile.greeting
         if not granted or greeting is None:
             return []
@@ -126,8 +126,8 @@ class Prompts:
         return self.missed(self.owed.failed(event.response_id, why, now, wait_s=quota, text=spoken_text), now)
 
     def _other_form(self, purpose: Purpose, event: ErrorEvent) -> bool:
-        """Switch to the next form of the request. Return False if none is left, or if the error does not concern the
-        form, as a rate limit or a service fault.
+        """Switch to the next form of the request. Return False if none is left, or if the error is a rate limit or a
+        service fault, which does not concern the form.
         """
         quota = wait_s(event.code, event.kind, event.message) is not None
         if quota or not event.event_id or event.kind == "server_error":

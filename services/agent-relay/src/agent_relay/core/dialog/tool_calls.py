@@ -16,8 +16,8 @@ NOT_AVAILABLE: Final = '{"error":"This function is not available."}'
 
 
 class ToolCalls:
-    """Tracks the function calls of one call. One new response is requested after all functions that a response called
-    have returned and that response has ended.
+    """Tracks the agent's function calls in one phone call. One new response is requested after all functions that a
+    response called have returned and that response has ended.
     """
 
     def __init__(self) -> None:

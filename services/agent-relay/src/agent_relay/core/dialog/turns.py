@@ -148,11 +148,9 @@ class Turns:
         return commands + self._prompts.session_lost(now)
 
     def session_ready(self, now: float) -> None:
-        """Request what is pending from a ready voice session, which replaces the previous one or that of
-        another relay.
-        """
+        """Prepare the pending response for a ready voice session, after a lost session or after another relay."""
         if self._left_owing is not None:
-            # The service may receive the last words again from the relay and answer them without a request.
+            # The relay may send the caller's latest speech to the service again, which then answers it by itself.
             self._owed.owe(self._left_owing, now, awaited=True, start_s=GRACE_S)
             self._left_owing = None
         debt = self._owed.debt

@@ -45,7 +45,9 @@ class Greeting(_Strict):
     text: Text | None = None
     say_how: Text | None = None
     interruptible: bool = True
-    """False: caller audio is not sent to the agent during the greeting, for example because it is a legal notice."""
+    """Whether the caller may interrupt the greeting. If False, caller audio is not sent to the agent during the
+    greeting (for example a legal notice).
+    """
 
     @model_validator(mode="after")
     def _one_of_both(self) -> Greeting:
@@ -59,7 +61,7 @@ class Greeting(_Strict):
 
 
 class Silence(_Strict):
-    """What happens when the caller says nothing: the relay asks whether they are still there, and finally hangs up."""
+    """Settings for a silent caller: the relay asks whether they are still there, and finally hangs up."""
 
     after_s: Annotated[float, Field(ge=2, le=300)] = 8.0
     """Seconds of silence before each step, from the end of the agent's speech."""
@@ -69,13 +71,13 @@ class Silence(_Strict):
 
 class AgentProfile(_Strict):
     voice: Json | None = None
-    """None: the default voice of the model."""
+    """The voice of the agent; None: the default voice of the model."""
     language: str = Field(default="en-US", max_length=100)
     """Languages of the transcription, separated by commas."""
     instructions: Text | None = None
     """System prompt, in model modes only; agents have their own instructions."""
     greeting: Greeting | None = Greeting(say_how="Use one short sentence and ask how you can help.")
-    """None: the caller speaks first."""
+    """The greeting; None: the caller speaks first."""
     fallback_text: Text = "Sorry, something went wrong. Could you say that again?"
     """Spoken after two responses of the agent failed."""
     turn_detection: Json = Field(default_factory=dict)
@@ -89,7 +91,7 @@ class AgentProfile(_Strict):
     max_response_output_tokens: Annotated[int, Field(ge=1, le=4096)] | Literal["inf"] | None = None
     dtmf: Dtmf = "agent"
     actions: tuple[Annotated[str, Field(max_length=64)], ...] = ()
-    """Actions that the agent may request for its call: names in `AGENT_TOOLS`."""
+    """Names of the actions in `AGENT_TOOLS` that the agent may request for its call."""
     tools: tuple[HttpTool, ...] = ()
     """Function tools; model modes only, because an agent has its own."""
     end_phrases: tuple[Text, ...] = ()
@@ -99,9 +101,9 @@ class AgentProfile(_Strict):
     time_left_text: Text = "This call ends in a minute."
     """Spoken `MAX_CALL_WARNING_S` seconds before a call reaches its maximum duration."""
     silence: Silence | None = None
-    """None: the relay waits for a silent caller without a limit."""
+    """The reaction to a silent caller; None: the relay waits without a limit."""
     transcript: bool = True
-    """False: the API does not return the transcript, and the data that relays need of it is deleted when the
+    """Whether the API returns the transcript. If False, the data that relays need of it is deleted when the
     call ends.
     """
 

@@ -63,7 +63,7 @@ _AUDIO_DELTA: Final = msgspec.json.Decoder(_AudioDelta)
 
 
 def decode(data: Message) -> ServerEvent:
-    """Decode one text or binary message. Raises `FrameError` with the invalid field.
+    """Decode one text or binary message. Raises `FrameError`, whose message contains the invalid field.
 
     Nearly all messages are audio, for which there is a fast path.
     """
@@ -181,7 +181,9 @@ def _function_call(event: Fields) -> ServerEvent:
 
 
 def _item_done(event: Fields) -> ServerEvent:
-    """A completed `function_call` item contains the whole call, which Voice Live has already sent in its own event."""
+    """Decode the end of an output item. A completed `function_call` item contains the whole call, which Voice Live has
+    already sent in its own event.
+    """
     item = _member(event, "item", _Item)
     event = {**event["item"], "item_id": item.id, "response_id": event.get("response_id")}
     if item.type == "function_call" and item.status == "completed":
