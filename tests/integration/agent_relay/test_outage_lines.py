@@ -1,5 +1,6 @@
-"""When Redis refuses commands, a relay logs two lines for each operation, however often it retries: one when the outage
-begins, one when it is over."""
+"""While Redis rejects commands, a relay logs two lines for each operation, independent of the number of retries: one
+when the outage begins, one when it ends.
+"""
 
 from __future__ import annotations
 

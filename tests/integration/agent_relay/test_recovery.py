@@ -1,4 +1,6 @@
-"""Running calls whose voice session or relay is lost: requests to Voice Live, and what the caller hears meanwhile."""
+"""Running calls that lose their voice session or relay: the requests to Voice Live, and the audio that the caller hears
+meanwhile.
+"""
 
 from __future__ import annotations
 

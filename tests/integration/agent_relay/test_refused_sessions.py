@@ -1,4 +1,4 @@
-"""A voice session that is refused on its open socket: which calls are affected, and which remedy is logged."""
+"""A voice session that is rejected on its open socket: the affected calls, and the remedy in the log."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ SCHEMA = {
 
 
 class Shop:
-    """Remembers requests; answers what the test says."""
+    """A server that records the requests and returns the response that the test sets."""
 
     def __init__(self) -> None:
         self.address = ""

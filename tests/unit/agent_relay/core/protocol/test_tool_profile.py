@@ -1,4 +1,4 @@
-"""Function tools in a profile: what is accepted, and what is refused with its reason."""
+"""Function tools in a profile: valid ones, and the errors of invalid ones."""
 
 from __future__ import annotations
 

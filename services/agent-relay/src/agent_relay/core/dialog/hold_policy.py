@@ -18,8 +18,8 @@ AUDIO_WAIT_S: Final = 0.5
 class HoldPolicy:
     """Decides when the line is open and when the hold tone plays.
 
-    `greeting_delay_s`: delay from the media socket until the line counts as open; None: it opens with the first audio.
-    `hold_after_s`: the hold tone begins after this time without a voice session.
+    `greeting_delay_s`: delay from the media socket until the line counts as open; None: it opens with the first caller
+    audio. `hold_after_s`: the hold tone begins after this time without a voice session.
 
     `waits_since`: when the caller began to wait for the agent's audio, None while the caller does not wait.
     """
