@@ -54,7 +54,7 @@ class VoiceSession:
         commands = sends(events)
         if isinstance(event, ErrorEvent):
             if self._setup.failed:
-                return [Abandon(f"session.update rejected:  {self.refusal}", retry=False)]
+                return [Abandon(f"session.update rejected: {self.refusal}", retry=False)]
             if events:
                 commands.insert(0, self._clock.notice("setting_refused", self._setup.refusals[-1], now))
         return commands
