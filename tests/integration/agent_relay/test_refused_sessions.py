@@ -51,7 +51,7 @@ async def test_refused_content_costs_only_this_call_a_retry(
 
 
 @pytest.mark.parametrize(
-    ("code", "remedy"), [("agent_not_found", "AGENT_ID"), ("invalid_value", "agent profile"), ("x", "look the code up")]
+    ("code", "remedy"), [("agent_not_found", "AGENT_ID"), ("invalid_value", "agent profile"), ("x", "look up the code")]
 )
 async def test_a_call_is_given_up_after_two_refusals_while_others_continue(
     clients: RedisClients,

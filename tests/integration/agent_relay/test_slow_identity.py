@@ -70,8 +70,8 @@ async def test_a_call_survives_a_slow_identity(
             assert relay._clients is not None
             control, credentials = relay._clients.control, relay._clients.credentials
             assert isinstance(credentials, EntraCredentials)
-            # The token has expired: Redis has closed every connection that used it. The next token is slow, and commands
-            # time out.
+            # The token has expired: Redis has closed every connection that used it. The next token is slow, and
+            # commands time out.
             await credentials._tokens.aclose()
             credentials._tokens._tokens.clear()
             ask(port, "CLIENT", "KILL", "USER", USER)

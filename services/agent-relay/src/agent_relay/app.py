@@ -43,7 +43,7 @@ from bridge_common.wire.keys import Keys
 log = logging.getLogger(__name__)
 
 _ANNOUNCEMENT_POLL_S: Final = 0.015
-"""Poll interval of the stream of an announcement whose text is still arriving. Announcements are not published on a
+"""Interval at which the stream of an unfinished announcement is polled. Announcements are not published on a
 channel.
 """
 _RELEASE_MARGIN_S: Final = 3.0

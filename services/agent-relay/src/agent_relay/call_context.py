@@ -49,7 +49,9 @@ class CallContext:
     store: CallStore
     says: AnnouncementStore
     say_reader: StreamReader
-    """Separate from `reader`, because it sleeps while no text arrives; `reader` never sleeps."""
+    """Reader of announcement streams. It is separate from `reader`, because it sleeps while no text arrives; `reader`
+    never sleeps.
+    """
     inbox: Inbox
     fleet: Fleet
     leases: Leases
@@ -73,7 +75,7 @@ class CallContext:
             log, begun="failed to access call data in Redis; retrying", over="call data access recovered"
         )
     )
-    """Shared by all calls, because an outage of Redis affects all of them."""
+    """Logs failures to access call data. It is shared by all calls, because an outage of Redis affects all of them."""
 
     def profile_of(self, record: CallRecord) -> str:
         """Return the name of the call's profile, or the default name if that profile does not exist."""

@@ -1,5 +1,5 @@
-"""The previous owner of a call. While it drains, it continues to speak until the next owner can speak. Then it stores
-how far it has processed the caller's audio.
+"""The previous owner of a call. While it drains, it speaks until the next owner can speak. Then it stores how far it
+has processed the caller's audio.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class PreviousOwner:
         """Whether the previous owner may still speak, according to the last known state."""
 
     async def watch(self) -> None:
-        """Wait until the previous owner has stopped speaking: it does not drain, has exited, or is dead.
+        """Wait until the previous owner has stopped speaking: it is not draining, has exited, or is dead.
 
         While Redis is unreachable, the last known state applies; no relay can be heard then.
         """

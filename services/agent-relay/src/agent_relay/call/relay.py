@@ -231,7 +231,7 @@ class Relay:
         """
         began = self._loop.time()
         await self._previous_owner.watch()
-        # The hold tone counts the time without an agent from here.
+        # The wait of the caller, which ends in the hold tone, counts from here.
         self._driver.left_alone(began)
 
     async def _await_stop(self) -> None:

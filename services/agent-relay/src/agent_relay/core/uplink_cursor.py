@@ -79,7 +79,7 @@ class UplinkCursor:
 
 
 def order_of(entry_id: str) -> tuple[int, int]:
-    """Sort key for entry ids of one stream."""
+    """Return the sort key of an entry id of a stream."""
     epoch, _, seq = entry_id.partition("-")
     return int(epoch), int(seq or 0)
 

@@ -36,7 +36,9 @@ _OVERLAP_POLL_S: Final = 0.03
 class HandOverLimits:
     patience_s: float = PATIENCE_S
     overlap_s: float = 8.0
-    """If the next owner has no voice session after this time, the relay checks whether the call has a next owner."""
+    """Seconds. If the next owner has no voice session after this time, the relay checks whether the call has a next
+    owner.
+    """
     at_once: int = MOST_AT_ONCE
 
 

@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 
 _HEARTBEAT_S: Final = HEARTBEAT_MS / 1000
 _MUTE_AFTER_S: Final = 0.8 * LEASE_MS / 1000
-"""Without a renewal for this time, a call is muted, because another relay may claim it soon."""
+"""If the lease of a call is not renewed for this time, the call is muted, because another relay may claim it soon."""
 _REMEMBER_S: Final = 1.0
 """Interval between two reads of a call's record."""
 _READ_AT_ONCE: Final = 8

@@ -58,7 +58,7 @@ class RelayWorker:
         self._has_calls = asyncio.Event()
         self._draining = False
         self._claiming = 0
-        """Maximum number of calls that the claims in progress may add."""
+        """Maximum number of calls that the claims in progress can add."""
         self._one_beat = asyncio.Lock()
         """Prevents an older heartbeat from overtaking the one that reports the drain."""
         self.refusals = Refusals()
@@ -235,8 +235,8 @@ class RelayWorker:
 
 
 async def release(context: CallContext, claim: Claim, uplink_cursor: str) -> None:
-    """Write the pending entries, then release the lease. Later, the epoch of the next owner would fence these
-    entries.
+    """Write the remaining entries, then release the lease. After the release, the epoch of the next owner would fence
+    these entries.
     """
     async with time_limit(_FLUSH_S, "the last entries of the call to be written"):
         await context.writer.flush()

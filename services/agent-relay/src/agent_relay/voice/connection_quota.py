@@ -22,7 +22,7 @@ BACK_AFTER_MS: Final = 61_000
 token was taken.
 """
 FAILED_MS: Final = 500
-"""Time until the token of a failed handshake returns. It keeps the fleet from flooding an unreachable resource."""
+"""Time until the token of a failed handshake returns, so that the fleet does not flood an unreachable resource."""
 MOST_PAUSE_S: Final = 120.0
 _TTL_MS: Final = 5 * BACK_AFTER_MS
 _UNLIMITED: Final = 1_000_000

@@ -33,7 +33,9 @@ class Dialer:
     open_timeout_s: float = 5.0
     ping_interval_s: float = 20.0
     tls: ssl.SSLContext | None = None
-    """Shared by all sockets, because loading the trusted certificates takes longer than a handshake."""
+    """TLS context of all sockets. They share one, because loading the trusted certificates takes longer than a
+    handshake.
+    """
 
     @property
     def resource(self) -> str:

@@ -134,7 +134,7 @@ class AgentSpeech:
         return [Append(Audio(event.item_id, pcm))] if pcm else []
 
     def item_done(self, event: ItemDone) -> list[Command]:
-        """Complete an item. The end of one part's audio does not complete its item."""
+        """Complete the item that Voice Live has finished. The end of one part's audio does not complete its item."""
         item = self._items.get(event.item_id)
         if item is None or item.audio_whole:
             return []

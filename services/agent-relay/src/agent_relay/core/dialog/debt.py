@@ -22,7 +22,7 @@ MOST_NOISES: Final = 3
 """Number of requests for one pending response that noise may cancel."""
 FIRST_WAIT_S: Final = 1.0
 LONGEST_WAIT_S: Final = 10.0
-"""If a rate-limit error states no time, the wait doubles from the first to the longest."""
+"""Longest wait. If a rate-limit error states no time, the wait doubles from `FIRST_WAIT_S` up to this value."""
 NOISE: Final = "interrupted by noise"
 
 
@@ -82,7 +82,7 @@ class Debt:
     attempt_at: float = 0.0
     """When the current step was requested."""
     start_s: float | None = None
-    """Overrides `Limits.start_s`."""
+    """Time limit until `response.created`, if it differs from `Limits.start_s`."""
     response_id: str = ""
     requested: bool = False
     """Whether the relay requested it; otherwise the service responds without a request."""
@@ -183,11 +183,11 @@ class Missed:
     """Whether the voice session is to be replaced, because it is `stuck`."""
     wait_s: float | None = None
     resumes: bool = False
-    """Whether nothing failed: speech that was interrupted by noise or a lost media socket is resumed."""
+    """Whether speech is only resumed after noise or a lost media socket, so that nothing has failed."""
 
     @property
     def outcome(self) -> str:
-        """The next step, for logs and metrics."""
+        """The next step as text, for logs and metrics."""
         if self.resumes:
             return "resumed"
         return "put_off" if self.wait_s is not None else str(self.step)

@@ -38,7 +38,9 @@ Request: TypeAlias = tuple[ClientEvent, Purpose]
 class ResponseRefusal:
     purpose: Purpose
     busy: bool
-    """Whether another response is active, so that the same request can succeed after its end."""
+    """Whether the service rejected the request because another response is active. The same request can succeed after
+    its end.
+    """
 
 
 class Responses:

@@ -50,7 +50,7 @@ class SessionProfile:
     assistant_part: str = "text"
     """Content type of an assistant message."""
     greeting_delay_s: float | None = None
-    """Delay from the media socket to the greeting; None: greet with the caller's first audio."""
+    """Delay from the media socket to the greeting. None: greet when the first caller audio arrives."""
     greeting_protected: bool = False
     """Whether the caller cannot interrupt the greeting."""
     responds: bool = True
@@ -68,7 +68,7 @@ class SessionProfile:
     names_call: bool = False
     """Whether the agent must pass the call reference to its tools, because its platform runs them."""
     end_phrases: tuple[str, ...] = ()
-    """The call is hung up after the agent has said one of these phrases (in lower case)."""
+    """Phrases in lower case. The call is hung up after the agent has said one of them."""
     manners: MannersProfile = field(default_factory=MannersProfile)
 
 

@@ -79,13 +79,13 @@ class AgentProfile(_Strict):
     greeting: Greeting | None = Greeting(say_how="Use one short sentence and ask how you can help.")
     """The greeting; None: the caller speaks first."""
     fallback_text: Text = "Sorry, something went wrong. Could you say that again?"
-    """Spoken after two responses of the agent failed."""
+    """Text that is spoken after two responses of the agent have failed."""
     turn_detection: Json = Field(default_factory=dict)
-    """Overrides fields of the defaults for phone calls."""
+    """Voice Live's object for turn detection. It overrides fields of the defaults for phone calls."""
     noise_reduction: Json | None = Field(default_factory=lambda: {"type": "azure_deep_noise_suppression"})
     echo_cancellation: Json | None = Field(default_factory=lambda: {"type": "server_echo_cancellation"})
     transcription: Json = Field(default_factory=dict)
-    """Overrides or extends `model` and `language`."""
+    """Voice Live's object for transcription. It overrides or extends `model` and `language`."""
     temperature: float | None = Field(default=None, ge=0.0, le=1.2)
     interim_response: Json | None = None
     max_response_output_tokens: Annotated[int, Field(ge=1, le=4096)] | Literal["inf"] | None = None
@@ -95,11 +95,11 @@ class AgentProfile(_Strict):
     tools: tuple[HttpTool, ...] = ()
     """Function tools; model modes only, because an agent has its own."""
     end_phrases: tuple[Text, ...] = ()
-    """The call is hung up after the agent has said one of them."""
+    """Phrases of the agent. The call is hung up after the agent has said one of them."""
     goodbye_text: Text = "Goodbye."
-    """Spoken before a hang-up if the agent has not said goodbye."""
+    """Text that is spoken before a hang-up if the agent has not said goodbye."""
     time_left_text: Text = "This call ends in a minute."
-    """Spoken `MAX_CALL_WARNING_S` seconds before a call reaches its maximum duration."""
+    """Text that is spoken `MAX_CALL_WARNING_S` seconds before a call reaches its maximum duration."""
     silence: Silence | None = None
     """The reaction to a silent caller; None: the relay waits without a limit."""
     transcript: bool = True

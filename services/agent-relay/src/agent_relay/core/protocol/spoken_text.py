@@ -20,7 +20,7 @@ from agent_relay.core.protocol.voice_target import VoiceTarget
 
 class Form(StrEnum):
     PRE_GENERATED = "pre_generated"
-    """Spoken verbatim, without the model. Needs a recent api-version; undocumented in agent mode."""
+    """The text is spoken verbatim, without the model. Needs a recent api-version; undocumented in agent mode."""
     INSTRUCTIONS = "instructions"
     """A response with its own instructions, which ask the model for the words. Rejected in agent mode."""
     SYSTEM_ITEM = "system_item"

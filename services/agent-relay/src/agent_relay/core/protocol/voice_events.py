@@ -130,7 +130,7 @@ class ErrorEvent(_Event, frozen=True):
     """The service rejected a client event, or failed. After most errors the session stays open."""
 
     code: str
-    """The error's type if it has no code."""
+    """The error's code, or its type if it has no code."""
     message: str
     param: str
     event_id: str

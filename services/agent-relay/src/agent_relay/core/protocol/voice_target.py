@@ -17,9 +17,9 @@ from urllib.parse import urlencode, urlsplit, urlunsplit
 VOICE_LIVE: Final = "/voice-live/realtime"
 _KNOWN_PATHS: Final = (VOICE_LIVE, "/voice-agent/realtime", "/openai/realtime", "/openai/v1/realtime")
 GA_VERSION: Final = "v1"
-"""Selects Azure OpenAI Realtime GA, whose version is part of its path."""
+"""The api-version that selects Azure OpenAI Realtime GA. Its version is part of the path."""
 LAST_CLASSIC_VERSION: Final = "2026-01-01-preview"
-"""Later versions reject classic agents (`asst_…`)."""
+"""The last api-version that accepts classic agents (`asst_…`)."""
 FIRST_PRE_GENERATED_VERSION: Final = "2026-01-01-preview"
 
 
@@ -53,7 +53,7 @@ class VoiceTarget:
     model: str = ""
     deployment: str = ""
     api_key: str = field(default="", repr=False)
-    """Model modes only; agent modes require tokens."""
+    """API key of the resource, in model modes only; agent modes require tokens."""
 
     @property
     def spec(self) -> ModeSpec:
@@ -196,5 +196,5 @@ def is_version(text: str) -> bool:
 
 
 def version_date(text: str) -> str:
-    """Sort key of api-versions."""
+    """Return the sort key of an api-version."""
     return text[:10]
