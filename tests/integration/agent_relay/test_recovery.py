@@ -68,7 +68,7 @@ async def test_a_new_call_without_a_free_connection_fails_at_once(clients: Redis
             lost = await others[1].told(VoiceLost)
             assert isinstance(lost, VoiceLost)
             assert time.monotonic() - began < 3
-            assert "no connection" in lost.reason
+            assert "connection quota" in lost.reason
         await first.end()
 
 
