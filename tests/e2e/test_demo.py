@@ -75,7 +75,7 @@ def _check_what_logs_tell(logs: dict[str, str], call_id: str) -> None:
             *("eyJ", "Bearer", "/ws/call_", "accesskey"),
         ):
             assert secret.lower() not in log.lower(), f"{secret} in the log of {service}"
-    turns = [line for line in _lines(logs["agent-relay"]) if line["message"] == "turn"]
+    turns = [line for line in _lines(logs["agent-relay"]) if line["message"] == "turn completed"]
     assert [line["role"] for line in turns].count("caller") == 2
     assert [line["interrupted"] for line in turns if line["role"] == "agent"].count(True) == 1
 

@@ -13,11 +13,11 @@ from tests.integration.support.relay_line import FAST, Line, line_on
 from tests.support.simulators import Simulator, control_of, simulator, simulator_process
 
 _ON_BOTH_LOOPS: Final = ("test_voice_live_client", "test_voice_handshake")
-"""They take over a socket from the loop's own transports."""
+"""Modules whose tests take over a socket from asyncio's own transports, and therefore run on both event loops."""
 
 
 def pytest_asyncio_loop_factories(item: pytest.Item) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
-    """The loop that the services run on, and for some the one that is always there as well."""
+    """Return the event loop of the services, and for some tests also the default loop of asyncio."""
     if item.path.stem in _ON_BOTH_LOOPS:
         return {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
     return {"uvloop": uvloop.new_event_loop}
@@ -25,7 +25,7 @@ def pytest_asyncio_loop_factories(item: pytest.Item) -> Mapping[str, Callable[[]
 
 @pytest.fixture
 async def ten(clients: RedisClients) -> AsyncIterator[list[Call]]:
-    """Ten calls that nobody has begun yet."""
+    """Ten calls that have not begun yet."""
     async with calls(clients) as ten:
         yield ten
 
@@ -38,7 +38,7 @@ async def voice_live() -> AsyncIterator[Simulator]:
 
 @pytest.fixture
 async def identity(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Simulator]:
-    """With what `DefaultAzureCredential` needs to find it."""
+    """Environment in which `DefaultAzureCredential` finds the identity endpoint."""
     async with simulator("identity", IDENTITY_HEADER="header") as running:
         monkeypatch.setenv("IDENTITY_ENDPOINT", f"{running.url}/msi/token")
         monkeypatch.setenv("IDENTITY_HEADER", "header")
@@ -47,7 +47,9 @@ async def identity(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Simulator]:
 
 @pytest.fixture(scope="session")
 def voice_live_port() -> Iterator[int]:
-    """One process for all tests with a `line`: each replaces its faults and its agent."""
+    """Port of a simulated Voice Live, one process for all tests with a `line`. Each test replaces its faults and its
+    agent.
+    """
     with simulator_process("voice-live", **FAST, SPEED="0") as port:
         yield port
 

@@ -1,4 +1,4 @@
-"""The whole process: probes, one call, drain, and the exit with wrong settings."""
+"""The whole process: probes, one call, drain, and the exit after invalid settings."""
 
 from __future__ import annotations
 

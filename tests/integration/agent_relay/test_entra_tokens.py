@@ -1,4 +1,4 @@
-"""The unmodified `DefaultAzureCredential` against a managed-identity endpoint."""
+"""The unmodified `DefaultAzureCredential` with a managed-identity endpoint."""
 
 from __future__ import annotations
 

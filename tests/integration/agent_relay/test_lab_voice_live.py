@@ -53,7 +53,7 @@ def _with_key(voice_live: Simulator) -> VoiceTarget:
 
 
 async def _say(call: Call, text: str) -> None:
-    """Speech of the caller and the silence after it, faster than real time."""
+    """Send speech of the caller and the silence after it, faster than real time."""
     pcm = synthesize(text, 24_000) + bytes(48 * 1000)
     size = 48 * FRAME_MS
     for at in range(0, len(pcm) - size, size * 40):
@@ -62,7 +62,7 @@ async def _say(call: Call, text: str) -> None:
 
 
 async def _listen(call: Call, count: int) -> str:
-    """Wait until the agent has finished; returns the id of the last item."""
+    """Wait until the agent has finished speaking. Return the id of the last item."""
     await eventually(lambda: len(call.of(ItemEnd)) == count, within_s=10, what=f"item {count}")
     item_id = _last_item(call)
     heard = sum(len(e.pcm24k) for e in call.downlink if isinstance(e, Audio) and e.item_id == item_id)
@@ -90,7 +90,7 @@ async def _session(voice_live: Simulator, number: int) -> dict[str, Any]:
 
 
 async def _texts(call: Call, count: int) -> list[tuple[str, str]]:
-    """The turns in the order of their beginnings; the transcript has them in the order of their ends."""
+    """Return the turns in the order of their starts. The transcript has them in the order of their ends."""
 
     async def enough() -> list[tuple[str, str]]:
         in_order = sorted(await call.turns(), key=lambda turn: turn.at_ms)

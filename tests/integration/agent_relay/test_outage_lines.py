@@ -1,5 +1,6 @@
-"""When Redis refuses commands, a relay logs two lines for each operation, however often it retries: one when the outage
-begins, one when it is over."""
+"""While Redis rejects commands, a relay logs two lines for each operation, independent of the number of retries: one
+when the outage begins, one when it ends.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +35,7 @@ async def test_an_outage_of_redis_is_two_lines_for_each_operation(
             await eventually(lambda: relay.context.fleet.beat_age_s >= 2.0, within_s=30)
         await eventually(lambda: ten[0].of(ItemEnd), within_s=30)
         outages = {
-            "renewing leases fails": "renewing leases works again",
+            "failed to renew leases; retrying": "lease renewal recovered",
             "failed to write heartbeat": "heartbeat recovered",
         }
         await eventually(lambda: set(outages.values()) <= set(caplog.messages), within_s=30)

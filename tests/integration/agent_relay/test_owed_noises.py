@@ -1,4 +1,4 @@
-"""Noises that the service takes for speech need no answer, but speech that they cut off is repeated.
+"""Noise that the service takes for speech needs no answer, but agent speech that it cut off is repeated.
 
 Each fault of the simulated Voice Live is played in each variant of the protocol.
 """
@@ -48,7 +48,7 @@ async def test_a_noise_needs_no_answer(clients: RedisClients, line: Line) -> Non
 
 @pytest.mark.parametrize("transcription", ["never", "failed"])
 async def test_speech_without_a_response_is_answered(clients: RedisClients, line: Line, transcription: str) -> None:
-    """Without a transcript it may have been words."""
+    """Speech without a transcript may have been words."""
     async with relay_process(clients, model(line.voice_live), profile=PROFILE, limits=SHORT):
         await line.begin()
         await line.hears()
@@ -65,7 +65,7 @@ async def test_speech_without_a_response_is_answered(clients: RedisClients, line
 async def test_an_answer_before_the_transcript_is_not_requested_again(
     clients: RedisClients, line: Line, transcription: str, native: bool
 ) -> None:
-    """The model hears the audio itself. A native one begins before the transcription has failed."""
+    """The model hears the audio itself. A native model begins its answer before the transcription has failed."""
     target = dataclasses.replace(model(line.voice_live), model="gpt-realtime" if native else "gpt-4.1")
     async with relay_process(clients, target, profile=PROFILE, limits=SHORT):
         await line.begin()
@@ -99,7 +99,7 @@ async def test_a_failed_answer_without_a_transcript_is_requested_again(clients: 
 async def test_an_answer_that_a_noise_cut_off_is_continued(
     clients: RedisClients, transcription: str, speed: str
 ) -> None:
-    """`speed` 0: the complete answer has arrived and is playing; 2: the noise cancels its response."""
+    """With `speed` 0, the complete answer has arrived and is playing; with 2, the noise cancels its response."""
     async with (
         simulator("voice-live", **FAST, SPEED=speed) as voice_live,
         calls(clients) as ten,

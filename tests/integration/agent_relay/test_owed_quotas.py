@@ -1,4 +1,4 @@
-"""Speech of a model that is over its quota: requested again on the same session, or abandoned.
+"""Pending responses of a model that is rate limited: requested again on the same session, or given up.
 
 Each fault of the simulated Voice Live is played in each variant of the protocol.
 """
@@ -64,7 +64,7 @@ async def test_a_request_is_repeated_after_the_stated_time(
 
 
 async def test_an_error_instead_of_the_answer_is_tolerated(clients: RedisClients, line: Line) -> None:
-    """The service created that response itself: the error names no event, and no request is pending."""
+    """The service began that response by itself: the error has no event id, and no request is pending."""
     async with relay_process(clients, model(line.voice_live), profile=PROFILE, limits=SHORT):
         await line.begin()
         await line.hears()

@@ -1,4 +1,4 @@
-"""Expected speech of a slow or silent service: the caller hears it in the end.
+"""Pending responses of a slow or silent service: the caller hears them in the end.
 
 Each fault of the simulated Voice Live is played in each variant of the protocol.
 """
@@ -123,7 +123,7 @@ async def test_an_answer_without_audio_of_azure_openai_ga(clients: RedisClients,
 
 
 async def test_an_agent_may_work_for_a_long_time(clients: RedisClients, line: Line) -> None:
-    """Longer than a response may take to begin."""
+    """The agent works longer than a response may take to begin."""
     limits = Limits(start_s=0.5, patience_s=30.0, fallback_s=2.0)
     async with relay_process(clients, model(line.voice_live), profile=PROFILE, limits=limits):
         await line.begin()
@@ -136,7 +136,7 @@ async def test_an_agent_may_work_for_a_long_time(clients: RedisClients, line: Li
 
 
 async def test_a_response_that_is_created_late_is_not_requested_twice(clients: RedisClients, line: Line) -> None:
-    """The second request is refused because of the active response, and waits for it."""
+    """The second request is rejected because of the active response, and waits for it."""
     limits = Limits(start_s=0.5, patience_s=30.0, fallback_s=2.0)
     async with relay_process(clients, model(line.voice_live), profile=PROFILE, limits=limits):
         await line.begin()

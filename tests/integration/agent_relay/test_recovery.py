@@ -1,4 +1,6 @@
-"""Running calls whose voice session or relay is lost: requests to Voice Live, and what the caller hears meanwhile."""
+"""Running calls that lose their voice session or relay: the requests to Voice Live, and the audio that the caller hears
+meanwhile.
+"""
 
 from __future__ import annotations
 
@@ -66,7 +68,7 @@ async def test_a_new_call_without_a_free_connection_fails_at_once(clients: Redis
             lost = await others[1].told(VoiceLost)
             assert isinstance(lost, VoiceLost)
             assert time.monotonic() - began < 3
-            assert "no connection" in lost.reason
+            assert "connection quota" in lost.reason
         await first.end()
 
 

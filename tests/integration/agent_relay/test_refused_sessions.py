@@ -1,4 +1,4 @@
-"""A voice session that is refused on its open socket: which calls are affected, and which remedy is logged."""
+"""A voice session that is rejected on its open socket: the affected calls, and the remedy in the log."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ async def test_refused_content_costs_only_this_call_a_retry(
 
 
 @pytest.mark.parametrize(
-    ("code", "remedy"), [("agent_not_found", "AGENT_ID"), ("invalid_value", "agent profile"), ("x", "look the code up")]
+    ("code", "remedy"), [("agent_not_found", "AGENT_ID"), ("invalid_value", "agent profile"), ("x", "look up the code")]
 )
 async def test_a_call_is_given_up_after_two_refusals_while_others_continue(
     clients: RedisClients,
@@ -72,7 +72,7 @@ async def test_a_call_is_given_up_after_two_refusals_while_others_continue(
         await ten[1].told(VoiceReady)
         for call in ten[:2]:
             await call.end()
-    lines = [vars(line)["bridge_fields"] for line in caplog.records if line.message == "voice session not opened"]
+    lines = [vars(line)["bridge_fields"] for line in caplog.records if line.message == "failed to open voice session"]
     assert len(lines) == 2, "one retry"
     assert all(remedy in line["remedy"] for line in lines)
     assert "Cognitive Services User" not in str(lines)

@@ -1,4 +1,4 @@
-"""Each form of a request to speak a text, in each mode, on the simulated service with strict validation."""
+"""Each form of a request to speak a text, in each mode, with the strict validation of the simulated service."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def azure_openai(voice_live: Simulator) -> VoiceTarget:
 
 
 async def spoken(voice_live: Simulator, call: Call) -> list[str]:
-    """Let the text be spoken and heard; returns the texts that the service spoke."""
+    """Let the text be spoken and heard. Return the texts that the service spoke."""
     await call.begin()
     await eventually(lambda: _session(voice_live))
     await call.attach()
@@ -100,7 +100,7 @@ async def test_azure_openai(clients: RedisClients, call: Call, voice_live: Simul
 @pytest.mark.usefixtures("identity")
 @pytest.mark.parametrize("takes_fixed_text", ["true", "false"])
 async def test_agents(clients: RedisClients, call: Call, takes_fixed_text: str) -> None:
-    """Whether agents accept fixed text is not documented: both must work."""
+    """It is not documented whether agents accept fixed text, so both cases must work."""
     tokens = Tokens({TokenScope.AI: "https://ai.azure.com/.default"})
     settings = {"SPEED": "0", "REPLY_DELAY_S": "0.02", "PRE_GENERATED_IN_AGENT_MODE": takes_fixed_text}
     async with (

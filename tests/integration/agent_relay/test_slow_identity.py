@@ -1,4 +1,4 @@
-"""A relay that signs in to Redis with Entra tokens of a slow identity: calls survive."""
+"""Calls survive on a relay that authenticates to Redis with Entra tokens of a slow identity endpoint."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ from tests.support.simulators import Simulator
 
 USER = object_id(SYSTEM_ASSIGNED)
 SLOW_S = 1.5
-"""Longer than any timeout of a lease or a heartbeat."""
+"""Seconds per token, longer than any timeout of a lease or a heartbeat."""
 pytestmark = pytest.mark.timeout(60)
 
 
 @pytest.fixture
 def port(redis_url: str) -> int:
-    """Port of a Redis that accepts the identity with any token."""
+    """Port of a Redis server that accepts the identity with any token."""
     found = urlsplit(redis_url).port
     assert found is not None
     ask(found, "ACL", "SETUSER", USER, "reset", "on", "nopass", "~*", "&*", "+@all")
@@ -70,7 +70,8 @@ async def test_a_call_survives_a_slow_identity(
             assert relay._clients is not None
             control, credentials = relay._clients.control, relay._clients.credentials
             assert isinstance(credentials, EntraCredentials)
-            # The token has expired, and every connection with it. The next token is slow, and commands time out.
+            # The token has expired: Redis has closed every connection that used it. The next token is slow, and
+            # commands time out.
             await credentials._tokens.aclose()
             credentials._tokens._tokens.clear()
             ask(port, "CLIENT", "KILL", "USER", USER)

@@ -1,4 +1,4 @@
-"""Variants of the protocol, played by the simulated service: the caller hears the same."""
+"""Variants of the protocol, played by the simulated service: the caller hears the same in each."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ async def begin(call: Call, voice_live: Simulator, **faults: object) -> None:
 
 
 async def say(call: Call) -> None:
-    """Speech and the silence after it, faster than real time. The script contains its text."""
+    """Send speech and the silence after it, faster than real time. The script contains its text."""
     pcm = synthesize("Hello there", 24_000) + bytes(48 * 1000)
     size = 48 * FRAME_MS
     for at in range(0, len(pcm) - size, size * 40):
@@ -82,7 +82,7 @@ async def say(call: Call) -> None:
 
 
 async def listen(call: Call, count: int) -> str:
-    """Wait until the agent has finished; returns the id of the item."""
+    """Wait until the agent has finished speaking. Return the id of the item."""
     await eventually(lambda: len(call.of(ItemEnd)) == count, within_s=10, what=f"item {count}")
     end = call.of(ItemEnd)[-1]
     assert isinstance(end, ItemEnd)
@@ -114,7 +114,7 @@ async def session(voice_live: Simulator, number: int = 0) -> dict[str, Any]:
 
 
 async def converse(call: Call) -> None:
-    """The whole script: a greeting, an answer, a function."""
+    """Play the whole script: a greeting, an answer, a function."""
     await listen(call, 1)
     await say(call)
     await listen(call, 2)
@@ -151,7 +151,7 @@ async def test_azure_openai_preview_and_ga(clients: RedisClients, call: Call, vo
 
 
 def errors(session: dict[str, Any]) -> list[str]:
-    """Codes of refusals by the service, without those of the probes."""
+    """Return the codes of the errors that the service sent, without those of the probes."""
     codes = [mark["code"] for mark in session["timeline"] if mark["event"] == "error_sent"]
     return [code for code in codes if code != "item_retrieve_invalid_item_id"]
 

@@ -48,9 +48,11 @@ from bridge_common.wire.keys import Keys
 log = logging.getLogger(__name__)
 
 _ANNOUNCEMENT_POLL_S: Final = 0.015
-"""Announcements are not published on a channel; the stream of one that is being written is polled."""
+"""Interval at which the stream of an unfinished announcement is polled. Announcements are not published on a
+channel.
+"""
 _RELEASE_MARGIN_S: Final = 3.0
-"""Part of the drain timeout for releasing calls that no relay has claimed."""
+"""Part of the drain timeout that is reserved for releasing calls that no other relay has claimed."""
 
 
 class AgentRelay:
@@ -124,7 +126,7 @@ class AgentRelay:
         self._worker = RelayWorker(context, clients.blocking, capacity=settings.relay_capacity)
         telemetry.WRITER_WAITING.set_function(lambda: context.writer.waiting)
         self.parts.start("redis connections", clients.warm_up(), may_end=True)
-        # They are stopped in this order: the teardown notifications of the worker need the writer.
+        # Tasks are stopped in this order: the teardown notifications of the worker need the writer.
         self.parts.start("worker", self._worker.run())
         self.parts.start("reader", context.reader.run())
         self.parts.start("say reader", context.say_reader.run())

@@ -1,4 +1,4 @@
-"""Dependencies that all calls of a process share, and the conversation of a claimed call."""
+"""Dependencies that all calls of a process share, and the setup of a claimed call's conversation."""
 
 from __future__ import annotations
 
@@ -49,7 +49,9 @@ class CallContext:
     store: CallStore
     says: AnnouncementStore
     say_reader: StreamReader
-    """Separate from `reader`, which never sleeps: this one does while no text arrives."""
+    """Reader of announcement streams. It is separate from `reader`, because it sleeps while no text arrives; `reader`
+    never sleeps.
+    """
     inbox: Inbox
     fleet: Fleet
     leases: Leases
@@ -61,34 +63,38 @@ class CallContext:
     dtmf_interrupts: bool = True
     history_turns: int = 40
     stop_within_s: float = 0.5
-    """After a hand-over: time limit for the previous owner to store where it stopped."""
+    """After a hand-over: how long to wait for the previous owner to store its uplink position."""
     keep_transcripts: bool = True
     tools: Mapping[str, Mapping[str, Tool]] = field(default_factory=dict)
-    """By the name of the profile and of the tool."""
+    """Runnable tools by profile name and tool name."""
     references: CallReferences | None = None
     say_forms: tuple[Form, ...] = ()
-    """Overrides the forms of the connection mode."""
-    noting: OutageLogger = field(default_factory=lambda: OutageLogger(log, "writing of calls"))
-    """Shared by all calls, because an outage of Redis affects all of them."""
+    """Forms in which announcements are requested. If set, they override those of the connection mode."""
+    noting: OutageLogger = field(
+        default_factory=lambda: OutageLogger(
+            log, begun="failed to access call data in Redis; retrying", over="call data access recovered"
+        )
+    )
+    """Logs failures to access call data. It is shared by all calls, because an outage of Redis affects all of them."""
 
     def profile_of(self, record: CallRecord) -> str:
-        """The name of the call's profile; the default one if it does not exist."""
+        """Return the name of the call's profile, or the default name if that profile does not exist."""
         return record.profile if record.profile in self.profiles else DEFAULT
 
 
 def was_held(record: CallRecord) -> bool:
-    """Whether another relay has driven this call before; then it is resumed."""
+    """Return whether another relay has driven this call before, so that the conversation is resumed."""
     return bool(record.greeted or record.conversation_id or record.voice_session_id)
 
 
 async def begin_conversation(context: CallContext, record: CallRecord) -> Conversation:
-    """The conversation of a claimed call, with the state that a previous owner stored. Raises `OutsideError`."""
+    """Create the conversation of a claimed call, with the state that a previous owner stored. Raises `OutsideError`."""
     resumed = was_held(record)
     metrics.CLAIMS.labels("taken over" if resumed else "new").inc()
     transcript = await context.store.read_whole_transcript(record.call_id) if resumed else []
     name = context.profile_of(record)
     if name != record.profile:
-        log.warning("unknown profile", extra=fields(call_id=record.call_id, profile=record.profile))
+        log.warning("unknown profile; using the default", extra=fields(call_id=record.call_id, profile=record.profile))
     plan = session_profile_of(
         context.profiles[name],
         context.voice.target,
@@ -123,7 +129,9 @@ def _pending_hang_up(record: CallRecord, transcript: Sequence[TranscriptEntry]) 
 
 
 async def _reference(context: CallContext, record: CallRecord, profile: SessionProfile) -> str:
-    """The call's reference for tools of a Foundry agent, known to call-control from now on."""
+    """Return the call's reference for the tools of a Foundry agent, after storing it for call-control; "" if none is
+    needed.
+    """
     if not profile.names_call or context.references is None:
         return ""
     reference = record.call_reference or call_reference.mint()

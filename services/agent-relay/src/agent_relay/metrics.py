@@ -11,11 +11,11 @@ from bridge_common.observability import telemetry
 from bridge_common.observability.telemetry import Label
 
 _RESOURCE: Final = Label("resource", most=64)
-"""Host of a configured endpoint."""
+"""Label: host of a configured Voice Live endpoint."""
 
 SESSIONS: Final = telemetry.counter(
     "bridge_relay_voice_sessions_total",
-    "Voice sessions opened, by result",
+    "Attempts to open a voice session, by result",
     Label("result", ("open", "warm", "refused")),
 )
 WARM_SESSIONS: Final = telemetry.gauge("bridge_relay_warm_sessions", "Configured voice sessions that wait for a call")
@@ -25,16 +25,16 @@ QUOTA_WAITS: Final = telemetry.counter(
     _RESOURCE, Label("urgency", (urgency.name.lower() for urgency in Urgency)),
 )  # fmt: skip
 PAUSES: Final = telemetry.counter(
-    "bridge_relay_resource_pauses_total", "Pauses of a resource, by HTTP status of the refusal",
+    "bridge_relay_resource_pauses_total", "Pauses of Voice Live resources, by HTTP status of the error",
     _RESOURCE, Label("status", ("0", "401", "403", "429", "503")),
 )  # fmt: skip
 OVERDUE_SPEECH: Final = telemetry.counter(
     "bridge_relay_overdue_speech_total",
-    "Expected agent speech that was late or failed, by the next step",
+    "Agent responses that were late or failed, by kind and next step",
     Label("kind", debt.DebtKind), Label("outcome", (*debt.DebtStep, "resumed", "put_off")),
 )  # fmt: skip
 BARGE_INS: Final = telemetry.counter("bridge_relay_barge_ins_total", "Times that a caller interrupted the agent")
-BAD_EVENTS: Final = telemetry.counter("bridge_relay_bad_events_total", "Malformed messages of Voice Live")
+BAD_EVENTS: Final = telemetry.counter("bridge_relay_bad_events_total", "Malformed messages from Voice Live")
 DROPPED_FRAMES: Final = telemetry.counter(
     "bridge_relay_dropped_frames_total", "Caller frames dropped because they were too old when the session was restored"
 )

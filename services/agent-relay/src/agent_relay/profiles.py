@@ -21,8 +21,8 @@ _JSON_TAGS: Final = (*(f"{_TAG}{name}" for name in ("str", "int", "float", "bool
 
 
 class _Loader(yaml.SafeLoader):
-    """Accepts only values that JSON has, because most of a profile is sent to Voice Live; dates stay text. An alias
-    counts as all the nodes that it repeats, so that a small file cannot expand to a huge profile.
+    """YAML loader that accepts only JSON values, because most of a profile is sent to Voice Live; dates stay strings.
+    An alias counts as all the nodes that it repeats, so that a small file cannot expand to a huge profile.
     """
 
     yaml_constructors = {tag: yaml.SafeLoader.yaml_constructors[tag] for tag in _JSON_TAGS}  # noqa: RUF012
@@ -37,21 +37,25 @@ class _Loader(yaml.SafeLoader):
         self._sizes: dict[yaml.Node, int] = {}
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
-        mark = self.peek_event().start_mark  # type: ignore[no-untyped-call]  # the stubs of PyYAML lack it
+        mark = self.peek_event().start_mark  # type: ignore[no-untyped-call]  # missing in PyYAML's stubs
         before, repeats = self._nodes, self.check_event(yaml.AliasEvent)
         node = super().compose_node(parent, index)
         assert node is not None
         if repeats and node not in self._sizes:
-            raise yaml.MarkedYAMLError(problem="an alias repeats the value that contains it", problem_mark=mark)
+            raise yaml.MarkedYAMLError(problem="an alias refers to the value that contains it", problem_mark=mark)
         self._nodes += self._sizes[node] if repeats else 1
         if self._nodes > MOST_NODES:
-            raise yaml.MarkedYAMLError(problem=f"more than {MOST_NODES} values, aliases included", problem_mark=mark)
+            raise yaml.MarkedYAMLError(
+                problem=f"more than {MOST_NODES} values after alias expansion", problem_mark=mark
+            )
         self._sizes.setdefault(node, self._nodes - before)
         return node
 
 
 def load_profiles(path: Path | None) -> Mapping[str, AgentProfile]:
-    """Includes a profile `default` in any case. Raises `InputError` that lists all mistakes."""
+    """Return the profiles of the file, always with a profile `default`. Raises `InputError`, which lists all errors of
+    the file.
+    """
     if path is None:
         return {DEFAULT: AgentProfile()}
     try:
@@ -62,7 +66,7 @@ def load_profiles(path: Path | None) -> Mapping[str, AgentProfile]:
         # PyYAML raises other exceptions than its own for values that do not fit an explicit tag.
         raise InputError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from error
     if not isinstance(content, dict):
-        raise InputError(f"{path} is not a mapping from profile names to profiles")
+        raise InputError(f"{path} must contain a mapping from profile names to profiles")
     profiles: dict[str, AgentProfile] = {DEFAULT: AgentProfile()}
     mistakes: list[str] = []
     for name, fields in content.items():

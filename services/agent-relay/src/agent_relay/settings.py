@@ -44,7 +44,7 @@ _CHOICES: Final[Mapping[str, Mode]] = {
     "voice_live_model": Mode.MODEL,
     "azure_openai_deployment": Mode.AZURE_OPENAI,
 }
-"""The setting that selects each connection mode (Azure OpenAI GA: with `v1` as version)."""
+"""The settings that select the connection mode. Azure OpenAI GA is selected by the api-version `v1`."""
 
 
 def _none_if_empty(value: object) -> object:

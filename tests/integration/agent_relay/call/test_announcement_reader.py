@@ -1,4 +1,4 @@
-"""Announcements from their stream to Voice Live and back, over real Redis and with more than one relay."""
+"""Announcements from their Redis stream to Voice Live and back, with one relay and with several."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The voice sessions of one call against a scripted service: lost, reopened, refused, rolled over."""
+"""The voice sessions of one call with a scripted service: lost, reopened, rejected, rolled over."""
 
 from __future__ import annotations
 
@@ -126,7 +126,7 @@ async def test_before_a_session_expires_the_next_one_takes_its_place(clients: Re
 async def test_what_a_session_that_is_given_up_swallowed_is_sent_to_the_next_one(
     clients: RedisClients, call: Call, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Frames before its last event were heard; frames after it may not have been."""
+    """The session has received the frames before its last event; it may not have received later ones."""
     async with (
         scripted(opened(), opened(session_id="sess_2")) as service,
         relay_process(clients, model_target(service.url)) as relay,

@@ -1,4 +1,4 @@
-"""The downlink of a relay whose ownership of the call is uncertain."""
+"""The downlink while the relay's ownership of the call is uncertain."""
 
 from __future__ import annotations
 

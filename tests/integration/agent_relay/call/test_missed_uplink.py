@@ -1,6 +1,6 @@
-"""A gateway dies unreported: the relay that drives the call reports it, and withdraws the report if it was wrong.
+"""A gateway dies without a report: the relay that drives the call reports it, and withdraws the report if it was wrong.
 
-The exact times, and uplinks that are not missed: the unit test of the same name.
+The unit test of the same name tests the exact times, and uplinks that are not missed.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ async def test_the_loss_of_a_socket_is_no_return_and_the_next_socket_is(clients:
 
 
 async def test_the_next_relay_of_the_call_misses_the_uplink_as_well(clients: RedisClients, call: Call) -> None:
-    """Relay and gateway died together."""
+    """The relay and the gateway died together."""
     async with scripted(opened(), opened(session_id="sess_2")) as service:
         target = model_target(service.url)
         async with relay_process(clients, target) as first:

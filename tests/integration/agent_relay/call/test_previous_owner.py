@@ -1,4 +1,4 @@
-"""Whether the previous owner still speaks, according to the heartbeats of the fleet."""
+"""Detection of whether the previous owner still speaks, by the heartbeats of the fleet."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ async def test_one_that_dies_while_it_drains_speaks_no_more(mine: Fleet, other: 
 
 
 class UnavailableAtFirst(Fleet):
-    """The first two requests fail."""
+    """A fleet whose first two requests fail."""
 
     requests = 0
 
@@ -142,7 +142,7 @@ async def test_an_owner_that_stopped_and_left_has_stored_where(clients: RedisCli
 
 
 async def test_an_owner_that_stores_no_stop_is_not_waited_for(clients: RedisClients, mine: Fleet) -> None:
-    """It is frozen, or runs a version that does not store it."""
+    """The previous owner is frozen, or runs a version that stores no position."""
     handed = Handed(clients)
     before, claim = await handed.over()
     previous = _owner(mine, claim.previous_owner, before.epoch)

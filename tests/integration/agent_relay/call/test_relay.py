@@ -1,4 +1,4 @@
-"""One call at a real relay over real Redis, with a Voice Live that follows a script."""
+"""One call at a real relay with real Redis and a scripted Voice Live."""
 
 from __future__ import annotations
 
@@ -218,7 +218,7 @@ async def test_a_process_that_ends_among_a_calls_last_words_leaves_nothing_runni
 
 
 async def test_the_end_of_the_streams_is_enough(clients: RedisClients, call: Call) -> None:
-    """Before the lease ends: the relay notices the end of the uplink sooner than a failed renewal."""
+    """The relay notices the end of the uplink sooner than a failed lease renewal."""
     async with scripted(opened()) as service, relay_process(clients, model_target(service.url)) as relay:
         await call.begin()
         await until_open(service, 0)

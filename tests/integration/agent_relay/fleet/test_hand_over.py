@@ -1,4 +1,4 @@
-"""Draining relays: their calls continue at another one, without a gap."""
+"""Draining relays: their calls continue at another relay without a gap."""
 
 from __future__ import annotations
 
@@ -68,8 +68,8 @@ async def test_a_draining_relay_hands_its_call_over_at_once(clients: RedisClient
 async def test_a_handed_over_call_continues_here_until_the_next_session_is_ready(
     clients: RedisClients, ten: list[Call], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The second session is not configured yet: the first one hears and speaks. Until it is, the second relay writes
-    neither latency probes nor hold tone: its epoch would fence the first one.
+    """While the second session is not configured, the first one hears and speaks. Until then, the second relay writes
+    neither latency probes nor hold tone, because its epoch would fence the first one.
     """
     monkeypatch.setattr(fleet, "DEAD_AFTER_MS", 10_000)  # so that a busy machine does not count as dead
     hesitant = Script(greets=[created("sess_2")], steps=[Step("session.update", [])])
@@ -101,7 +101,9 @@ async def test_a_handed_over_call_continues_here_until_the_next_session_is_ready
 
 
 async def test_the_next_session_begins_where_the_previous_one_stopped(clients: RedisClients, ten: list[Call]) -> None:
-    """Together they hear every frame and every key of a quiet call once, whenever the session is ready."""
+    """Both sessions together hear every frame and every key of a quiet call once, whenever the second session
+    is ready.
+    """
     tones = [Step("conversation.item.create", where=lambda e: "[keypad] 1#" in str(e)), Step("response.create")]
     late = [Step("conversation.item.create", where=lambda e: "[keypad] 2#" in str(e)), Step("response.create")]
     hesitant = Script(greets=[created("sess_2")], steps=[Step("session.update", []), *late])
@@ -138,7 +140,7 @@ async def test_the_next_session_begins_where_the_previous_one_stopped(clients: R
 async def test_an_unanswered_turn_is_heard_by_the_next_session_from_its_beginning(
     clients: RedisClients, ten: list[Call], resumes: bool
 ) -> None:
-    """A session forgets it, and a conversation that is resumed by its id does not contain it."""
+    """The old session discards the turn, and a conversation that is resumed by its id does not contain it."""
     conversation = "conv_1" if resumes else ""
     second = Script(greets=[created("sess_2")], steps=[Step("session.update", [])])
     async with scripted(opened(conversation_id=conversation), second) as service:
@@ -217,7 +219,7 @@ async def test_a_draining_relay_keeps_its_call_while_there_is_no_other_relay(
 async def test_a_next_owner_without_a_session_does_not_mute_the_previous_owner(
     clients: RedisClients, ten: list[Call], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The next owner cannot reach Voice Live. It returns the call repeatedly, and writes nothing into it."""
+    """The next owner cannot reach Voice Live. It releases the call repeatedly, and writes nothing to its downlink."""
     monkeypatch.setattr(fleet, "DEAD_AFTER_MS", 10_000)
     async with (
         scripted(opened()) as service,
@@ -245,7 +247,7 @@ async def test_a_next_owner_without_a_session_does_not_mute_the_previous_owner(
 async def test_calls_wait_here_for_the_connection_quota(
     clients: RedisClients, ten: list[Call], caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Two of four connections are taken, which is the limit of hand-overs while the drain has time."""
+    """Two of four connections are taken, the limit for hand-overs in the first half of the drain."""
     caplog.set_level(logging.INFO)
     async with scripted(*[opened(session_id=f"sess_{n}") for n in range(4)]) as service:
         target = model_target(service.url)
@@ -296,7 +298,7 @@ async def test_calls_are_not_handed_over_all_at_once(clients: RedisClients, ten:
 
 
 async def test_a_call_that_no_relay_claims_stays_here(clients: RedisClients, ten: list[Call]) -> None:
-    """A peer with room does not claim: it has died, or cannot reach its calls."""
+    """A peer with free capacity does not claim the call: it has died, or cannot reach its calls."""
     async with (
         scripted(opened()) as service,
         relay_process(clients, model_target(service.url), hand_over=HandOverLimits(overlap_s=0.2)) as relay,
@@ -332,7 +334,7 @@ async def _two_with_a_session(ten: list[Call], service: ScriptedVoiceLive) -> No
 
 
 def _stamp_all(worker: RelayWorker) -> None:
-    """As the worker does once a second."""
+    """Append a latency probe to every call, as the worker does once a second."""
     for owned in worker.owned_calls.values():
         assert owned.relay is not None
         owned.relay.stamp()

@@ -74,13 +74,17 @@ async def test_a_lost_lease_of_an_ended_call_counts_as_its_end(
         with caplog.at_level(logging.INFO, "agent_relay.fleet.relay_worker"):
             await ten[0].leases.end(ten[0].call_id)
             await eventually(lambda: relay.worker.active == 0)
-        assert [vars(line)["bridge_fields"]["why"] for line in caplog.records if line.message == "call left"] == [why]
+        assert [
+            vars(line)["bridge_fields"]["why"]
+            for line in caplog.records
+            if line.message == "relay stopped handling call"
+        ] == [why]
 
 
 async def test_a_relay_that_is_killed_while_it_loads_the_record_leaves_no_task(
     clients: RedisClients, ten: list[Call], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Tasks that are left running fail the test."""
+    """The test fails if tasks are left running."""
     loading = asyncio.Event()
 
     async def no_answer(_: str) -> CallRecord | None:
@@ -150,7 +154,7 @@ async def test_if_redis_restarts_empty_the_relay_restores_its_calls(clients: Red
 async def test_records_are_read_a_few_at_a_time(
     clients: RedisClients, ten: list[Call], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Reading the records of forty calls at once takes five milliseconds, in which no frame is forwarded."""
+    """Reading the records of forty calls at once takes five milliseconds, during which no frame is forwarded."""
     asked: list[Sequence[str]] = []
     load_many = CallStore.load_many
 

@@ -106,7 +106,7 @@ async def test_a_relay_waits_for_emptier_ones_only_while_there_are_any(clients: 
 
 
 async def test_a_fenced_relay_writes_nothing(clients: RedisClients, ten: list[Call]) -> None:
-    """Another relay has claimed the call while this one was frozen: Redis refuses its entries."""
+    """Another relay has claimed the call while this one was frozen: Redis rejects the entries of this one."""
     async with scripted(opened()) as service, relay_process(clients, model_target(service.url)) as relay:
         call = ten[0]
         await call.begin()

@@ -250,7 +250,7 @@ async def test_tls_with_a_trusted_certificate(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("trusts", [False, True])
 async def test_tls_with_a_certificate_of_another_server(tmp_path: Path, trusts: bool) -> None:
-    """Not trusted, or for another name."""
+    """The certificate is not trusted, or is for another name."""
     server, client = certified(tmp_path, "other.example" if trusts else "localhost")
     async with scripted(tls=server) as service:
         request = ConnectRequest(service.url.replace("ws://127.0.0.1", "wss://localhost"), {})

@@ -1,4 +1,4 @@
-"""Several resources: their order, pauses after refusals, and the resource of a conversation."""
+"""Several resources: their order, pauses after rejections, and the resource of a conversation."""
 
 from __future__ import annotations
 

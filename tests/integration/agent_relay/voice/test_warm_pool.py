@@ -190,7 +190,7 @@ async def test_refused_settings_are_left_out() -> None:
 
 
 async def test_a_new_call_uses_a_warm_session(clients: RedisClients, call: Call) -> None:
-    """There is no handshake between the claim and VoiceReady: the service would refuse it."""
+    """There is no handshake between the claim and `VoiceReady`: the service would reject it."""
     second = bytes(48_000)
     greeting = reply("resp_1", "item_1", "Welcome!", second)
     script = opened(Step("response.create", greeting), session_id="sess_warm")

@@ -19,7 +19,7 @@ HEARTBEAT = {"failed to write heartbeat": "heartbeat recovered"}
 OUTAGES = {
     "call_control": {**HEARTBEAT, "processing the inbox fails": "processing the inbox works again"},
     "media_gateway": HEARTBEAT,
-    "agent_relay": {**HEARTBEAT, "claiming calls fails": "claiming calls works again"},
+    "agent_relay": {**HEARTBEAT, "failed to claim calls; retrying": "call claims recovered"},
 }
 
 

@@ -67,7 +67,7 @@ def test_a_call_that_is_not_traced_has_metrics_and_log_lines(caplog: pytest.LogC
     ):
         assert grown(sample) == 1, sample
     assert grown("bridge_relay_first_delta_seconds_sum") == pytest.approx(0.25)
-    shown = [vars(record)["bridge_fields"] for record in caplog.records if record.message == "turn"]
+    shown = [vars(record)["bridge_fields"] for record in caplog.records if record.message == "turn completed"]
     assert shown[0] == {
         "call_id": "call_1",
         "text": "(6 characters)",

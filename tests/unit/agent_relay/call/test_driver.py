@@ -1,4 +1,4 @@
-"""The driver feeds events into the conversation and passes each command to the part that carries it out."""
+"""The driver passes events to the conversation, and each command to the module that executes it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""When a relay reports a call's uplink as missed, and when it withdraws the report; time is passed in."""
+"""When a relay reports a call's uplink as missed, and when it withdraws the report. The tests set the time."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ FRAME = AudioFrame(bytes(960))
 
 
 class Stage:
-    """Twenty ticks a second. `received_at`: times of the entries that Redis has delivered."""
+    """Calls `tick` twenty times a second. `received_at`: times of the entries that Redis has delivered."""
 
     def __init__(self, epoch: int = 7) -> None:
         self.now = self.received_at = 100.0

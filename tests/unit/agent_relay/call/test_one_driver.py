@@ -1,4 +1,4 @@
-"""`Conversation` has one driver: no other module of the relay names it or sets its state."""
+"""`Conversation` has one driver: no other module of the relay uses it or sets its state."""
 
 from __future__ import annotations
 

@@ -214,7 +214,7 @@ async def test_progress_of_announcements_is_written_until_redis_has_it_and_a_ref
 
 
 async def test_a_missed_uplink_is_reported_once_and_its_return_until_redis_has_it() -> None:
-    """A late report would blame a gateway that is back; the next report follows within a second."""
+    """A late report would concern a gateway that has recovered; the next report follows within a second."""
     stage = _stage(fails=1)
     await stage.run(Reporter(UplinkMissed("call_1", 9)))
     assert stage.redis.done == []

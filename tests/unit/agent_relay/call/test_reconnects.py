@@ -18,7 +18,7 @@ DROPPED = OutsideError("dropped", retry=True)
 
 @dataclass
 class Sessions:
-    """Sessions that all end `lasts_s` after they were ready; from `refused_from` on none is opened."""
+    """Sessions that all end `lasts_s` after they were ready. From `refused_from` on, no session is opened."""
 
     lasts_s: float
     refused_from: int = 1000
@@ -51,13 +51,13 @@ def test_a_session_that_lasted_renews_the_budget() -> None:
 
 @pytest.mark.parametrize(("sessions", "lost"), [(0, 0), (1, 1)])
 def test_attempts_in_a_row_are_two_lines_in_the_log(sessions: int, lost: int, caplog: pytest.LogCaptureFixture) -> None:
-    """While a phone rings, an exhausted quota is tried several times in a second."""
+    """While a call rings, an exhausted quota is tried several times a second."""
     caplog.set_level("INFO", logger="agent_relay.call.reconnects")
     attempts = Sessions(lasts_s=1.0, refused_from=sessions)
     attempts.until_given_up()
     assert attempts.count > 15
     messages = [record.message for record in caplog.records]
-    assert messages == ["voice session lost"] * lost + ["voice session not opened"] * 2
+    assert messages == ["voice session lost"] * lost + ["failed to open voice session"] * 2
 
 
 @pytest.mark.parametrize(

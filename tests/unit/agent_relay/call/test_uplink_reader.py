@@ -1,4 +1,4 @@
-"""Which uplink entries reach the driver, and from where the next relay reads."""
+"""The uplink entries that reach the driver, and the position from which the next relay reads."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An agent that acts: hang-up after a heard goodbye, tones, notes, agreed phrases, silence, instructions."""
+"""Actions of the agent: hang-up after a heard goodbye, tones, notes, end phrases, silence, instructions."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def outputs(commands: list[Command]) -> list[dict[str, object]]:
 
 
 def wait(talk: Talk, seconds: float) -> list[Command]:
-    """Time passes in the steps of a relay."""
+    """Let time pass in the steps of a relay."""
     commands: list[Command] = []
     end = talk.now + seconds
     while talk.now < end:

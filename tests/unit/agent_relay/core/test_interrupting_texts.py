@@ -23,7 +23,7 @@ def open_line(profile: SessionProfile) -> Talk:
 
 
 def asked(commands: list[Command]) -> list[str]:
-    """The texts whose speech is requested."""
+    """Return the texts whose speech is requested."""
     texts = [str(event) for event in sent(commands) if event["type"] == "response.create"]
     return [next((one for one in ("recorded", "fire", "Leave") if one in text), text) for text in texts]
 

@@ -10,7 +10,7 @@ from agent_relay.core.protocol.voice_events import ErrorEvent, Other
 
 
 def begun(at: float = 10.0, *, proven: bool = True) -> Keepalive:
-    """`proven`: it has answered a probe."""
+    """Return the probes of a session. `proven`: it has answered a probe."""
     keepalive = Keepalive()
     keepalive.begin(at)
     asked = keepalive.probe(at)

@@ -1,4 +1,4 @@
-"""Owed speech in a conversation: faults of the service, noises, keys, a protected greeting."""
+"""Pending responses in a conversation: faults of the service, noise, keys, a protected greeting."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ LIMITS = profile_for().limits
 
 
 def greeted(profile: SessionProfile | None = None) -> Talk:
-    """A caller who hears the greeting next."""
+    """A conversation whose caller hears the greeting next."""
     talk = Talk(profile or profile_for(greeting=GREETING))
     talk.core.caller_audio(0.5)
     talk.open()

@@ -1,4 +1,4 @@
-"""A conversation over several voice sessions, relays and media sockets."""
+"""A conversation across several voice sessions, relays and media sockets."""
 
 from __future__ import annotations
 

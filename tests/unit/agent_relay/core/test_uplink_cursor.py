@@ -1,4 +1,4 @@
-"""Where the next relay of a call has to begin to read."""
+"""The position from which the next relay of a call reads."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ from bridge_common.wire.entries import AudioFrame, Dtmf
 
 
 def held(*ids: str) -> UplinkGate:
-    """Audio; a tone if the id ends with #."""
+    """Return an audio entry, or a tone if the id ends with #."""
     gate = UplinkGate()
     for entry_id in ids:
         gate.hold(entry_id.rstrip("#"), Dtmf("#") if entry_id.endswith("#") else AudioFrame(b""))

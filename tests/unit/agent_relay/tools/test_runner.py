@@ -1,4 +1,4 @@
-"""A call of a function tool always ends in an answer."""
+"""A call of a function tool always returns an output."""
 
 from __future__ import annotations
 

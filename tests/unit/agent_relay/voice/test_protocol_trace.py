@@ -1,4 +1,4 @@
-"""Events of Voice Live in the log: at DEBUG, without audio, and without words unless they are allowed."""
+"""Events of Voice Live in the log: at DEBUG, without audio, and without words unless they are enabled."""
 
 from __future__ import annotations
 

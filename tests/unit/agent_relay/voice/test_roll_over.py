@@ -60,7 +60,7 @@ def test_failed_attempts_are_repeated_and_logged_once(caplog: pytest.LogCaptureF
     run_in_virtual_time(_exchanged_at(40.0, opener, quiet=True))
     assert len(opener.at) == 4
     assert all(1.0 <= after - before <= 2.0 for before, after in zip(opener.at, opener.at[1:], strict=False))
-    assert caplog.messages == ["next voice session not opened; retrying", "next voice session opened"]
+    assert caplog.messages == ["failed to open next voice session; retrying", "next voice session opened"]
 
 
 def test_a_session_that_is_lost_while_it_waits_is_replaced() -> None:

@@ -1,4 +1,4 @@
-"""Reads the announcements of a call. Few calls ever have one: the stream is read from the first announcement on."""
+"""Reads the announcements of a call. Few calls have any, so the stream is read only from the first announcement on."""
 
 from __future__ import annotations
 
@@ -16,7 +16,9 @@ _BACKOFF: Final = Backoff.constant(0.2)
 
 
 class AnnouncementReader:
-    """`on_piece` receives every piece of text with its entry id, `on_instruction` the instructions of call-control."""
+    """Reads a call's announcement stream. `on_piece` receives every piece of text with its entry id, `on_instruction`
+    the instructions of call-control.
+    """
 
     def __init__(
         self,
@@ -35,7 +37,7 @@ class AnnouncementReader:
         self._closed = False
 
     async def look(self) -> None:
-        """Start to listen if announcements are waiting, including those that another relay has not finished."""
+        """Start reading if announcements are waiting, including those that another relay has not finished."""
         waits = partial(self._context.says.waits, self._call_id)
         if await retry(waits, _BACKOFF, OutsideError, on_failure=self._on_failure, refused_too=True):
             self.listen()
@@ -45,7 +47,7 @@ class AnnouncementReader:
         self._context.noting.failed(call_id=self._call_id, error=error.message)
 
     def listen(self) -> None:
-        """Read from the oldest piece on: spoken pieces are trimmed."""
+        """Start reading at the oldest entry of the stream. Pieces that were spoken are no longer in it."""
         if not self._listens and not self._closed:
             self._listens = True
             self._context.say_reader.add(self._stream, BEGINNING, self._on_entry)
@@ -58,5 +60,5 @@ class AnnouncementReader:
         if isinstance(entry, Say):
             self._on_piece(entry_id, entry)
         elif isinstance(entry, Instruct) and int(entry_id.partition("-")[0]) >= self._claim.epoch:
-            # Older ones were for the previous owner; a hang-up that it left is in the record.
+            # Older instructions were for the previous owner; a hang-up that it did not finish is in the call's record.
             self._on_instruction(entry)

@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 V = TypeVar("V")
 
 KEPT: Final = 64
-"""Limit for unfinished speeches and items, because some never end."""
+"""Maximum number of unfinished caller speeches and agent items to remember, because some never end."""
 
 
 @dataclass(slots=True)
@@ -33,7 +33,7 @@ class _Setup:
 
 @dataclass(slots=True)
 class _Item:
-    """Speech of the agent. `asked_ms`: end of the caller's speech that it answers, 0 for none."""
+    """Timestamps of one agent item. `asked_ms`: end of the caller's speech that it answers, 0 if it answers none."""
 
     asked_ms: float
     first_delta_ms: float
@@ -47,7 +47,7 @@ class CallTrace:
         self._traceparent = traceparent if tracing.is_on() else ""
         self._setup: _Setup | None = None
         self._caller_began_ms: dict[str, float] = {}
-        """By item of the caller's speech."""
+        """Start time of each speech of the caller, by item id."""
         self._asked_ms = 0.0
         self._items: dict[str, _Item] = {}
         self._newest = ""
@@ -76,7 +76,7 @@ class CallTrace:
 
     # -- turns
     def following(self, on_event: Callable[[ServerEvent], None]) -> Callable[[ServerEvent], None]:
-        """Wrap `on_event` so that the times of turns are noted; returned unchanged if the call is not traced."""
+        """Wrap `on_event` to record the times of turns. Return it unchanged if the call is not traced."""
         if not self._traceparent:
             return on_event
 
@@ -89,7 +89,7 @@ class CallTrace:
         return noted
 
     def barge_in(self, item_id: str) -> None:
-        """The caller speaks, and the rest of the item is cleared."""
+        """Record that the caller interrupted the item, so that its remaining audio is cleared."""
         metrics.BARGE_INS.inc()
         item = self._items.get(item_id)
         if item is not None:
@@ -98,7 +98,7 @@ class CallTrace:
     def overdue(self, overdue: Overdue) -> None:
         metrics.OVERDUE_SPEECH.labels(overdue.kind, overdue.outcome).inc()
         where = fields(call_id=self._claim.call_id, kind=overdue.kind, outcome=overdue.outcome, error=overdue.why)
-        log.warning("owed speech overdue", extra=where)
+        log.warning("agent response overdue", extra=where)
 
     def turn(self, turn: Turn) -> None:
         metrics.TURNS.labels(turn.role).inc()
@@ -107,7 +107,8 @@ class CallTrace:
                 histogram.observe(ms / 1000)
         about = _about(turn)
         log.info(
-            "turn", extra=fields(call_id=self._claim.call_id, text=words(turn.text, shown=self._shows_words), **about)
+            "turn completed",
+            extra=fields(call_id=self._claim.call_id, text=words(turn.text, shown=self._shows_words), **about),
         )
         item = self._items.pop(turn.item_id, None)
         if item is None or turn.role != "agent":

@@ -1,7 +1,7 @@
-"""The voice sessions of one call, one after the other, until the call is over.
+"""The voice sessions of one call, one after the other, until the call has ended.
 
-After a lost session another one is opened (`reconnects`). Before a session expires, its replacement is opened; it
-replaces the session at a quiet moment. The caller's audio is kept while there is no session.
+If a session is lost, another one is opened (`reconnects`). Before a session expires, its replacement is opened, which
+takes over at a quiet moment. Caller audio is buffered while there is no session.
 """
 
 from __future__ import annotations
@@ -37,7 +37,9 @@ log = logging.getLogger(__name__)
 
 
 class VoiceEvents(Protocol):
-    """Receives the events of a call's voice sessions, and knows what the next one needs (the call's driver)."""
+    """Handles the events of a call's voice sessions, and provides the state that the next session needs. Implemented by
+    `Driver`.
+    """
 
     @property
     def conversation_id(self) -> str:
@@ -45,16 +47,18 @@ class VoiceEvents(Protocol):
 
     @property
     def refusal(self) -> str:
-        """The latest error while the session opens, "" if there was none."""
+        """The latest error that the service reported while the session was being opened, "" if there was none."""
 
     def accepts(self, setup: SessionSetup) -> bool:
         """Whether a session that was configured in advance can serve the call."""
 
     def quiet(self) -> bool:
-        """Neither side speaks or is about to speak."""
+        """Whether neither side speaks or is about to speak."""
 
     def session_opened(self, *, resumes: bool) -> None:
-        """`resumes`: the resource knows the conversation id."""
+        """Handle an open socket. `resumes`: the resource knows the conversation id, so that the conversation can be
+        resumed.
+        """
 
     def configured_session_opened(self, session: SessionUpdated, refusals: Iterable[str], *, resumes: bool) -> None: ...
 
@@ -86,10 +90,10 @@ class CallVoice:
         self._rolling: asyncio.Task[None] | None = None
         self._closing: set[asyncio.Task[None]] = set()
         self._given_up = ""
-        """The reason, once no further session is wanted."""
+        """Why no further session is opened; "" while sessions are still opened."""
 
     def hear(self, pcm24k: bytes) -> None:
-        """A frame of the caller; it is kept while there is no session."""
+        """Send a caller frame; buffer it while there is no session."""
         if self._link is not None:
             self._link.send_audio(pcm24k)
         else:
@@ -108,7 +112,7 @@ class CallVoice:
             self._link.abandon(OutsideError(reason, retry=retry))
 
     def give_up(self, reason: str) -> None:
-        """Open no further session: `hold` returns."""
+        """Close the current session and open no further one, so that `hold` returns."""
         self._given_up = reason
         self.abandon(reason, retry=False)
 
@@ -125,7 +129,9 @@ class CallVoice:
             self._rolling = asyncio.create_task(self._guarded(rolling))
 
     async def hold(self) -> str:
-        """Keep a voice session until the reconnect budget is spent; returns why there is none."""
+        """Keep a voice session open, replacing lost ones, until the reconnect budget is spent. Return the last
+        failure.
+        """
         while True:
             failure = await self._one_session()
             now = self._now()
@@ -141,7 +147,7 @@ class CallVoice:
             await asyncio.sleep(delay_s)
 
     async def close(self) -> None:
-        """Close all sockets. To be called after `hold` has ended."""
+        """Close all sockets. Call it after `hold` has returned."""
         await asyncio.gather(*self._closing, return_exceptions=True)
         if self._next is not None:
             await self._next.socket.close()
@@ -149,7 +155,7 @@ class CallVoice:
 
     # -- one session
     async def _one_session(self) -> BridgeError:
-        """A session from its handshake to its loss; returns why it was lost."""
+        """Run one session from its handshake until it is lost. Return the failure."""
         warm, self._next = self._next or self._context.warm.take(self._events.accepts), None
         request_id = warm.request_id if warm else str(uuid.uuid4())
         self._trace.session_begins(request_id, kind="warm" if warm else "open")
@@ -177,7 +183,7 @@ class CallVoice:
             if self._rolling is not None:
                 self._rolling.cancel()
         if refusal := self._events.refusal:
-            # The service refuses a wrong agent on the open socket: with an error, then the close.
+            # The service rejects an invalid agent only on the open socket: it sends an error, then closes the socket.
             refused = refused_session(refusal)
             await self._context.voice.pause_after(self.resource, refused)
             return refused
@@ -196,7 +202,7 @@ class CallVoice:
         urgent_at = self._now() + life_s - min(LEAD_S, life_s / 4) / 2
 
         def open_next() -> Awaitable[WarmSession]:
-            # After half of the time it must not wait behind new calls any more.
+            # After half of the lead time, it has priority over new calls.
             urgency = Urgency.BACKGROUND if self._now() < urgent_at else Urgency.RUNNING
             return open_session(
                 self._context.voice,
@@ -208,10 +214,10 @@ class CallVoice:
 
         self._next = await next_session(life_s, self._events.quiet, open_next)
         log.info("voice session rolled over", extra=fields(call_id=self._call_id))
-        # From now on the caller's audio is kept for the next session, which continues where this one stopped.
+        # From now on, caller audio is buffered for the next session, which continues where this one stopped.
         self._audio.session_ends_in_order()
         self._link = None
-        link.abandon(OutsideError("rolled over before it expires", retry=True), self._close_aside)
+        link.abandon(OutsideError("voice session replaced before it expires", retry=True), self._close_aside)
 
     def _close_aside(self, closing: Coroutine[None, None, None]) -> None:
         task = asyncio.create_task(closing)
@@ -222,5 +228,5 @@ class CallVoice:
         try:
             await rolling
         except Exception:
-            # The session remains until it expires, and is then opened again.
-            log.exception("rolling over failed", extra=fields(call_id=self._call_id))
+            # The session is used until it expires; then another one is opened.
+            log.exception("voice session rollover failed", extra=fields(call_id=self._call_id))

@@ -1,4 +1,4 @@
-"""Writes a call's downlink under the claim's epoch. Entries are held back while the lease is uncertain."""
+"""Writes a call's downlink with the epoch of the claim. Entries are buffered while the lease is uncertain."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ log = logging.getLogger(__name__)
 
 
 class DownlinkWriter:
-    """`lost`: called when another relay writes to the downlink with a higher epoch."""
+    """The downlink of one call. `lost` is called when another relay writes to it with a higher epoch."""
 
     def __init__(self, writer: StreamWriter, key: str, claim: Claim, lost: Callable[[], None]) -> None:
         self._call_id = claim.call_id
         self._held: list[DownlinkEntry] | None = None
-        # A missing stream is created again with the next renewal of the lease, unless the call is over.
+        # If the stream is missing, the next lease renewal creates it again, unless the call has ended.
         self._outlet = writer.outlet(key, claim.epoch, lost, lambda: None)
 
     @property
@@ -33,15 +33,15 @@ class DownlinkWriter:
             self._held.append(entry)
 
     def mute(self, muted: bool) -> None:
-        """Hold entries back while ownership of the call is uncertain; write them once it is confirmed."""
+        """Buffer entries while call ownership is uncertain (`muted`); write them once it is confirmed."""
         if muted and self._held is None:
             self._held = []
-            log.warning("lease not renewed, silent", extra=fields(call_id=self._call_id))
+            log.warning("lease not renewed; muting call", extra=fields(call_id=self._call_id))
         elif not muted and self._held is not None:
             held, self._held = self._held, None
             for entry in held:
                 self._outlet.append(entry)
 
     def close(self) -> None:
-        """Appended entries are still written; entries that are held back are not."""
+        """Close the downlink. Entries appended so far are still written; buffered entries are discarded."""
         self._outlet.close()

@@ -1,8 +1,8 @@
-"""The driver of one call: the only module that touches its `Conversation`.
+"""The driver of one call: the only module that accesses its `Conversation`.
 
-Voice link, uplink, outbox and announcement reader report events to the driver. It feeds them into the conversation and
-carries out the commands that come out: client events and downlink entries at once, everything that waits for Redis or
-for a tool through the outbox. The conversation decides, the driver acts.
+Voice link, uplink, outbox and announcement reader report events to the driver. It passes them to the conversation and
+executes the commands that the conversation returns: client events and downlink entries at once; commands that wait for
+Redis or for a tool go through the outbox. The conversation decides, the driver acts.
 """
 
 from __future__ import annotations
@@ -53,7 +53,9 @@ _CHECK_S: Final = 0.5
 
 
 class Driver:
-    """`connect` it before the first event. `clock`: by default the time of the running loop."""
+    """Drives the conversation of one call. Call `connect` before the first event. `clock` defaults to the time of the
+    running event loop.
+    """
 
     def __init__(
         self, call_id: str, conversation: Conversation, trace: CallTrace, clock: Callable[[], float] | None = None
@@ -68,9 +70,10 @@ class Driver:
         self._session_seen = False
         self._just_ready = False
         self._key_pressed = False
-        """A key of the caller is being processed."""
+        """True while a key press of the caller is being processed."""
         self._check_at = 0.0
-        """When to ask the conversation what is due (loop time). 0 after every event that may have changed it."""
+        """When to check the conversation's deadlines next (loop time). 0 after every event that may have changed them.
+        """
 
     def connect(self, voice: CallVoice, outbox: Outbox, downlink: DownlinkWriter) -> None:
         self._voice, self._outbox, self._downlink = voice, outbox, downlink
@@ -86,7 +89,7 @@ class Driver:
 
     @property
     def session_seen(self) -> bool:
-        """A voice session of this relay was ready once."""
+        """Whether this relay has had a ready voice session in this call."""
         return self._session_seen
 
     @property
@@ -99,7 +102,7 @@ class Driver:
 
     @property
     def reference(self) -> str:
-        """Names the call to tools of a Foundry agent; "" if it has none."""
+        """Reference that identifies the call to the tools of a Foundry agent; "" if it has none."""
         return self._conversation.reference
 
     @property
@@ -117,7 +120,7 @@ class Driver:
         return self._conversation.accepts(setup)
 
     def amended(self, record: CallRecord) -> CallRecord:
-        """The record with the fields that this relay knows better."""
+        """Return the record with the newer values that this relay has."""
         return replace(
             record,
             greeted=record.greeted or self._conversation.greeted,
@@ -130,12 +133,12 @@ class Driver:
 
     # -- the call
     def left_alone(self, since: float) -> None:
-        """No other relay speaks in the call any more. `since`: loop time."""
+        """Handle that no other relay speaks in the call any more. `since`: loop time."""
         self._conversation.left_alone(since)
         self._check_at = 0.0
 
     def tick(self, now: float) -> None:
-        """To be called about twenty times a second."""
+        """Act on the deadlines that have passed. Call it about twenty times a second."""
         if now < self._check_at:
             return
         due = self._conversation.next_at()
@@ -145,7 +148,7 @@ class Driver:
             self._do(self._conversation.tick(now))
 
     def end(self, *, ended: bool) -> None:
-        """Record turns and announcements that are still open. `ended`: the call is over; otherwise another relay
+        """Record unfinished turns and announcements. `ended`: the call has ended; otherwise another relay
         continues it.
         """
         close = self._conversation.call_ended if ended else self._conversation.call_left
@@ -165,7 +168,7 @@ class Driver:
             log.warning("Voice Live reported an error", extra=where)
         commands = self._conversation.voice_event(event, self._now())
         if type(event) is AudioDelta:
-            # Nearly all events. While the agent speaks nothing becomes due sooner.
+            # Most events are audio deltas. They never bring a deadline forward, so the time of the next check is kept.
             self._carry_out(commands)
         else:
             self._do(commands)
@@ -193,7 +196,9 @@ class Driver:
 
     # -- the uplink
     def caller_frame(self, pcm24k: bytes) -> bool:
-        """False while the frame is kept for a voice session that is not ready."""
+        """Forward a caller frame to the voice session. Return False if no session is ready, so that the frame is
+        buffered.
+        """
         if not self._conversation.protects_greeting:
             self._voice.hear(pcm24k)
         return self._conversation.ready
@@ -202,11 +207,11 @@ class Driver:
         self._do(self._conversation.caller_audio(self._now()))
 
     def attached(self) -> None:
-        """The media socket that was attached when the call was claimed."""
+        """Handle the media socket that was already attached when the call was claimed."""
         self._do(self._conversation.attached(self._now()))
 
     def media_replaced(self, lost_at: float) -> None:
-        """A new media socket. `lost_at`: when the previous one was alive last (loop time), 0 if it never was."""
+        """Handle a new media socket. `lost_at`: when the previous one was last alive (loop time), 0 if it never was."""
         now = self._now()
         self._do(self._conversation.media_replaced(lost_at or now, now))
 
@@ -244,7 +249,7 @@ class Driver:
                 case _:
                     self._outbox.put(command)
         if self._just_ready:
-            # Caller audio follows everything that the session must receive first.
+            # Start caller audio only after all events that the session must receive first.
             self._just_ready = False
             self._voice.start_audio()
 

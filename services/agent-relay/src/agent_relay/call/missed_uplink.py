@@ -1,4 +1,4 @@
-"""Reports to call-control when a call's uplink gets no entries any more, and when entries arrive again."""
+"""Reports to call-control when a call's uplink receives no more entries, and when entries arrive again."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ _CHECK_S: Final = 0.2
 
 
 class MissedUplink:
-    """`epoch`: of the newest media socket when this relay claimed the call. `silent_s`: seconds without an entry of the
-    uplink (`StreamReader.silent_s`). `put`: carries out the reports.
+    """Watches the uplink of one call. `epoch`: epoch of the newest media socket when this relay claimed the call.
+    `silent_s`: returns the seconds since the last uplink entry (`StreamReader.silent_s`). `put`: sends the reports.
     """
 
     def __init__(
@@ -32,14 +32,14 @@ class MissedUplink:
 
     @property
     def reported(self) -> bool:
-        """No entry has arrived since the last report."""
+        """Whether the uplink was reported as missed and no entry has arrived since."""
         return self._watch.reported
 
     def attached(self, epoch: int) -> None:
         self._watch.attached(epoch)
 
     def tick(self, now: float) -> None:
-        """To be called about twenty times a second."""
+        """Report the uplink if it receives no entries. Call it about twenty times a second."""
         if now < self._check_at:
             return
         self._check_at = now + _CHECK_S
@@ -47,14 +47,14 @@ class MissedUplink:
         if not self._watch.report_due(self._silent_s(), now):
             return
         if first:
-            log.warning("uplink missed", extra=fields(call_id=self._call_id, epoch=self._watch.epoch))
+            log.warning("no uplink entries received", extra=fields(call_id=self._call_id, epoch=self._watch.epoch))
         self._put(Reporter(UplinkMissed(self._call_id, self._watch.epoch)))
 
     def on_entry(self, entry_id: str, entry: Entry) -> None:
-        """An entry arrived after a report: withdraw the report, so that call-control does not restart this socket."""
+        """Withdraw the report after an entry arrived, so that call-control does not restart this media socket."""
         if isinstance(entry, MediaDetached | Ended):
             return
         self._watch.recovered()
         epoch = int(entry_id.partition("-")[0])
-        log.info("uplink is back", extra=fields(call_id=self._call_id, epoch=epoch))
+        log.info("uplink recovered", extra=fields(call_id=self._call_id, epoch=epoch))
         self._put(Reporter(MediaOpen(self._call_id, epoch), insist=True))

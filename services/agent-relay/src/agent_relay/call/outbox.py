@@ -1,4 +1,4 @@
-"""Outbox of a call: its deferred writes to Redis and its tool calls, carried out in order by a task of the call."""
+"""Outbox of a call: a task that performs the call's deferred writes to Redis in order, and starts its tool calls."""
 
 from __future__ import annotations
 
@@ -34,7 +34,9 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Reporter:
-    """Put the entry into call-control's inbox if this relay still owns the call; retry only if `insist`."""
+    """Write the entry to call-control's inbox if this relay still owns the call. Retry after a failure only if
+    `insist`.
+    """
 
     entry: InboxEntry
     insist: bool = False
@@ -45,7 +47,7 @@ _BACKOFF: Final = Backoff.constant(0.2)
 
 
 class Answers(Protocol):
-    """Receives the answers to commands (the driver of the call)."""
+    """Receives the results of commands. Implemented by `Driver`."""
 
     def greeting_granted(self, granted: bool) -> None: ...
 
@@ -53,7 +55,7 @@ class Answers(Protocol):
 
 
 class Outbox:
-    """`lease_lost` is called when another relay owns the call."""
+    """Deferred writes and tool calls of one call. `lease_lost` is called when another relay owns the call."""
 
     def __init__(
         self,
@@ -106,7 +108,9 @@ class Outbox:
                         tools.create_task(self._run_tool(item))
 
     async def report_voice_lost(self, reason: str) -> None:
-        """Notify call-control and keep the lease until it ends the call, so that no other relay tries the same."""
+        """Report to call-control that the call has no voice session. The lease is kept until call-control ends the
+        call, so that no other relay claims the call and fails in the same way.
+        """
         await self._insist(partial(self._put_voice_lost, VoiceLost(self._claim.call_id, self._claim.epoch, reason)))
 
     async def _put_voice_lost(self, lost: VoiceLost) -> None:
@@ -123,12 +127,14 @@ class Outbox:
         try:
             await self._put(reporter.entry)
         except OutsideError as error:
-            log.warning("report not delivered", extra=fields(call_id=self._claim.call_id, error=error.message))
+            log.warning(
+                "failed to report to call-control", extra=fields(call_id=self._claim.call_id, error=error.message)
+            )
 
     async def _write_record(self, record: Record) -> None:
         entry = record.entry
         if isinstance(entry, Notice):
-            log.info("notice", extra=fields(call_id=self._claim.call_id, what=entry.what))
+            log.info("transcript notice recorded", extra=fields(call_id=self._claim.call_id, what=entry.what))
             if entry.what == SAY:
                 metrics.count_announcement(report_of(entry).outcome)
         private = record.private or not self._keeps_transcript
@@ -172,12 +178,14 @@ class Outbox:
         self._answers.tool_answered(item.call_id, await run_tool(self._tools, item.name, call))
 
     async def _insist(self, attempt: Callable[[], Awaitable[object]]) -> None:
-        """Retry while Redis is unavailable. A refused write is dropped, because Redis would refuse it again."""
+        """Retry while Redis is unavailable. A write that Redis rejects is dropped, because Redis would reject
+        it again.
+        """
         try:
             await retry(attempt, _BACKOFF, OutsideError, on_failure=self._on_failure)
         except OutsideError as error:
             log.warning(
-                "Redis refused a write; dropping it", extra=fields(call_id=self._claim.call_id, error=error.message)
+                "Redis rejected a write; dropping it", extra=fields(call_id=self._claim.call_id, error=error.message)
             )
         else:
             self._context.noting.worked()

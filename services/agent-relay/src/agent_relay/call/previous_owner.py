@@ -1,5 +1,5 @@
-"""The previous owner of a call: it continues to speak until the next owner does, for as long as it drains, and stores
-how far it has processed the caller's audio.
+"""The previous owner of a call. While it drains, it speaks until the next owner can speak. Then it stores how far it
+has processed the caller's audio.
 """
 
 from __future__ import annotations
@@ -17,11 +17,13 @@ _STOP_POLL_S: Final = 0.02
 
 
 class PreviousOwner:
-    """`speaker`: the relay that handed the call over last (`Claim.previous_owner`). It no longer speaks if another
-    relay had a voice session after it; `voice_epoch` is the epoch of the newest voice session.
+    """Watches whether the previous owner of a call still speaks.
 
-    The previous owner notices the new voice session within 30 ms. If it stores no stop within `stop_within_s`, it is
-    frozen or runs a version that does not store it.
+    `speaker`: the relay that handed the call over last (`Claim.previous_owner`). `voice_epoch`: epoch of the newest
+    voice session; if it belongs to another relay, the speaker no longer speaks.
+
+    The previous owner notices the new voice session within 30 ms. If it stores no position within `stop_within_s`, it
+    is frozen or runs a version that does not store one.
     """
 
     def __init__(self, fleet: Fleet, speaker: str, voice_epoch: int, *, stop_within_s: float) -> None:
@@ -29,12 +31,12 @@ class PreviousOwner:
         self._stop_within_s = stop_within_s
         self._name, _, epoch = speaker.rpartition("|")
         self.speaks = epoch == str(voice_epoch)
-        """Whether it may still speak, as far as is known."""
+        """Whether the previous owner may still speak, according to the last known state."""
 
     async def watch(self) -> None:
-        """Return once the previous owner is known to have stopped speaking: it never drained, has left, or has died.
+        """Wait until the previous owner has stopped speaking: it is not draining, has exited, or is dead.
 
-        While Redis is unreachable the last known state counts: no relay is heard then.
+        While Redis is unreachable, the last known state applies; no relay can be heard then.
         """
         while self.speaks:
             try:
@@ -46,8 +48,8 @@ class PreviousOwner:
                 await asyncio.sleep(BEAT_S)
 
     async def stop(self, leases: Leases, claim: Claim, is_ready: Callable[[], bool]) -> UplinkStop | None:
-        """Where it stopped, which it does once our voice session is ready (`is_ready`). None if it is gone, or stores
-        no stop in time.
+        """Return the position where the previous owner stopped; None if it is gone or stores none in time. It stores
+        the position once this relay's voice session is ready (`is_ready`).
         """
         now = asyncio.get_running_loop().time
         ready_at: float | None = None
@@ -57,7 +59,7 @@ class PreviousOwner:
             if ready_at is not None and (stop := await self._stored_stop(leases, claim)) is not None:
                 return stop
             await asyncio.sleep(_STOP_POLL_S)
-        # Storing the stop may have been its last action.
+        # It may have stored the position just before it exited.
         return await self._stored_stop(leases, claim)
 
     async def _stored_stop(self, leases: Leases, claim: Claim) -> UplinkStop | None:

@@ -1,4 +1,4 @@
-"""When a call opens its next voice session after one was lost or refused, and when it gives up."""
+"""Decides when a call opens its next voice session after one was lost or rejected, and when it gives up."""
 
 from __future__ import annotations
 
@@ -21,7 +21,9 @@ PATIENCE_S: Final = 5.0
 
 
 class Reconnects:
-    """`promised`: call-control relies on a voice session, so that even permanent failures are retried."""
+    """Retry policy for the voice sessions of one call. `promised`: the call already depends on a voice session, so even
+    permanent failures are retried.
+    """
 
     def __init__(self, call_id: str, backoff: Backoff, *, promised: bool) -> None:
         self.promised = promised
@@ -30,9 +32,9 @@ class Reconnects:
         self._delays: Delays = backoff.delays()
         self._ready_since: float | None = None
         self._attempts = 0
-        """Sessions in a row that were not ready."""
+        """Number of consecutive sessions that did not become ready."""
         self._refused_settings = 0
-        """Sessions in a row whose agent or settings were refused."""
+        """Number of consecutive sessions whose agent or settings were rejected."""
 
     def ready(self, now: float) -> None:
         self._ready_since = now
@@ -40,7 +42,7 @@ class Reconnects:
         self.promised = True
 
     def ended(self, now: float) -> None:
-        """The session was lost, or not opened."""
+        """Record that the session was lost or could not be opened."""
         since, self._ready_since = self._ready_since, None
         if since is None:
             self._attempts += 1
@@ -51,7 +53,7 @@ class Reconnects:
             self._delays = self._backoff.delays()
 
     def delay_after(self, failure: BridgeError, now: float) -> float | None:
-        """Seconds until the next attempt; None to give up. Logs the failure."""
+        """Log the failure. Return the seconds until the next attempt, None to give up."""
         delay_s = self._delay_after(failure, now)
         remedy = {"remedy": failure.remedy} if isinstance(failure, RefusedSessionError) else {}
         where = fields(
@@ -60,9 +62,9 @@ class Reconnects:
         if not self._attempts:
             log.warning("voice session lost", extra=where)
         elif self._attempts == 1 or delay_s is None:
-            log.warning("voice session not opened", extra=where)
+            log.warning("failed to open voice session", extra=where)
         else:
-            log.debug("voice session not opened", extra=where)  # there are several in a second
+            log.debug("failed to open voice session", extra=where)  # several times a second
         return delay_s
 
     def _delay_after(self, failure: BridgeError, now: float) -> float | None:

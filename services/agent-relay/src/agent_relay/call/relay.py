@@ -1,6 +1,6 @@
-"""One call at this relay: from the claim to the end of the call, or until another relay owns it.
+"""One call in this relay process, from the claim until the call ends or another relay owns it.
 
-`Driver` feeds the conversation while the call lasts; this module starts the call's tasks and tears them down.
+This module starts and stops the tasks of the call. While they run, `Driver` passes events to the conversation.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ LEASE_LOST: Final = "lease lost"
 RELEASED: Final = "released"
 FAILED: Final = "failed"
 _TEARDOWN_S: Final = 1.0
-"""Time limit for a call that ended to close its socket and to write its transcript."""
+"""Time limit for closing the socket and writing the transcript of a call that has ended."""
 
 
 async def open_relay(context: CallContext, claim: Claim, record: CallRecord) -> Relay:
@@ -98,7 +98,7 @@ class Relay:
 
     @property
     def voice_resource(self) -> str:
-        """The Voice Live resource that has the conversation, and on which it continues best."""
+        """The Voice Live resource that stores the conversation. The next voice session should use it too."""
         return self._voice.resource
 
     @property
@@ -107,12 +107,14 @@ class Relay:
 
     @property
     def uplink_cursor(self) -> str:
-        """Where the next relay begins to read the uplink."""
+        """Entry id after which the next relay reads the uplink if this relay dies."""
         return self._uplink.after_crash
 
     def begin_hand_over(self) -> str:
-        """Where the next relay begins to read the uplink. This relay stores where it stops, whatever the reason: the
-        first entry of the next relay may mute it before it is asked to stop.
+        """Start a hand-over. Return the entry id after which the next relay reads the uplink.
+
+        From now on, this relay stores its uplink position when it stops for any reason: the first entry of the next
+        relay may fence it before it is asked to stop.
         """
         self._hands_over = True
         return self._uplink.rewound
@@ -137,13 +139,14 @@ class Relay:
         try:
             self._driver.tick(now)
         except Exception:
-            log.exception("relay failed", extra=fields(call_id=self.claim.call_id))
+            log.exception("call task failed", extra=fields(call_id=self.claim.call_id))
             self.stop(FAILED)
 
     def stamp(self) -> None:
-        """Append a latency probe; to be called once a second.
+        """Append a latency probe to the downlink. Call it once a second.
 
-        None before the voice session is ready: the previous owner speaks until our first entry.
+        Nothing is appended before the voice session is ready, because the first entry of this relay ends the speech of
+        the previous owner.
         """
         if self._driver.ready and not self._downlink.muted and not self._over.done():
             self._downlink.append(Stamp(telemetry.now_us()))
@@ -152,7 +155,7 @@ class Relay:
         self._downlink.mute(muted)
 
     async def run(self) -> str:
-        """Until this relay stops driving the call; returns `ENDED`, `LEASE_LOST`, `RELEASED` or `FAILED`."""
+        """Drive the call until this relay stops. Return `ENDED`, `LEASE_LOST`, `RELEASED` or `FAILED`."""
         self._context.reader.add(self._uplink_key, self.claim.uplink_cursor, self._uplink.on_entry)
         others = (self._hold_voice(), self.announcements.look(), self._await_silence(), self._await_stop())
         outbox, *rest = [asyncio.create_task(self._guarded(task)) for task in (self._outbox.run(), *others)]
@@ -162,11 +165,13 @@ class Relay:
     async def _leave(self, tasks: _Tasks) -> None:
         self._context.reader.remove(self._uplink_key)
         storing = asyncio.create_task(self._store_stop(self._uplink.stop()))
-        # Tear everything down also if the process ends meanwhile.
+        # Tear everything down even if the process stops meanwhile.
         await afterwards(self._find_out_end(), partial(self._end_tasks, tasks, storing))
 
     async def _find_out_end(self) -> None:
-        """A call that ends loses its lease too, and the relay may notice that before the end of the uplink."""
+        """Determine whether the call has ended. A call that ends loses its lease too, and the relay may notice this
+        before it reads the end of the uplink.
+        """
         why = FAILED if self._over.cancelled() else self._over.result()
         if why != LEASE_LOST:
             self._ended = why == ENDED
@@ -194,39 +199,45 @@ class Relay:
         await self._voice.close()
 
     async def _store_stop(self, stop: UplinkStop) -> None:
-        """Store where the next relay begins; it waits for this only briefly (`stop_within_s`)."""
+        """Store the uplink position of this relay. The next relay waits for it only briefly (`stop_within_s`)."""
         if not self._hands_over:
             return
         try:
             await self._context.leases.note_stop(self.claim, stop.audio, stop.tones)
         except OutsideError as error:
-            log.warning("uplink stop not stored", extra=fields(call_id=self.claim.call_id, error=error.message))
+            log.warning(
+                "failed to store uplink position", extra=fields(call_id=self.claim.call_id, error=error.message)
+            )
 
     async def _guarded(self, task: Coroutine[None, None, None]) -> None:
         try:
             await task
         except Exception:
-            log.exception("relay failed", extra=fields(call_id=self.claim.call_id))
+            log.exception("call task failed", extra=fields(call_id=self.claim.call_id))
             self.stop(FAILED)
 
     # -- tasks
     async def _hold_voice(self) -> None:
         why = await self._voice.hold()
         if self._previous_owner.speaks:
-            # The previous owner serves the call better; another relay may open a voice session for it.
+            # The previous owner still serves the call, and another relay may be able to open a voice session.
             self.stop(RELEASED)
         else:
             await self._outbox.report_voice_lost(why)
 
     async def _await_silence(self) -> None:
-        """The previous owner speaks until our first entry, and before our voice session is ready there is none."""
+        """Wait until the previous owner no longer speaks, then notify the driver. The previous owner speaks until this
+        relay appends its first downlink entry, which it does only after its voice session is ready.
+        """
         began = self._loop.time()
         await self._previous_owner.watch()
-        # It has been silent since then at the latest.
+        # The wait of the caller, which ends in the hold tone, counts from here.
         self._driver.left_alone(began)
 
     async def _await_stop(self) -> None:
-        """The previous owner processes caller audio until our voice session is ready; we begin where it stopped."""
+        """Wait until the previous owner no longer processes caller audio, then continue where it stopped. It processes
+        caller audio until the voice session of this relay is ready.
+        """
         if self._uplink.gated:
             stop = await self._previous_owner.stop(self._context.leases, self.claim, lambda: self._driver.ready)
             self._uplink.release(stop)

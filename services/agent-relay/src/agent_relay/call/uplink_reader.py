@@ -1,4 +1,4 @@
-"""The uplink of one call at its relay: which of its entries reach the driver, and from where the next relay reads."""
+"""Handles the uplink of one call: selects the entries for the driver, and tracks from where the next relay reads."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ log = logging.getLogger(__name__)
 
 
 class UplinkReader:
-    """`resumed`: another relay drove this call before. `gated`: it may still process the caller's audio and tones,
-    which are held back until `release`.
+    """Handles the uplink entries of one call. `resumed`: another relay drove this call before. `gated`: that relay may
+    still process caller audio and tones, so this relay buffers them until `release`.
     """
 
     def __init__(
@@ -52,9 +52,11 @@ class UplinkReader:
         self._cursor = UplinkCursor(claim.uplink_cursor)
         self._gate = UplinkGate() if gated else None
         self._rereads_tones = resumed and claim.uplink_cursor == BEGINNING
-        """Tones before our first voice session may have been processed by the previous owner."""
+        """Whether to ignore tones that arrive before the first voice session of this relay, because the previous owner
+        may have processed them.
+        """
         self._known_socket = record.uplink_epoch
-        """Epoch of the newest media socket when we claimed the call."""
+        """Epoch of the newest media socket when this relay claimed the call."""
         self._audio_seen = False
         self._audio_at = 0.0
         """When the caller's latest audio arrived (loop time)."""
@@ -65,25 +67,25 @@ class UplinkReader:
 
     @property
     def after_crash(self) -> str:
-        """Where the next relay begins to read if this one dies."""
+        """Entry id after which the next relay reads if this one dies."""
         return self._cursor.after_crash(typing=self._driver.typing)
 
     @property
     def rewound(self) -> str:
-        """Where the next relay begins to read at a hand-over."""
+        """Entry id after which the next relay reads at a hand-over."""
         return self._cursor.rewound
 
     def stop(self) -> UplinkStop:
-        """How far this relay has processed the uplink."""
+        """Return how far this relay has processed the uplink."""
         return self._cursor.stop(typing=self._driver.typing)
 
     def release(self, stop: UplinkStop | None) -> None:
-        """Process the entries that were held back, except those that the previous owner has processed."""
+        """Process the buffered entries, except those that the previous owner has processed."""
         if self._gate is None:
             return
         held, self._gate = self._gate.release(stop), None
         if stop is None and held:
-            log.info("previous owner stored no uplink stop", extra=fields(call_id=self._call_id, entries=len(held)))
+            log.info("previous owner stored no uplink position", extra=fields(call_id=self._call_id, entries=len(held)))
         for entry_id, entry in held:
             self.on_entry(entry_id, entry)
 

@@ -22,7 +22,7 @@ _REFUSED: Final = "invalid_request_error"
 
 
 class Keepalive:
-    """For use while a response is due. `asked_at`: time of the latest request."""
+    """Liveness probes of one voice session, for use while a response is due. `asked_at`: time of the latest request."""
 
     __slots__ = ("_answers", "_open_probes", "_probed_at", "_probes", "last_event_at")
 
@@ -34,14 +34,14 @@ class Keepalive:
         """Whether this session has answered a probe."""
 
     def begin(self, now: float) -> None:
-        """A new session."""
+        """Reset for a new session."""
         self.last_event_at = now
         self._probed_at = _NEVER
         self._open_probes = 0
         self._answers = False
 
     def is_own(self, event: ServerEvent, now: float) -> bool:
-        """Record the arrival of an event. True for the answer to a probe, which needs no further handling."""
+        """Record the arrival of an event. Return True for the answer to a probe, which needs no further handling."""
         self.last_event_at = now
         if type(event) is ErrorEvent:
             own = answers_probe(event) or self._may_answer_probe(event, now)
@@ -52,7 +52,7 @@ class Keepalive:
         return own
 
     def next_at(self, asked_at: float) -> float | None:
-        """Time of the next `check`; None for a session that was probed and has never answered."""
+        """Return the time of the next `check`; None for a session that was probed and has never answered."""
         if self._probed_at > self.last_event_at:
             return self._probed_at + ANSWER_S if self._answers else None
         if not self._answers and self._probed_at != _NEVER:
@@ -69,11 +69,13 @@ class Keepalive:
         return [self.probe(now)]
 
     def probe(self, now: float) -> Send:
-        """Sent once while the session is healthy, to learn whether it answers; later, to check that it is alive."""
+        """Return a probe. The first is sent while the session is healthy, to learn whether it answers probes; later
+        ones check that it is alive.
+        """
         self._probed_at = now
         self._probes += 1
         self._open_probes += 1
-        # The item does not exist: the service refuses at once, and nothing changes.
+        # The item does not exist, so that the service returns an error at once and nothing changes.
         ask: ClientEvent = {
             "type": "conversation.item.retrieve",
             "event_id": f"{_PREFIX}{self._probes}",
@@ -82,13 +84,15 @@ class Keepalive:
         return Send(ask)
 
     def _may_answer_probe(self, event: ErrorEvent, now: float) -> bool:
-        """A refusal that names no event, soon after a probe that is still unanswered."""
+        """Return whether the error may answer a probe: it has no event id, and arrives soon after a probe that is still
+        unanswered.
+        """
         unnamed = not event.event_id and event.code == _REFUSED and event.kind in ("", _REFUSED)
         return unnamed and self._open_probes > 0 and now < self._probed_at + 2 * ANSWER_S
 
 
 def answers_probe(event: ErrorEvent) -> bool:
-    """True also if the error names no event, but its code or message refers to a probe."""
+    """Return whether the error answers a probe. Without an event id, its code or message must refer to a probe."""
     if event.event_id:
         return event.event_id.startswith(_PREFIX)
     return event.code.startswith("item_retrieve") or _PREFIX in event.message

@@ -1,7 +1,7 @@
-"""Detects that a call has lost its media although nobody reported it: the uplink gets no entries.
+"""Detects that a call has lost its media without any report: the uplink receives no entries.
 
-A live gateway writes at least twice a second, even while ACS sends no audio. So a second without any entry means that
-the gateway or its connection to Redis is gone. The callback of ACS may arrive earlier, later or never.
+A live gateway writes at least twice a second, even while ACS sends no audio. A second without any entry therefore means
+that the gateway or its connection to Redis is down. The callback of ACS may arrive earlier, later or never.
 """
 
 from __future__ import annotations
@@ -10,11 +10,11 @@ from typing import Final
 
 MISSED_S: Final = 1.0
 AGAIN_S: Final = 1.0
-"""Interval of repeated reports: call-control may have ignored the previous one."""
+"""Interval of repeated reports. They are needed because call-control may have ignored the previous one."""
 
 
 class UplinkWatch:
-    """`epoch`: epoch of the newest media socket, 0 before the first."""
+    """Watches the uplink of one call. `epoch`: epoch of the newest media socket, 0 before the first."""
 
     def __init__(self, epoch: int) -> None:
         self.epoch = epoch
@@ -26,7 +26,7 @@ class UplinkWatch:
         self.epoch = max(self.epoch, epoch)
 
     def report_due(self, silent_s: float, now: float) -> bool:
-        """Whether the uplink has to be reported as missed now. `silent_s`: see `StreamReader.silent_s`."""
+        """Return whether the uplink must be reported as missed now. `silent_s`: see `StreamReader.silent_s`."""
         if not self.epoch or silent_s < MISSED_S or now < self._again_at:
             return False
         self.reported = True
@@ -34,6 +34,6 @@ class UplinkWatch:
         return True
 
     def recovered(self) -> None:
-        """An entry arrived after the uplink was reported as missed."""
+        """Reset, because an entry arrived after the uplink was reported as missed."""
         self.reported = False
         self._again_at = 0.0

@@ -1,7 +1,8 @@
-"""Hands the calls of a draining relay over to other relays: make before break, no faster than Voice Live allows.
+"""Hands the calls of a draining relay over to other relays: make-before-break, no faster than the Voice Live quota
+allows.
 
 Each call needs a second voice session while the first one is still in use. A call is handed over only if the quota has
-a connection for it; until then it continues here.
+a connection for it; until then this relay continues it.
 """
 
 from __future__ import annotations
@@ -23,9 +24,11 @@ from bridge_common.store.leases import POLL_MS
 log = logging.getLogger(__name__)
 
 PATIENCE_S: Final = 5.0
-"""Limit for waiting for a quiet moment of a call; then it is handed over in the middle of a turn."""
+"""Longest time to wait for a quiet moment of a call; then it is handed over in the middle of a turn."""
 MOST_AT_ONCE: Final = 10
-"""Each hand-over costs the next owner a handshake, which delays the frames of its other calls."""
+"""Maximum number of simultaneous hand-overs. Each costs the next owner a handshake, which delays the frames of its
+other calls.
+"""
 _OVERLAP_POLL_S: Final = 0.03
 
 
@@ -33,7 +36,9 @@ _OVERLAP_POLL_S: Final = 0.03
 class HandOverLimits:
     patience_s: float = PATIENCE_S
     overlap_s: float = 8.0
-    """If the next owner has no voice session after this time, the relay checks whether the call has a next owner."""
+    """Seconds. If the next owner has no voice session after this time, the relay checks whether the call has a next
+    owner.
+    """
     at_once: int = MOST_AT_ONCE
 
 
@@ -45,7 +50,7 @@ class HandOver:
         self._logged_waiting = False
 
     async def run(self, within_s: float) -> None:
-        """Hand over every call. Returns when none is left; keeps them while no other relay has capacity.
+        """Hand over every call, and return when none is left. Calls are kept while no other relay has capacity.
 
         In the first half of `within_s`, new calls of the fleet have a higher priority for connections.
         """
@@ -62,7 +67,7 @@ class HandOver:
             await asyncio.sleep(POLL_MS / 1000)
 
     async def others_have_room(self) -> bool:
-        """Whether the other relays have capacity for all calls of this one."""
+        """Return whether the other relays have capacity for all calls of this one."""
         try:
             peers = await self._context.fleet.peers()
         except OutsideError:
@@ -89,20 +94,23 @@ class HandOver:
                 log.info("hand-over waits for the connection quota", extra=fields(calls=len(due)))
 
     def _due(self, *, only_quiet: bool) -> list[tuple[OwnedCall, Relay]]:
-        """Quiet calls first: during a turn of the caller both sessions have to receive the turn (`UplinkGate`)."""
+        """Return the calls to hand over, quiet calls first. During a turn of the caller, both sessions have to receive
+        the turn (`UplinkGate`).
+        """
         due = [(owned, owned.relay) for owned in self._owned_calls.values() if owned.relay and not owned.handing_over]
         quiet = [(owned, relay) for owned, relay in due if relay.quiet]
         return quiet if only_quiet else quiet + [(owned, relay) for owned, relay in due if not relay.quiet]
 
     async def _free(self, resources: set[str], urgency: Urgency) -> Counter[str]:
-        """Connections left on each resource."""
+        """Return the number of connections left on each resource."""
         try:
             return Counter({one: await self._context.voice.quota.free(one, urgency) for one in resources})
         except OutsideError:
             return Counter()
 
     async def _hand_over(self, owned: OwnedCall, relay: Relay) -> None:
-        """The call continues here until the voice session of the next owner is ready, however long that takes.
+        """Hand one call over. It continues in this relay until the voice session of the next owner is ready, without a
+        time limit.
 
         The next owner writes nothing until then, because its epoch would fence this relay (`call.previous_owner`).
         """

@@ -23,11 +23,11 @@ log = logging.getLogger(__name__)
 
 _HEARTBEAT_S: Final = HEARTBEAT_MS / 1000
 _MUTE_AFTER_S: Final = 0.8 * LEASE_MS / 1000
-"""Without renewal for this time, another relay may claim the call soon."""
+"""If the lease of a call is not renewed for this time, the call is muted, because another relay may claim it soon."""
 _REMEMBER_S: Final = 1.0
 """Interval between two reads of a call's record."""
 _READ_AT_ONCE: Final = 8
-"""Records. Each takes a tenth of a millisecond, in which no frame of any call is forwarded."""
+"""Maximum number of records in one read. Each takes 0.1 ms, during which no frame of any call is forwarded."""
 
 
 @dataclass(slots=True)
@@ -38,7 +38,7 @@ class OwnedCall:
     task: asyncio.Task[None] | None = None
     relay: Relay | None = None
     record: CallRecord | None = None
-    """A recent copy, in case Redis loses the record."""
+    """A recent copy of the call's record, in case Redis loses it."""
     handing_over: asyncio.Task[None] | None = None
 
     def stop(self, why: str) -> None:
@@ -52,8 +52,8 @@ OwnedCalls: TypeAlias = dict[Claim, OwnedCall]
 
 
 class LeaseKeeper:
-    """`renew` and `remember` run until canceled, once for each partition of the leases, so that an unreachable Redis
-    server affects only its own calls.
+    """Keeps the leases and the records of a relay's calls. `renew` and `remember` run until canceled, once for each
+    partition of the leases, so that an unreachable Redis server affects only its own calls.
     """
 
     def __init__(self, context: CallContext, owned_calls: OwnedCalls) -> None:
@@ -62,7 +62,7 @@ class LeaseKeeper:
 
     async def renew(self, leases: Leases) -> None:
         """Renew the leases at every heartbeat; stop the calls whose lease is lost."""
-        outage = OutageLogger(log, "renewing leases")
+        outage = OutageLogger(log, begun="failed to renew leases; retrying", over="lease renewal recovered")
         clock = asyncio.get_running_loop().time
         while True:
             began = clock()
@@ -81,7 +81,7 @@ class LeaseKeeper:
 
     async def remember(self, leases: Leases) -> None:
         """Read the records repeatedly, to restore them if Redis restarts empty."""
-        outage = OutageLogger(log, "reading records")
+        outage = OutageLogger(log, begun="failed to read call records; retrying", over="call record read recovered")
         while True:
             calls = self._owned_in(leases)
             batches = [calls[start : start + _READ_AT_ONCE] for start in range(0, len(calls), _READ_AT_ONCE)]
@@ -103,7 +103,7 @@ class LeaseKeeper:
     def mute_unsure(self, now: float) -> None:
         """Mute calls whose lease was not renewed for too long, until it is renewed again.
 
-        A call that is being handed over has no lease of this relay, but is still spoken in by this relay.
+        A call that is being handed over is not muted: this relay has no lease for it, but still speaks in it.
         """
         muted = 0
         for owned in self._owned_calls.values():
@@ -123,7 +123,7 @@ class LeaseKeeper:
                 owned.stop(LEASE_LOST)
 
     async def _restored(self, owned: OwnedCall) -> bool:
-        """Restore the call and its lease if Redis has lost both. Returns whether it did."""
+        """Restore the call and its lease if Redis has lost both. Return whether they were restored."""
         record, relay, claim = owned.record, owned.relay, owned.claim
         if record is None or relay is None or await self._context.store.load(claim.call_id) is not None:
             return False

@@ -34,13 +34,15 @@ _FLUSH_S: Final = 1.0
 _PROBE_S: Final = 1.0
 _PEERS_S: Final = 1.0
 _YIELD_S: Final = 0.04
-"""Time that a full relay lets an empty one claim first; a half-full one waits half of it."""
+"""Head start that a full relay gives an empty one before it claims; a half-full one gives half of it."""
 _SHARE: Final = 4
 """One claim takes at most this fraction (1/4) of the free capacity, so that the calls of a dead relay spread."""
 
 
 class RelayWorker:
-    """`run` works until it is canceled. `drain` claims no further call, and returns when none is left."""
+    """Claims calls and drives them. `run` works until it is canceled. `drain` claims no further call, and returns when
+    none is left.
+    """
 
     def __init__(
         self, context: CallContext, blocking: Redis, *, capacity: int, hand_over: HandOverLimits | None = None
@@ -56,11 +58,11 @@ class RelayWorker:
         self._has_calls = asyncio.Event()
         self._draining = False
         self._claiming = 0
-        """Limit of the claims in progress."""
+        """Maximum number of calls that the claims in progress can add."""
         self._one_beat = asyncio.Lock()
         """Prevents an older heartbeat from overtaking the one that reports the drain."""
         self.refusals = Refusals()
-        """Refusals of Redis to claim calls, by shard."""
+        """Shards on which Redis rejects claims."""
 
     @property
     def active(self) -> int:
@@ -79,7 +81,7 @@ class RelayWorker:
             await self._stop_all()
 
     async def _stop_all(self) -> None:
-        """Without releasing the leases: other relays claim the calls when these expire."""
+        """Cancel all calls without releasing their leases; other relays claim the calls when the leases expire."""
         tasks = [owned.task for owned in self.owned_calls.values() if owned.task is not None]
         for task in tasks:
             task.cancel()
@@ -93,7 +95,7 @@ class RelayWorker:
             try:
                 if not self._draining:
                     await self._claim_some(leases)
-                # Room in a full relay appears without a notification.
+                # There is no notification when a full relay has capacity again.
                 timeout_ms = LOOK_MS if self._room > 0 else POLL_MS
                 self._notify_of_announcements(await leases.wait_wake(self._blocking, cursors, timeout_ms))
             except OutsideError as error:
@@ -102,7 +104,11 @@ class RelayWorker:
             self.refusals.worked(leases)
             return 0.0
 
-        await repeat(step, Backoff.constant(POLL_MS / 1000), OutageLogger(log, "claiming calls"))
+        await repeat(
+            step,
+            Backoff.constant(POLL_MS / 1000),
+            OutageLogger(log, begun="failed to claim calls; retrying", over="call claims recovered"),
+        )
 
     def _notify_of_announcements(self, call_ids: Sequence[str]) -> None:
         for claim, owned in self.owned_calls.items():
@@ -138,7 +144,7 @@ class RelayWorker:
         return len(claims)
 
     async def _drive(self, owned: OwnedCall) -> None:
-        """Drive a claimed call until it ends or leaves this relay."""
+        """Drive a claimed call until it ends or this relay stops handling it."""
         claim = owned.claim
         try:
             record = await self._load(claim)
@@ -149,7 +155,7 @@ class RelayWorker:
             log.info("call claimed", extra=fields(call_id=claim.call_id, epoch=claim.epoch))
             owned.relay = await open_relay(self._context, claim, record)
             why = await owned.relay.run()
-            log.info("call left", extra=fields(call_id=claim.call_id, why=why))
+            log.info("relay stopped handling call", extra=fields(call_id=claim.call_id, why=why))
             if why == RELEASED:
                 await release(self._context, claim, owned.relay.uplink_cursor)
         except (BridgeError, TimeoutError) as error:
@@ -163,14 +169,14 @@ class RelayWorker:
             telemetry.ACTIVE_CALLS.set(self.active)
 
     async def _load(self, claim: Claim) -> CallRecord | None:
-        """The record, or None if the call needs no relay any more."""
+        """Return the call's record, None if the call needs no relay any more."""
         async with time_limit(_LOAD_S, "the call's record"):
             record = await self._context.store.load(claim.call_id)
         return record if record is not None and record.status.live else None
 
     # -- periodic tasks
     async def _tick_calls(self) -> None:
-        """The timer of all calls."""
+        """Call `tick` of all calls periodically."""
         while True:
             now = self._now()
             self._keeper.mute_unsure(now)
@@ -194,7 +200,7 @@ class RelayWorker:
                 await self._context.fleet.beat(capacity=self.capacity, active=self.active, draining=self._draining)
 
     async def _watch_peers(self) -> None:
-        """An empty relay never waits for others, so it does not need their load."""
+        """Keep `lowest_load` up to date. An empty relay never waits for others, so it does not need their load."""
         while True:
             await asyncio.sleep(_PEERS_S)
             if self.owned_calls:
@@ -220,7 +226,7 @@ class RelayWorker:
         await self._hand_over.run(within_s)
 
     def release_all(self) -> None:
-        """Leave every call now, even if there is no other relay."""
+        """Release every call now, even if there is no other relay."""
         for owned in self.owned_calls.values():
             owned.stop(RELEASED)
 
@@ -229,18 +235,20 @@ class RelayWorker:
 
 
 async def release(context: CallContext, claim: Claim, uplink_cursor: str) -> None:
-    """Flush first: the epoch of the next owner fences entries that are not written yet."""
+    """Write the remaining entries, then release the lease. After the release, the epoch of the next owner would fence
+    these entries.
+    """
     async with time_limit(_FLUSH_S, "the last entries of the call to be written"):
         await context.writer.flush()
     await context.leases.release(claim, uplink_cursor)
 
 
 def head_start_s(load: float, peers_load: float) -> float:
-    """Delay before a claim, so that less loaded relays claim first."""
+    """Return the delay before a claim, so that less loaded relays claim first."""
     return _YIELD_S * max(0.0, load - peers_load)
 
 
 def lowest_load(peers: Iterable[Member]) -> float:
-    """Lowest load of the relays that can accept a call; infinite if there is none."""
+    """Return the lowest load of the relays that can accept a call; infinite if there is none."""
     takers = (peer for peer in peers if not peer.draining and peer.active < peer.capacity)
     return min((peer.active / peer.capacity for peer in takers), default=math.inf)

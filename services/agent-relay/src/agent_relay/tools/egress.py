@@ -1,7 +1,7 @@
 """HTTP connections to the servers of tools: only to public addresses, unless a host is allowed by name.
 
-The address is checked when it is resolved for the connection, not before: a name that resolves to another address a
-moment later cannot reach the network of the cluster.
+The address is checked when it is resolved for the connection, not before, so that DNS rebinding cannot reach the
+network of the cluster.
 """
 
 from __future__ import annotations
@@ -18,11 +18,13 @@ from agent_relay.core.protocol.tool_profile import host_allowed
 
 
 class ForbiddenAddressError(OSError):
-    """The host has an address that tools must not reach."""
+    """The host of a tool has an address that tools must not reach."""
 
 
 class GuardedResolver(AbstractResolver):
-    """`private_hosts`: patterns of hosts that may have private addresses."""
+    """A resolver that rejects hosts with private addresses. `private_hosts`: patterns of hosts that may have private
+    addresses.
+    """
 
     def __init__(self, private_hosts: Sequence[str], resolver: AbstractResolver | None = None) -> None:
         self._private_hosts = private_hosts
@@ -35,7 +37,9 @@ class GuardedResolver(AbstractResolver):
         if host_allowed(host.lower(), self._private_hosts):
             return found
         if any(not is_public(one["host"]) for one in found):
-            raise ForbiddenAddressError(f"{host} has an address that is not public")
+            raise ForbiddenAddressError(
+                f"{host} resolves to an address that is not public; add the host to TOOL_PRIVATE_HOSTS to allow it"
+            )
         return found
 
     async def close(self) -> None:
@@ -43,7 +47,9 @@ class GuardedResolver(AbstractResolver):
 
 
 def is_public(address: str) -> bool:
-    """False for private, loopback, link-local, multicast and reserved addresses, also inside IPv6."""
+    """Return whether an address is public. Private, loopback, link-local, multicast and reserved addresses are not,
+    also if they are embedded in an IPv6 address.
+    """
     try:
         parsed = ipaddress.ip_address(address.partition("%")[0])
     except ValueError:
@@ -58,7 +64,7 @@ def is_public(address: str) -> bool:
 
 
 def is_literal(host: str) -> bool:
-    """The host of a URL is an address; such hosts are not resolved."""
+    """Return whether the host of a URL is an IP address, which is not resolved."""
     try:
         ipaddress.ip_address(host.strip("[]"))
     except ValueError:
@@ -67,16 +73,18 @@ def is_literal(host: str) -> bool:
 
 
 def host_fault(host: str, hosts: Sequence[str], private_hosts: Sequence[str]) -> str:
-    """Why tools must not use the host of a URL, "" if they may. `hosts`: patterns of all allowed hosts."""
+    """Return why tools must not use the host of a URL, "" if they may. `hosts`: patterns of all allowed hosts."""
     if not host_allowed(host, (*hosts, *private_hosts)):
-        return f"{host} is not in TOOL_HOSTS"
+        return f"{host} is not in TOOL_HOSTS; add it to allow it"
     if is_literal(host) and not is_public(host) and not host_allowed(host, private_hosts):
         return f"{host} is not a public address; add it to TOOL_PRIVATE_HOSTS to allow it"
     return ""
 
 
 def tool_session(private_hosts: Sequence[str]) -> aiohttp.ClientSession:
-    """For all tools of a process; to be closed. No cookies, no proxies of the environment."""
+    """Return the HTTP session for all tools of a process; the calling code must close it. It stores no cookies and
+    ignores the proxy settings of the environment.
+    """
     connector = aiohttp.TCPConnector(resolver=GuardedResolver(private_hosts), use_dns_cache=False, limit=100)
     return aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar(), trust_env=False)
 

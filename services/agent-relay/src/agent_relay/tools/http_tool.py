@@ -1,4 +1,4 @@
-"""A call of a function tool as an HTTP request, and its response as the result for the model."""
+"""Runs a function tool as an HTTP request. The response is the result for the model."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ UNREACHABLE: Final = "The function is not available now."
 
 
 class HttpToolRunner:
-    """`secrets`: values of the environment variables that the tool names."""
+    """Runs one HTTP tool. `secrets`: values of the environment variables that the tool needs."""
 
     def __init__(self, tool: HttpTool, http: aiohttp.ClientSession, secrets: Mapping[str, str]) -> None:
         self.tool = tool
@@ -44,13 +44,13 @@ class HttpToolRunner:
 
     @property
     def limit_s(self) -> float:
-        """Of all attempts together."""
+        """Time limit for all attempts together, in seconds."""
         return (self.tool.retries + 1) * (self.tool.timeout_s + _BACKOFF.most_s)
 
     async def run(self, call: ToolCall) -> str:
-        """The response as text of at most `max_result_chars`.
+        """Send the request and return the response as text of at most `max_result_chars`.
 
-        Raises `InputError` for arguments that the schema refuses, and `OutsideError` if the request failed; both
+        Raises `InputError` if the arguments do not match the schema, and `OutsideError` if the request failed. Both
         messages are for the model.
         """
         arguments = self._read(call.arguments)
@@ -105,7 +105,7 @@ class HttpToolRunner:
         except TimeoutError as error:
             raise OutsideError("The function did not answer in time.", retry=True) from error
         except (aiohttp.ClientError, OSError) as error:
-            log.warning("tool not reachable", extra=fields(call_id=call.call_id, tool=tool.name, error=str(error)))
+            log.warning("tool unreachable", extra=fields(call_id=call.call_id, tool=tool.name, error=str(error)))
             raise OutsideError(UNREACHABLE, retry=True) from error
 
     def _url(self, arguments: Mapping[str, Any]) -> URL:
@@ -120,17 +120,17 @@ class HttpToolRunner:
     def _result(self, status: int, retry_after: str, text: str) -> str:
         if 200 <= status < 300:
             return text[: self.tool.max_result_chars] or "{}"
-        log.info("tool answered with an error", extra=fields(tool=self.tool.name, status=status))
+        log.info("tool returned an error status", extra=fields(tool=self.tool.name, status=status))
         if status == 429 or status >= 500:
             delay_s = float(retry_after) if retry_after.isdigit() and len(retry_after) < 4 else 0.0
             raise OutsideError(UNREACHABLE, retry=True, retry_after_s=delay_s)
         if 300 <= status < 400:
             raise OutsideError(FAILED, retry=False)
-        # The body of a refusal is for the model: "no such order".
+        # The body of an error response is for the model, for example "no such order".
         return json.dumps({"error": status, "detail": text[: self.tool.max_result_chars]})
 
     def _signature(self, key: str, body: bytes) -> dict[str, str]:
-        """Headers of Standard Webhooks (https://www.standardwebhooks.com)."""
+        """Return the signature headers of Standard Webhooks (https://www.standardwebhooks.com)."""
         if not self._signing_key:
             return {}
         at = str(int(time.time()))
@@ -152,7 +152,7 @@ async def _text(reply: aiohttp.ClientResponse) -> str:
 
 
 def _plain(value: object) -> str:
-    """A value in a URL."""
+    """Return the text of a value for a URL."""
     return value if isinstance(value, str) else json.dumps(value)
 
 

@@ -1,4 +1,4 @@
-"""The tools of all profiles, ready to run, and what is missing for them."""
+"""Creates the tools of all profiles, and checks their hosts and secrets."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from agent_relay.tools.runner import Tool
 def tools_of(
     profiles: Mapping[str, AgentProfile], http: aiohttp.ClientSession, secrets: Mapping[str, str]
 ) -> dict[str, dict[str, Tool]]:
-    """By profile and name. `secrets`: the environment."""
+    """Return the runnable tools by profile name and tool name. `secrets`: the environment variables."""
     found: dict[str, dict[str, Tool]] = {}
     for name, profile in profiles.items():
         runners = [HttpToolRunner(tool, http, secrets) for tool in profile.tools]
@@ -29,7 +29,7 @@ def tool_mistakes(
     private_hosts: Sequence[str],
     secrets: Mapping[str, str],
 ) -> Iterator[str]:
-    """Hosts that are not allowed, and secrets that are not set."""
+    """Yield an error for each host that is not allowed and each secret that is not set."""
     for name, profile in profiles.items():
         for tool in profile.tools:
             where = f"{name}.tools ({tool.name})"

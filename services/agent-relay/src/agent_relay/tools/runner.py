@@ -16,7 +16,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class ToolCall:
-    """`key`: identifies the function call across retries and relays."""
+    """A function call of the agent. `key` identifies it across retries and relays."""
 
     key: str
     call_id: str
@@ -26,14 +26,16 @@ class ToolCall:
 
 @dataclass(frozen=True, slots=True)
 class Tool:
-    """`run` returns the output as text; the message of a `BridgeError` that it raises is for the agent."""
+    """A runnable tool. `run` returns the output as text; the message of a `BridgeError` that it raises is for the
+    agent.
+    """
 
     run: Callable[[ToolCall], Awaitable[str]]
     limit_s: float = 10.0
 
 
 async def run_tool(tools: Mapping[str, Tool], name: str, call: ToolCall) -> str:
-    """The tool's output, or an error that the agent can tell the caller: it waits for an answer in any case."""
+    """Return the tool's output, or an error for the agent, which waits for an output in any case."""
     tool = tools[name]
     try:
         async with asyncio.timeout(tool.limit_s):

@@ -18,19 +18,23 @@ from bridge_common.redis.clients import redis_errors
 from bridge_common.redis.scripts import load_script
 
 BACK_AFTER_MS: Final = 61_000
-"""More than a minute: Azure counts the handshake, which begins later than the token is taken."""
+"""Time until a token returns. It is more than a minute, because Azure counts the handshake, which begins after the
+token was taken.
+"""
 FAILED_MS: Final = 500
-"""Time until the token of a failed handshake returns. It keeps the fleet from flooding an unreachable resource."""
+"""Time until the token of a failed handshake returns, so that the fleet does not flood an unreachable resource."""
 MOST_PAUSE_S: Final = 120.0
 _TTL_MS: Final = 5 * BACK_AFTER_MS
 _UNLIMITED: Final = 1_000_000
 
 
 class Urgency(Enum):
-    """Priority of a connection: the fraction of the tokens that it may use up. The rest is reserved for higher ones."""
+    """Priority of a connection: the fraction of the tokens that it may use up. The rest is reserved for higher
+    priorities.
+    """
 
     RUNNING = 1.0
-    """The caller is connected and hears nobody: a lost session, or a call of a dead relay."""
+    """The caller is connected and hears no agent: the session was lost, or the relay died."""
     NEW = 0.8
     """The call is ringing."""
     BACKGROUND = 0.5
@@ -39,14 +43,16 @@ class Urgency(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """`token` is empty if none was left; then one may be available after `wait_s`."""
+    """A token of the quota. It is empty if none was left; then one may be available after `wait_s`."""
 
     token: str = ""
     wait_s: float = 0.0
 
 
 class ConnectionQuota:
-    """`per_minute`: for each resource; 0: no limit, but pauses are respected. All methods raise `OutsideError`."""
+    """The connection quota of all resources. `per_minute`: new connections for each resource; 0: no limit, but pauses
+    are respected. All methods raise `OutsideError`.
+    """
 
     def __init__(
         self, redis: Redis, per_minute: int, *, back_after_ms: int = BACK_AFTER_MS, failed_ms: int = FAILED_MS
@@ -69,17 +75,17 @@ class ConnectionQuota:
         return Grant(token) if granted else Grant(wait_s=int(wait_ms) / 1000)
 
     async def free(self, resource: str, urgency: Urgency) -> int:
-        """Number of tokens that could be taken now."""
+        """Return the number of tokens that could be taken now."""
         async with redis_errors("counting connections"):
             return int(await self._free(keys=[quota(resource)], args=[self._most(urgency)]))
 
     async def give_back(self, resource: str, grant: Grant) -> None:
-        """For a handshake that failed."""
+        """Return the token of a failed handshake early."""
         async with redis_errors("giving a connection back"):
             await self._give_back(keys=[quota(resource)], args=[grant.token, self._failed_ms])
 
     async def pause(self, resource: str, for_s: float) -> bool:
-        """Let no relay connect to the resource for this time. False if it was already paused."""
+        """Prevent all relays from connecting to the resource for this time. Return False if it was already paused."""
         pause_ms = int(min(max(for_s, 0.0), MOST_PAUSE_S) * 1000)
         async with redis_errors("pausing a resource"):
             return bool(await self._pause(keys=[quota(resource)], args=[pause_ms, _TTL_MS]))
@@ -89,5 +95,5 @@ class ConnectionQuota:
 
 
 def quota(resource: str) -> str:
-    """Redis key of the tokens that are taken."""
+    """Return the Redis key of the tokens in use."""
     return f"quota:{resource}"

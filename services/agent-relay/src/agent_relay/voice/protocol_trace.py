@@ -13,18 +13,20 @@ log = logging.getLogger(__name__)
 
 _WORDS: Final = frozenset({"text", "arguments"})
 _SHOWN_OF_CLIENT: Final = ("event_id", "item_id", "response_id", "audio_end_ms", "previous_item_id")
-"""Other fields may contain instructions or words of the caller."""
+"""The fields of client events that are logged. Others may contain instructions or words of the caller."""
 
 
 def traced(
     call_id: str, on_event: Callable[[ServerEvent], None], *, shows_words: bool = True
 ) -> Callable[[ServerEvent], None]:
-    """`on_event`, preceded by a log line. `on_event` itself, without overhead, if the log level is not DEBUG now."""
+    """Wrap `on_event` so that each event is logged first. Return it unchanged, without overhead, if the log level is
+    not DEBUG now.
+    """
     if not log.isEnabledFor(logging.DEBUG):
         return on_event
 
     def logged(event: ServerEvent) -> None:
-        log.debug("from Voice Live", extra=fields(call_id=call_id, **_shown(event, shows_words)))
+        log.debug("event received from Voice Live", extra=fields(call_id=call_id, **_shown(event, shows_words)))
         on_event(event)
 
     return logged
@@ -36,7 +38,7 @@ def trace_sent(call_id: str, event: ClientEvent) -> None:
         item = event.get("item")
         if isinstance(item, Mapping):
             shown |= {f"item_{name}": item[name] for name in ("type", "role", "name", "call_id") if name in item}
-        log.debug("to Voice Live", extra=fields(call_id=call_id, event=event["type"], **shown))
+        log.debug("event sent to Voice Live", extra=fields(call_id=call_id, event=event["type"], **shown))
 
 
 def _shown(event: ServerEvent, shows_words: bool) -> dict[str, object]:

@@ -15,9 +15,11 @@ from bridge_common.base.retry import Backoff, retry
 log = logging.getLogger(__name__)
 
 LEAD_S: Final = 240.0
-"""The next session is opened this long before the end, but not before three quarters of the session's life."""
+"""The next session is opened this many seconds before the current one expires, but not before three quarters of its
+life.
+"""
 _LAST_MOMENT: Final = 0.25
-"""Fraction of that time that is left when the sessions are exchanged although somebody speaks."""
+"""Fraction of `LEAD_S` that is left when the sessions are swapped even if somebody speaks."""
 _LOOK_S: Final = 0.05
 _BACKOFF: Final = Backoff.constant(2.0)
 
@@ -25,9 +27,10 @@ _BACKOFF: Final = Backoff.constant(2.0)
 async def next_session(
     life_s: float, is_quiet: Callable[[], bool], open_next: Callable[[], Awaitable[WarmSession]]
 ) -> WarmSession:
-    """Return a session that replaces the current one, at a quiet moment. `life_s`: remaining life of the current one.
+    """Open a session that replaces the current one, and return it at a quiet moment. `life_s`: remaining life of the
+    current one.
 
-    The caller has to close the returned session.
+    The calling code must close the returned session.
     """
     loop = asyncio.get_running_loop()
     lead_s = min(LEAD_S, life_s / 4)
@@ -48,7 +51,7 @@ async def next_session(
 
 
 async def _opened(open_next: Callable[[], Awaitable[WarmSession]]) -> WarmSession:
-    outage = OutageLogger(log, begun="next voice session not opened; retrying", over="next voice session opened")
+    outage = OutageLogger(log, begun="failed to open next voice session; retrying", over="next voice session opened")
 
     def failed(error: BridgeError, _: float) -> None:
         outage.failed(error=error.message)

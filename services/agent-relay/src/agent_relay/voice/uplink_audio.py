@@ -36,7 +36,7 @@ class UplinkAudio:
         self._drop_surplus()
 
     def take(self) -> bytes | None:
-        """The next message, or None if all frames were sent."""
+        """Return the next message, None if all frames were sent."""
         if not self._frames:
             return None
         count = min(len(self._frames), MOST_FRAMES)
@@ -46,12 +46,12 @@ class UplinkAudio:
         return encode_append(frames[0] if count == 1 else b"".join(frames))
 
     def forwarded(self, pcm24k: bytes) -> None:
-        """The frame was sent immediately."""
+        """Record that the frame was sent immediately."""
         self._sent.append(pcm24k)
         self._in_doubt += 1
 
     def session_alive(self, *, caller_speaks: bool) -> None:
-        """An event arrived from the session."""
+        """Record that an event arrived from the session."""
         if not caller_speaks:
             self._turn_began = False
             self._in_doubt = 0
@@ -62,12 +62,14 @@ class UplinkAudio:
             self._in_doubt = PREROLL_FRAMES
 
     def session_ends_in_order(self) -> None:
-        """The session closed with a close frame or is being replaced: it has received all frames."""
+        """Record that the session has received all frames, because it closed with a close frame or is being
+        replaced.
+        """
         if not self._turn_began:
             self._in_doubt = 0
 
     def session_over(self) -> None:
-        """Keep the frames in doubt for the next session."""
+        """End the session, and keep the frames in doubt for the next one."""
         in_doubt = min(self._in_doubt, len(self._sent))
         for _ in range(in_doubt):
             self._frames.appendleft(self._sent.pop())

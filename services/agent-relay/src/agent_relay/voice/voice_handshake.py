@@ -1,8 +1,8 @@
 """Opening handshake of a picows WebSocket.
 
-picows closes a refused connection as soon as it has the response head, and cannot abort an unfinished handshake. This
-protocol reads the body of a refusal, which contains the reason, and aborts the connection if it is canceled. A 101
-response is forwarded to picows unchanged, with all bytes that followed it.
+picows closes a rejected connection as soon as it has the response head, and cannot abort an unfinished handshake. This
+protocol reads the body of an error response, which contains the reason, and aborts the connection if it is canceled. A
+101 response is forwarded to picows unchanged, with all bytes that followed it.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from picows.picows import WSProtocol  # type: ignore[attr-defined]  # its stub l
 
 _SWITCHING_PROTOCOLS: Final = 101
 _BODY_S: Final = 0.5
-"""Limit for the body of a refusal, after its head."""
+"""Longest time to wait for the body of an error response, after its head."""
 _MOST_BODY_BYTES: Final = 1024
 _MOST_HEAD_BYTES: Final = 16 * 1024
 _STATUS: Final = re.compile(rb"HTTP/1\.\d (\d{3})\b")
@@ -37,17 +37,18 @@ class Handshake(asyncio.Protocol):
 
     @property
     def body(self) -> bytes:
-        """Body of a refusal, possibly incomplete."""
+        """Body of an error response, possibly incomplete."""
         return bytes(self._received.partition(b"\r\n\r\n")[2])
 
     @property
     def retry_after_s(self) -> int:
-        """`Retry-After` of a refusal, 0 if it is missing or a date."""
+        """Seconds in `Retry-After` of an error response, 0 if it is missing or a date."""
         found = _RETRY_AFTER.search(self._received.partition(b"\r\n\r\n")[0])
         return int(found.group(1)) if found else 0
 
     async def run(self, address: SplitResult, tls: ssl.SSLContext | None) -> int:
-        """Status of the response. The WebSocket is open if it is 101, else it is closed.
+        """Run the handshake and return the status of the response. The WebSocket is open if it is 101, else it is
+        closed.
 
         Raises `OSError` if there is no valid response, and `WSError` if it is not valid for a WebSocket.
         """
@@ -129,6 +130,8 @@ class Handshake(asyncio.Protocol):
 
 
 def _length(head: bytes) -> int:
-    """Length of the body. If none is declared, the body ends with the connection."""
+    """Return the length of the body. If none is declared, the maximum is returned, because the body ends with the
+    connection.
+    """
     found = _LENGTH.search(head)
     return int(found.group(1)) if found else _MOST_BODY_BYTES

@@ -33,7 +33,9 @@ class Dialer:
     open_timeout_s: float = 5.0
     ping_interval_s: float = 20.0
     tls: ssl.SSLContext | None = None
-    """Shared by all sockets, because loading the trusted certificates takes longer than a handshake."""
+    """TLS context of all sockets. They share one, because loading the trusted certificates takes longer than a
+    handshake.
+    """
 
     @property
     def resource(self) -> str:
@@ -41,7 +43,9 @@ class Dialer:
         return urlsplit(self.target.endpoint).netloc
 
     async def dial(self, request_id: str, conversation_id: str) -> VoiceSocket:
-        """Retries once with fresh tokens if they are refused. Raises `AuthError` or `OutsideError`."""
+        """Open a socket. If the tokens are rejected, retry once with fresh ones. Raises `AuthError` or
+        `OutsideError`.
+        """
         scopes = self.target.scopes()
         tokens = {scope: await self.tokens.get(scope) for scope in scopes}
         try:
@@ -49,7 +53,7 @@ class Dialer:
         except AuthError:
             if not scopes:
                 raise
-            log.info("token refused; retrying with a fresh one", extra=fields(request_id=request_id))
+            log.info("token rejected; retrying with a fresh one", extra=fields(request_id=request_id))
         fresh = {scope: await self.tokens.fresh(scope, token) for scope, token in tokens.items()}
         return await self._open(fresh, request_id, conversation_id)
 
@@ -63,9 +67,10 @@ class Dialer:
 
 
 class VoiceLink:
-    """Receives events while `run` runs, and sends `audio` after `start_audio`.
+    """Connects a voice socket to a call: it receives events while `run` runs, and sends `audio` after `start_audio`.
 
-    Sending never blocks: data that the service does not accept yet is kept, caller audio up to a limit (`UplinkAudio`).
+    Sending never blocks: data that the service does not accept yet is buffered, caller audio up to a limit
+    (`UplinkAudio`).
     """
 
     def __init__(
@@ -89,12 +94,12 @@ class VoiceLink:
             self._kept.append(event)
 
     def start_audio(self) -> None:
-        """Call this when the session is configured."""
+        """Start sending caller audio. Call it when the session is configured."""
         self._audio_flows = True
         self._flush()
 
     def send_audio(self, pcm24k: bytes) -> None:
-        """Send a frame of the caller, after frames that are still waiting."""
+        """Send a caller frame, after frames that are still waiting."""
         if self._audio_flows and self._socket.writable and not self._audio and not self._kept:
             self._socket.send(encode_append(pcm24k))
             self._audio.forwarded(pcm24k)
@@ -120,7 +125,8 @@ class VoiceLink:
             self._over.set_result(why)
 
     async def run(self) -> OutsideError:
-        """Return the reason when the session is lost or abandoned; the socket is closed, also on cancellation.
+        """Run until the session is lost or abandoned, and return the reason. The socket is then closed, also on
+        cancellation.
 
         An exception of `on_event` ends the session and is raised here, so that it does not affect other calls.
         """

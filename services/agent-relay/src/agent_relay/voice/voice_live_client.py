@@ -33,21 +33,23 @@ from bridge_common.base.errors import AuthError, OutsideError
 
 MAX_MESSAGE_BYTES: Final = 16 * 2**20
 CLOSE_S: Final = 0.8
-"""Limit for the closing handshake: resources of an ended call are released within a second."""
+"""Time limit of the closing handshake, so that the resources of an ended call are released within a second."""
 _TEXT: Final = WSMsgType.TEXT
 _NO_CODE: Final = 1005
 LOST: Final = 1006
 """The connection ended without a close frame."""
 _READ_BUFFER_BYTES: Final = 32 * 1024
-"""Initial size: a delta of 250 ms has 16 KB of text."""
+"""Initial size of the read buffer. An audio delta of 250 ms has 16 KB of text."""
 _HOPELESS: Final = frozenset({301, 302, 303, 307, 308, 400, 403, 404, 405, 410})
-"""A retry would be refused again: wrong address, version or role. Redirects are not followed, because the credentials
-are for this address only."""
+"""Statuses after which a retry would fail again: wrong address, version or role. Redirects are not followed, because
+the credentials are for this address only.
+"""
 
 
 class SocketClosedError(OutsideError):
-    """The socket was closed by either side. 1000 and 1001 do not end the call: the service closes expired sessions with
-    1001."""
+    """The socket was closed by either side. Close codes 1000 and 1001 do not end the call: the service closes expired
+    sessions with 1001.
+    """
 
     def __init__(self, code: int, reason: str) -> None:
         super().__init__(f"voice socket closed: {code} {reason}".rstrip(), retry=True, code=code, reason=reason)
@@ -58,24 +60,24 @@ class Listener(Protocol):
     """Receives the messages of a socket. The methods must not block or raise."""
 
     def on_message(self, message: memoryview | bytes) -> None:
-        """One complete message. Its memory is reused after the method returns."""
+        """Handle one complete message. Its memory is reused after the method returns."""
         ...
 
     def on_writable(self) -> None:
-        """`writable` is True again."""
+        """Resume sending, because `writable` is True again."""
         ...
 
     def on_lost(self, why: SocketClosedError) -> None:
-        """Called once, last."""
+        """Handle the loss of the socket. It is called once, after all other methods."""
         ...
 
 
 class VoiceSocket(WSListener):
-    """An open socket. Messages that arrive before `listen` are kept for the listener."""
+    """An open socket. Messages that arrive before `listen` are buffered for the listener."""
 
     def __init__(self) -> None:
         self.writable = True
-        """False while the service does not read; messages sent meanwhile are buffered in memory."""
+        """Whether the service reads. While False, sent messages are buffered in memory."""
         self.lost: SocketClosedError | None = None
         self.send: Callable[[bytes], None] = _not_open
         """Send a text message. On a lost socket it is dropped; the listener is notified of the loss separately."""
@@ -93,7 +95,7 @@ class VoiceSocket(WSListener):
             listener.on_lost(self.lost)
 
     async def close(self) -> None:
-        """Closing handshake; after `CLOSE_S` the connection is aborted."""
+        """Run the closing handshake; abort the connection after `CLOSE_S`."""
         assert self._transport is not None
         self._transport.send_close(WSCloseCode.OK)
         # `lost` has the reason of a loss; the exception must be retrieved here nevertheless.
@@ -109,7 +111,9 @@ class VoiceSocket(WSListener):
         self.send = partial(transport.send, _TEXT)
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
-        """Raises `WSProtocolError`, on which picows closes the socket with its code."""
+        """Handle a frame. Raises `WSProtocolError` if it is invalid; picows then closes the socket with the code of the
+        error.
+        """
         if self.lost is not None:
             return
         if frame.rsv1 or frame.rsv2 or frame.rsv3:
@@ -183,7 +187,7 @@ def _not_open(message: bytes) -> None:
 async def connect(
     request: ConnectRequest, *, open_timeout_s: float, ping_interval_s: float, tls: ssl.SSLContext | None = None
 ) -> VoiceSocket:
-    """Raises `AuthError` on 401, and `OutsideError` on any other failure.
+    """Open a voice socket. Raises `AuthError` on 401, and `OutsideError` on any other failure.
 
     `open_timeout_s` covers name resolution, TCP, TLS and handshake. Without `tls`, a wss address uses a new default
     context. Proxy settings of the environment are ignored.
@@ -206,19 +210,21 @@ async def connect(
 
 
 def trusted_certificates(endpoint: str) -> ssl.SSLContext | None:
-    """Default TLS context for `connect`, None without TLS. Slow: it loads the trusted certificates of the system."""
+    """Return the default TLS context for `connect`, None without TLS. Slow: it loads the trusted certificates of the
+    system.
+    """
     return ssl.create_default_context() if urlsplit(endpoint).scheme in ("https", "wss") else None
 
 
 def _address(request: ConnectRequest) -> SplitResult:
-    """Raises `OutsideError` if the URL or a header is not valid."""
+    """Return the parsed URL. Raises `OutsideError` if the URL or a header is not valid."""
     try:
         address = urlsplit(request.url)
         usable = address.scheme in ("ws", "wss") and bool(address.hostname) and (address.port or 1) > 0
     except ValueError:
         usable = False
     if not usable:
-        raise OutsideError("the endpoint of Voice Live is not a valid URL", retry=False)
+        raise OutsideError("the Voice Live endpoint is not a valid URL; check AZURE_VOICE_LIVE_ENDPOINT", retry=False)
     for name, value in request.headers.items():
         if not value.isprintable() or not value.isascii():
             raise OutsideError(
@@ -230,7 +236,9 @@ def _address(request: ConnectRequest) -> SplitResult:
 def _websocket(
     socket: VoiceSocket, address: SplitResult, request: ConnectRequest, ping_interval_s: float
 ) -> WSProtocol:
-    """Sends a ping every `ping_interval_s` and expects its pong within half of that."""
+    """Return the protocol of the WebSocket. It sends a ping every `ping_interval_s` and expects the pong within half of
+    that.
+    """
     return WSProtocol(
         address.netloc.rpartition("@")[2],
         f"{address.path or '/'}?{address.query}".rstrip("?"),
@@ -251,7 +259,7 @@ def _websocket(
 
 
 def _quiet_log() -> logging.Logger:
-    """picows logs every connection; so does the relay, with the call id."""
+    """Return a logger without picows's line for every connection, which the relay logs itself with the call id."""
     log = logging.getLogger("picows.voice_live")
     log.setLevel(logging.WARNING)
     return log

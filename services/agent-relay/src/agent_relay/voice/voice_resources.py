@@ -1,6 +1,6 @@
 """The Voice Live resources of a relay: the first is preferred, the others are used when it has no connection left.
 
-A resource that refuses connections is paused for the whole fleet, by the quota in Redis.
+A resource that rejects connections is paused for the whole fleet, by the quota in Redis.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 BUSY_S: Final = 0.5
 """Pause after 429 without `Retry-After`."""
 FORBIDDEN_S: Final = 10.0
-"""Pause after 401 or 403, which last until an operator assigns the role."""
+"""Pause after 401 or 403. These errors remain until an operator assigns the role."""
 _ROLES: Final = (
     "give the relay's identity the role Cognitive Services User (a97b65f3-24c7-4388-baec-2e87135dc908) on this "
     "resource, and for agents also Foundry User (53ca6127-db72-4b80-b1b0-d745d6d5456d)"
@@ -42,12 +42,14 @@ class NoConnectionError(OutsideError):
 class OpenedSocket:
     socket: VoiceSocket
     resource: str
-    """Host (and port)."""
+    """Host (and port) of the resource."""
 
 
 @dataclass(frozen=True, slots=True)
 class VoiceResources:
-    """`dialers`: at least one, all with the same mode and the same agent or model."""
+    """Opens sockets on the resources of a relay. `dialers`: at least one, all with the same mode and the same agent or
+    model.
+    """
 
     dialers: Sequence[Dialer]
     quota: ConnectionQuota
@@ -59,8 +61,9 @@ class VoiceResources:
     async def dial(
         self, request_id: str, urgency: Urgency, *, conversation_id: str = "", begun_on: str = ""
     ) -> OpenedSocket:
-        """`begun_on`: the resource of the conversation, which is tried first; no other can resume `conversation_id`.
+        """Open a socket on the first resource that accepts a connection.
 
+        `begun_on`: the resource of the conversation, which is tried first; no other can resume `conversation_id`.
         Raises `AuthError` or `OutsideError`, and `NoConnectionError` if no resource accepts a connection now.
         """
         failure: AuthError | OutsideError | None = None
@@ -69,7 +72,9 @@ class VoiceResources:
             grant = await self.quota.take(dialer.resource, urgency)
             if not grant.token:
                 metrics.QUOTA_WAITS.labels(dialer.resource, urgency.name.lower()).inc()
-                later = _sooner(later, NoConnectionError(f"no connection left on {dialer.resource}", grant.wait_s))
+                later = _sooner(
+                    later, NoConnectionError(f"the connection quota of {dialer.resource} is used up", grant.wait_s)
+                )
                 continue
             resumes = begun_on in ("", dialer.resource)
             try:
@@ -87,7 +92,7 @@ class VoiceResources:
         raise refusal
 
     async def pause_after(self, resource: str, error: AuthError | OutsideError) -> bool:
-        """Pause the resource for the whole fleet if the refusal concerns the resource; return whether it does."""
+        """Pause the resource for the whole fleet if the error concerns the resource; return whether it does."""
         for_s = pause_s(error)
         if not for_s:
             return False
@@ -103,7 +108,7 @@ class VoiceResources:
 
 
 def pause_s(error: AuthError | OutsideError) -> float:
-    """Seconds for which the resource should be paused after this refusal; 0 if it need not be paused."""
+    """Return the seconds for which the resource should be paused after this error; 0 if it need not be paused."""
     status = error.details.get("status")
     if status in (401, 403):
         return FORBIDDEN_S

@@ -33,15 +33,17 @@ log = logging.getLogger(__name__)
 
 MOST_AGE_S: Final = 240.0
 FRACTION_OF_LIFE: Final = 4
-"""A session is replaced after this fraction (1/4) of the time until it expires."""
+"""A session in the pool is replaced after this fraction (1/4) of the time until it expires."""
 _CONFIGURE_S: Final = 8.0
 _STEADY_S: Final = 30.0
-"""A session that was lost earlier counts as a failed attempt."""
+"""A session that is lost within this time counts as a failed attempt."""
 BACKOFF: Final = Backoff(first_s=0.5, most_s=30.0)
 
 
 class WarmSession:
-    """Listens to its socket until the link of a call replaces it as the listener."""
+    """A voice session that is configured in advance. It listens to its socket until the link of a call replaces it as
+    the listener.
+    """
 
     def __init__(self, socket: VoiceSocket, resource: str, request_id: str, setup: SessionSetup) -> None:
         self.socket = socket
@@ -61,7 +63,7 @@ class WarmSession:
         return self.setup.refusals
 
     async def configure(self) -> None:
-        """Raises `OutsideError`."""
+        """Configure the session. Raises `OutsideError`."""
         self.setup.begin()
         self.socket.listen(self)
         try:
@@ -113,7 +115,7 @@ class WarmSession:
 
 @dataclass(frozen=True, slots=True)
 class WarmPoolConfig:
-    """`count`: number of sessions in the pool."""
+    """Settings of the pool. `count`: number of sessions."""
 
     voice: VoiceResources
     profile: SessionProfile
@@ -123,18 +125,22 @@ class WarmPoolConfig:
 
 
 class WarmPool:
-    """`run` keeps the pool filled until it is canceled. Its failures do not affect calls. None: an empty pool."""
+    """A pool of voice sessions that are configured in advance. `run` keeps it filled until it is canceled; failures do
+    not affect calls. Without a config the pool stays empty.
+    """
 
     def __init__(self, config: WarmPoolConfig | None = None) -> None:
         self._config = config
         self._ready: deque[WarmSession] = deque()
-        self._outage = OutageLogger(log, begun="warm voice session not opened", over="warm voice sessions open again")
+        self._outage = OutageLogger(
+            log, begun="failed to open warm voice session; retrying", over="warm voice session opened"
+        )
 
     def __len__(self) -> int:
         return len(self._ready)
 
     def take(self, suits: Callable[[SessionSetup], bool]) -> WarmSession | None:
-        """Remove the oldest suitable session from the pool. The caller has to close it."""
+        """Remove and return the oldest suitable session, None if there is none. The calling code must close it."""
         for session in self._ready:
             if session.socket.lost is None and suits(session.setup):
                 self._remove(session)
@@ -157,7 +163,7 @@ class WarmPool:
         await repeat(one, config.backoff, self._outage, errors=Exception, task=number)
 
     async def _one(self, config: WarmPoolConfig, number: int) -> None:
-        """A session from its handshake until it was taken, became too old or was lost. Raises its failure."""
+        """Keep one session from its handshake until it was taken, became too old or was lost. Raises the failure."""
         session = await self._opened(config)
         self._ready.append(session)
         metrics.WARM_SESSIONS.set(len(self._ready))
@@ -181,7 +187,7 @@ class WarmPool:
             raise
         except Exception as error:
             if not isinstance(error, BridgeError):
-                log.exception("warm voice session failed")
+                log.exception("failed to open warm voice session")
             raise
 
     def _remove(self, session: WarmSession) -> None:
@@ -197,7 +203,7 @@ async def open_session(
     conversation_id: str = "",
     begun_on: str = "",
 ) -> WarmSession:
-    """A configured session. Raises `BridgeError`, after pausing the resource if the refusal concerns it."""
+    """Open and configure a session. Raises `BridgeError`, after pausing the resource if the error concerns it."""
     request_id = str(uuid.uuid4())
     opened = await voice.dial(request_id, urgency, conversation_id=conversation_id, begun_on=begun_on)
     socket = opened.socket
@@ -209,7 +215,7 @@ async def open_session(
         if isinstance(error, OutsideError):
             await voice.pause_after(opened.resource, error)
         raise
-    log.info("warm voice session", extra=fields(request_id=request_id, session_id=session.configured.session_id))
+    log.info("warm voice session ready", extra=fields(request_id=request_id, session_id=session.configured.session_id))
     return session
 
 
@@ -217,5 +223,5 @@ def _most_age_s(config: WarmPoolConfig, session: WarmSession) -> float:
     expires_at_s = session.configured.expires_at_s
     if not expires_at_s:
         return config.most_age_s
-    # The minimum limits the connections that this takes of the quota if the clocks differ.
+    # If the clocks differ, the minimum limits how many connections of the quota this uses.
     return min(config.most_age_s, max((expires_at_s - time.time()) / FRACTION_OF_LIFE, _STEADY_S))

@@ -87,7 +87,7 @@ def entra_verifier(
     max_age_s: float = MAX_AGE_S,
     prefix: str = "EVENT_GRID",
 ) -> JwtVerifier:
-    """Return a verifier for Entra tokens of a tenant, version 1 or 2. `prefix`: of the settings that its errors name."""
+    """Return a verifier for Entra tokens of a tenant, version 1 or 2. `prefix`: of the settings in its errors."""
     return JwtVerifier(
         jwks_url or f"https://login.microsoftonline.com/{tenant_id}/discovery/v2.0/keys",
         [f"https://sts.windows.net/{tenant_id}/", f"https://login.microsoftonline.com/{tenant_id}/v2.0"],

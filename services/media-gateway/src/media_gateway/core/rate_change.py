@@ -34,7 +34,7 @@ class RateChange(Protocol):
 
 
 ReadFrame: TypeAlias = Callable[[memoryview, int], bytes | None]
-"""Reads the audio of a plain frame with this number of bytes from an ACS message. None: `acs_media` has to decode it."""
+"""Returns the audio (so many bytes) of a plain frame in an ACS message. None: `acs_media` has to decode it."""
 
 
 def _fastest() -> tuple[Callable[[int, int], RateChange], ReadFrame]:

@@ -1,4 +1,4 @@
-"""Waiting and spoken announcements, and their records. How they are spoken: test_announcer."""
+"""Waiting and spoken announcements, and their records. `test_announcer` tests how they are spoken."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ def test_a_hand_over_leaves_what_waits_and_reports_what_sounds() -> None:
 
 
 def _left_by_a_dead_relay() -> tuple[AgentSpeech, AnnouncementQueue]:
-    """It died after the last sentence, `a1`, and before the playout was known."""
+    """A queue after a relay that died after the last sentence, `a1`, and before the playout was known."""
     speech = AgentSpeech(History(), WallClock(), truncates=True)
     queue = _queue(speech=speech)
     queue.add("1-0", Say("say_1", 0, "One.", last=True), 1.0)

@@ -24,7 +24,7 @@ def open_line(talk: Talk, conversation_id: str = "") -> Talk:
 
 
 def said(commands: list[Command]) -> list[str]:
-    """The texts that are asked for."""
+    """Return the texts whose speech is requested."""
     asked = []
     for event in sent(commands):
         response = event.get("response")

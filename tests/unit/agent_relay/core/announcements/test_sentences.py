@@ -47,7 +47,7 @@ NO_SPACES: list[list[str]] = [
 
 
 def drip(text: str, language: str = "") -> list[str]:
-    """The sentences of a text that comes character by character."""
+    """Return the sentences of a text that arrives character by character."""
     cutter = SentenceCutter(language)
     found = [sentence for character in text for sentence in cutter.feed(character)]
     return [sentence.text for sentence in found + cutter.flush()]

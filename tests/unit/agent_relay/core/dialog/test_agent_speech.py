@@ -68,7 +68,7 @@ def test_an_interruption_clears_what_was_not_heard_although_the_response_is_done
 
 
 def test_the_rest_of_an_interrupted_response_is_dropped() -> None:
-    """Also its further items, when the response is only known from the item that was heard."""
+    """Further items of the response are dropped too, if the response is only known from the item that was heard."""
     speech, _ = _speech()
     speech.delta(AudioDelta("r1", "a1", SECOND), 10.0)
     speech.interrupt("")

@@ -1,4 +1,4 @@
-"""The agent's turns. Whole conversations: test_turns and test_owed_turns."""
+"""The agent's turns. `test_turns` and `test_owed_turns` test whole conversations."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.unit.support.talk import notices, profile_for, sent
 
 
 def _turns() -> Turns:
-    """The caller waits for an answer since second 1."""
+    """Return turns in which the caller has waited for an answer since second 1."""
     profile, clock = profile_for(tools=frozenset({"look"})), WallClock()
     session = VoiceSession(SessionSetup(profile.session, profile.essential_session), clock)
     session.configured(1.0)

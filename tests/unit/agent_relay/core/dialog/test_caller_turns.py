@@ -1,4 +1,4 @@
-"""The caller's turns. Whole conversations: test_turns, test_owed_turns, test_interrupting_texts."""
+"""The caller's turns. `test_turns`, `test_owed_turns` and `test_interrupting_texts` test whole conversations."""
 
 from __future__ import annotations
 

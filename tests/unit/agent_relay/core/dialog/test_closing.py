@@ -1,4 +1,4 @@
-"""The goodbye before a hang-up: said already, said next, asked for, interrupted, or never heard."""
+"""The goodbye before a hang-up: already spoken, spoken next, requested, interrupted, or never heard."""
 
 from __future__ import annotations
 

@@ -122,7 +122,7 @@ def test_tones_become_a_say_of_the_caller() -> None:
 
 
 def typed(dtmf: Literal["agent", "transcript"]) -> list[Command]:
-    """The commands after the keys 12#."""
+    """Return the commands after the caller has pressed the keys 12#."""
     talk = Talk(dataclasses.replace(profile_for(), dtmf=dtmf))
     talk.open()
     return [command for tone in "12#" for command in talk.core.from_caller(Dtmf(tone), 2.0)]

@@ -51,7 +51,7 @@ LENGTHS_MS = st.sampled_from([0, 20, 250, 1000])
 
 
 class AnyOrder(RuleBasedStateMachine):
-    """A service, a gateway and a caller that do anything at any time; every command is checked against the rules."""
+    """A service, a gateway and a caller that do anything at any time. Every command is checked against the rules."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -63,7 +63,7 @@ class AnyOrder(RuleBasedStateMachine):
         self.active = ""
         self.asked = ""
         self.named: set[str] = set()
-        """Responses that this session has begun or ended: a service gives an id to one response only."""
+        """Responses that this session has begun or ended. A service uses an id for one response only."""
         self.called: set[str] = set()
         self.cleared: set[str] = set()
         self.generated_ms: dict[str, int] = {}
@@ -146,7 +146,7 @@ class AnyOrder(RuleBasedStateMachine):
         self.check(self.core.session_lost("1006", self.now))
 
     def begin(self, response: str) -> bool:
-        """By `response.created`, its first audio or its first function call, whatever comes first."""
+        """Begin a response by `response.created`, its first audio or its first function call."""
         if response in self.named:
             return False
         self.named.add(response)
@@ -277,7 +277,7 @@ class AnyOrder(RuleBasedStateMachine):
 
     @invariant()
     def a_due_time_is_worked_off(self) -> None:
-        """After `tick` nothing is due except an abandon of the session; otherwise the driver would spin."""
+        """After `tick`, only an abandoned session may be due; otherwise the driver would spin."""
         due = self.core.next_at()
         if due is not None and due <= self.now:
             commands = self.core.tick(self.now)

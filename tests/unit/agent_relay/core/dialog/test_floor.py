@@ -1,4 +1,4 @@
-"""When the agent may speak by itself, seen from the conversation that asks."""
+"""When the agent may speak unprompted, tested through the conversation."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Stage:
         self.floor = Floor(self.line, self.session, self.turns, greeted=greeted)
 
     def free(self, now: float) -> bool:
-        """A sentence that waits is spoken now."""
+        """Return whether a waiting sentence is spoken now."""
         at = self.floor.free_at
         return at is not None and now >= at
 

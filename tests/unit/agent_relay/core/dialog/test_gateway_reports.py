@@ -1,4 +1,4 @@
-"""Speech that is owed while the gateway plays it, loses it or has no media socket."""
+"""A pending response while the gateway plays it, loses it or has no media socket."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from tests.unit.support.talk import Talk, outcomes, profile_for, sent, types
 
 
 def answered() -> Talk:
-    """The agent has answered the caller, and none of the answer was played yet."""
+    """A conversation in which the agent has answered the caller, and none of the answer was played yet."""
     talk = Talk(profile_for())
     talk.core.caller_audio(0.5)
     talk.open()

@@ -1,4 +1,6 @@
-"""One debt at a time, from what opens it to its end. Orders of events at random: test_owed_speech_properties."""
+"""One pending response at a time, from its creation to its end. `test_owed_speech_properties` tests random orders of
+events.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,7 @@ LIMITS = Limits(start_s=5.0, patience_s=60.0, fallback_s=10.0)
 
 
 def owing(kind: DebtKind = DebtKind.KEYS, *, asked: bool = True) -> OwedSpeech:
-    """Something is owed since second 1."""
+    """Return a response that has been pending since second 1."""
     owed = OwedSpeech(LIMITS)
     owed.owe(kind, 1.0)
     if asked:

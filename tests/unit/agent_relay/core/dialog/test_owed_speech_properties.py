@@ -1,4 +1,6 @@
-"""Owed speech is heard, canceled or handed to human agents within its time limit, for any behavior of the service."""
+"""A pending response is heard, canceled or handed to human agents within its time limit, for any behavior of the
+service.
+"""
 
 from __future__ import annotations
 
@@ -42,7 +44,9 @@ SECOND: Final = bytes(bytes_of_ms(1000, VOICE_RATE_HZ))
 PLAN: Final = profile_for(Mode.MODEL, GREETING)
 LIMITS: Final = PLAN.limits
 BOUND_S: Final = 2 * (LIMITS.start_s + LIMITS.patience_s) + LIMITS.patience_s + LIMITS.fallback_s + 10
-"""Two attempts, the waits for a quota, the fallback text; ten seconds for sessions, keys and playout."""
+"""The sum of two attempts, the waits for a rate limit, the fallback text, and ten seconds for sessions, keys and
+playout.
+"""
 
 RESPONSES: Final = (
     "spoken", "spoken late", "spoken very late", "silent", "written", "failed", "incomplete", "quota", "quota 3 s",
@@ -54,7 +58,7 @@ NETWORK: Final = ("nothing", "nothing", "nothing", "media lost", "session drops"
 
 
 class World:
-    """A caller, a gateway and a service around one conversation, in virtual time. All is alive: probes are answered."""
+    """A caller, a gateway and a service around one conversation, in virtual time. The service answers all probes."""
 
     def __init__(self, responses: list[str]) -> None:
         self.core = Conversation(PLAN, History())
@@ -168,7 +172,7 @@ class World:
         self.do(self.core.voice_event(event, self.now))
 
     def respond(self, event_id: str = "") -> None:
-        """To a request, or ("") by itself to the caller, unless they speak again."""
+        """Begin the response to a request, or ("") one without a request to the caller, unless they speak again."""
         if not event_id and self.speaks:
             return
         if self.active:

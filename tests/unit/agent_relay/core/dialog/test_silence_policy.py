@@ -1,4 +1,4 @@
-"""Silence of the caller: counted from the end of playback, answered step by step."""
+"""Silence of the caller: measured from the end of the playout, with one step after another."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which refusals of a voice session concern the resource, and which the session alone."""
+"""Which rejections of a voice session concern the resource, and which only the session."""
 
 from __future__ import annotations
 

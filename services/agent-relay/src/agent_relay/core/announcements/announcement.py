@@ -10,39 +10,41 @@ from agent_relay.core.announcements.sentences import Sentence, SentenceCutter
 from bridge_common.wire.entries import Say
 
 STOP_PAUSE_S: Final = 0.4
-"""After a pause of this length, text that looks like a complete sentence is spoken."""
+"""If no text arrives for this time, waiting text that looks like a complete sentence is spoken."""
 PAUSE_S: Final = 2.0
-"""After a pause of this length, incomplete text is spoken if the caller hears nothing else."""
+"""If no text arrives for this time, an incomplete sentence is spoken, provided that the caller hears nothing else."""
 GONE_S: Final = 20.0
-"""After a pause of this length, the writer counts as gone and the text as complete."""
+"""If no text arrives for this time, the writer counts as gone and the text as complete."""
 
 
 class Announcement:
-    """`spoken`: number of characters at its beginning that the previous relay spoke."""
+    """One announcement: its text and its progress. `spoken`: number of leading characters that the previous relay
+    spoke.
+    """
 
     def __init__(self, say_id: str, language: str, spoken: int = 0) -> None:
         self.say_id = say_id
         self.spoken = spoken
         self.whole = False
-        """No further text will arrive."""
+        """Whether the text is complete."""
         self.begun = spoken > 0
-        """Part of it was spoken or requested."""
+        """Whether part of it was spoken or requested."""
         self.heard = spoken > 0
         self.responses: set[str] = set()
         """Ids of all responses that spoke parts of it."""
         self._spoken: list[tuple[str, int, Sentence]] = []
-        """For each spoken sentence its response id, and the position in the text before it."""
+        """For each spoken sentence: its response id, and the position in the text before it."""
         self._failures = 0
-        """Failed attempts at the current sentence."""
+        """Number of failed attempts to speak the current sentence."""
         self._cutter = SentenceCutter(language, spoken)
         self._received = 0
         self._sentences: deque[Sentence] = deque()
         self._entries: deque[tuple[str, int]] = deque()
-        """For each piece its entry id, and its end in the text."""
+        """For each piece: its entry id, and its end position in the text."""
         self._text_at = 0.0
 
     def add(self, entry_id: str, piece: Say, now: float) -> None:
-        """Pieces arrive in order; a repeated piece changes nothing."""
+        """Add a piece of text. Pieces arrive in order; a repeated piece is ignored."""
         if self.whole or piece.at < self._received:
             return
         text = piece.text[max(self.spoken - piece.at, 0) :]
@@ -58,7 +60,9 @@ class Announcement:
         self._sentences += self._cutter.flush()
 
     def look(self, now: float, *, silent: bool) -> None:
-        """Cut or end the text if its writer has paused long enough. `silent`: the caller hears nothing."""
+        """Make waiting text ready to speak, or mark the text as complete, if no text has arrived for long enough.
+        `silent`: the caller hears nothing.
+        """
         due_at = self.next_at(silent=silent)
         if due_at is None or now < due_at:
             return
@@ -90,7 +94,7 @@ class Announcement:
         self._sentences.appendleft(sentence)
 
     def failed(self) -> int:
-        """Count a failed attempt at the current sentence; returns the number of attempts that failed."""
+        """Count a failed attempt to speak the current sentence. Return the number of failed attempts."""
         self._failures += 1
         return self._failures
 
@@ -105,18 +109,18 @@ class Announcement:
 
     @property
     def response_ids(self) -> list[str]:
-        """Responses that spoke its sentences; without those of interrupted sentences."""
+        """Ids of the responses that spoke its sentences, except interrupted sentences."""
         return [response_id for response_id, _, _ in self._spoken]
 
     def take_back(self, unheard: Callable[[str], bool]) -> None:
-        """Put back the sentences at the end that were not heard completely. `unheard` tests a response id."""
+        """Queue the last sentences again if they were not heard completely. `unheard` checks a response id."""
         while self._spoken and unheard(self._spoken[-1][0]):
             _, self.spoken, sentence = self._spoken.pop()
             self._sentences.appendleft(sentence)
 
     @property
     def oldest_entry(self) -> str:
-        """The entry id of the oldest piece that the next relay needs: with unspoken text, or the last."""
+        """Entry id of the oldest piece that the next relay needs: the first with unspoken text, else the last piece."""
         while len(self._entries) > 1 and self._entries[0][1] <= self.spoken:
             self._entries.popleft()
         return self._entries[0][0] if self._entries else ""

@@ -1,8 +1,8 @@
-"""The announcements of a call that wait or are being heard, and the records of how far they were spoken.
+"""The announcements of a call that are waiting or being heard, and the records of their progress.
 
-Progress is recorded after each sentence, so that the next relay continues with the next one. An announcement that was
-spoken to its end gets a private notice until its outcome is known, so that the next relay reports the outcome if this
-one dies.
+Progress is recorded after each sentence, so that the next relay continues with the following one. When an announcement
+was spoken completely, a private notice is recorded; if this relay dies before the outcome is known, the next relay
+reports the outcome.
 """
 
 from __future__ import annotations
@@ -20,19 +20,19 @@ from agent_relay.core.dialog.conversation_commands import Command, MarkSaid, Wal
 from bridge_common.wire.entries import Notice, Say, TranscriptEntry
 
 SAY: Final = "say"
-"""The notice that reports the outcome of an announcement."""
+"""`what` of the notice that reports the outcome of an announcement."""
 SAY_SPOKEN: Final = "say_spoken"
-"""The private notice that an announcement was spoken to its end."""
+"""`what` of the private notice that an announcement was spoken completely."""
 _DROPPED_KEPT: Final = 16
 
 
 class Outcome(StrEnum):
     SPOKEN = "spoken"
-    """Spoken and heard to its end."""
+    """Spoken and heard completely."""
     INTERRUPTED = "interrupted"
-    """Interrupted by the caller."""
+    """The caller interrupted it."""
     REPLACED = "replaced"
-    """Replaced by an announcement that interrupts."""
+    """An announcement with `interrupt` replaced it."""
     FAILED = "failed"
     """The voice service did not speak it."""
     CALL_ENDED = "call_ended"
@@ -47,7 +47,9 @@ class Report(msgspec.Struct, frozen=True):
 
 
 class AnnouncementQueue:
-    """`said` and `transcript`: the progress of the previous relay in the call's record and in its notices."""
+    """The announcements of one call. `said` and `transcript`: the progress of the previous relay, in the call's record
+    and in its notices.
+    """
 
     def __init__(
         self,
@@ -63,11 +65,11 @@ class AnnouncementQueue:
         self._clock = clock
         self._waiting: deque[Announcement] = deque()
         self._hearing: list[Announcement] = []
-        """Spoken to the end, but perhaps not heard to the end."""
+        """Announcements that were spoken completely, but perhaps not heard completely."""
         self._unreported: list[Report] = []
-        """Spoken to the end by the previous relay, which did not report the outcome."""
+        """Announcements that the previous relay spoke completely without reporting the outcome."""
         self._finished: set[str] = set()
-        """Spoken to the end or dropped by the previous relay."""
+        """Ids of announcements that the previous relay spoke completely or dropped."""
         self._dropped: deque[str] = deque(maxlen=_DROPPED_KEPT)
         self._newest_entry = ""
         for entry in transcript:
@@ -92,7 +94,7 @@ class AnnouncementQueue:
 
     @property
     def begun(self) -> bool:
-        """Something was spoken that the caller may not have heard to its end."""
+        """Whether something was spoken that the caller may not have heard completely."""
         return bool(self._hearing or self._unreported) or any(one.begun for one in self._waiting)
 
     @property
@@ -101,7 +103,7 @@ class AnnouncementQueue:
 
     # -- text arrives
     def add(self, entry_id: str, piece: Say, now: float) -> bool:
-        """Whether the piece begins an announcement that interrupts everything before it."""
+        """Add a piece of text. Return whether it begins an announcement that interrupts all earlier ones."""
         self._newest_entry = entry_id
         known = next((one for one in self._waiting if one.say_id == piece.say_id), None)
         if known is not None:
@@ -115,7 +117,7 @@ class AnnouncementQueue:
         return piece.interrupt and not announcement.begun
 
     def _begin(self, piece: Say) -> Announcement | None:
-        """None for a text that was spoken or dropped before."""
+        """Create the announcement for its first piece; None if the text was already spoken or dropped."""
         said_id, _, characters = self.said.rpartition(":")
         spoken_characters = int(characters) if said_id == piece.say_id and characters.isdigit() else 0
         known = piece.say_id in self._dropped or any(one.say_id == piece.say_id for one in self._hearing)
@@ -125,15 +127,15 @@ class AnnouncementQueue:
 
     # -- text is spoken and heard
     def finish_first(self, now: float) -> list[Command]:
-        """All of the first announcement was spoken."""
+        """Handle that the first announcement was spoken completely."""
         spoken = self._waiting.popleft()
         self._hearing.append(spoken)
-        # The record comes first: the mark lets the text be deleted from the stream.
+        # The record comes first, because the mark allows the text to be deleted from the stream.
         recorded = self.settle(now) or [self._report(spoken, Outcome.SPOKEN, now, SAY_SPOKEN)]
         return [*recorded, self.mark()]
 
     def settle(self, now: float) -> list[Command]:
-        """Report the announcements that were heard to their end."""
+        """Report the announcements that were heard completely."""
         heard = [one for one in self._hearing if not one.ready and self._speech.settled(one.response_ids)]
         self._hearing = [one for one in self._hearing if one not in heard]
         reports = self._report_unreported(Outcome.SPOKEN, now) if self._speech.settled((PREVIOUS_OWNERS,)) else []
@@ -144,12 +146,12 @@ class AnnouncementQueue:
             announcement.heard = announcement.heard or response_id in announcement.responses
 
     def check_heard(self) -> None:
-        """To be called before audio is cleared: note of which announcements the caller has heard a part."""
+        """Record which announcements the caller has heard in part. Call it before audio is cleared."""
         for announcement in self._all:
             announcement.heard = announcement.heard or not all(map(self._speech.untouched, announcement.response_ids))
 
     def take_back(self, unheard: Callable[[str], bool]) -> None:
-        """Speak the sentences again that were not heard completely. `unheard` tests a response id."""
+        """Queue the sentences again that were not heard completely. `unheard` checks a response id."""
         for announcement in self._all:
             announcement.take_back(unheard)
 
@@ -172,11 +174,11 @@ class AnnouncementQueue:
         return [*(self._report(one, outcome, now) for one in gone), self.mark()]
 
     def drop_replaced(self, now: float) -> list[Command]:
-        """Everything but the newest announcement."""
+        """Drop all announcements except the newest."""
         return self._report_unreported(Outcome.REPLACED, now) + self.drop(self._all[:-1], Outcome.REPLACED, now)
 
     def drop_interrupted(self, now: float) -> list[Command]:
-        """Every announcement of which the caller has heard a part."""
+        """Drop the announcements that the caller has heard in part."""
         heard = [one for one in self._waiting if one.heard]
         for one in self._waiting:
             one.begun = one.heard
@@ -190,7 +192,9 @@ class AnnouncementQueue:
         return self._report_unreported(Outcome.CALL_ENDED, now) + reports
 
     def call_left(self, now: float) -> list[Command]:
-        """The next relay speaks the waiting announcements; audio that is being played is heard to its end."""
+        """Report the announcements whose audio is still being played. They count as spoken, because the audio is played
+        to its end. The next relay speaks the waiting ones.
+        """
         reports = [self._report(one, Outcome.SPOKEN, now) for one in self._hearing]
         self._hearing.clear()
         return self._report_unreported(Outcome.SPOKEN, now) + reports
@@ -225,7 +229,7 @@ def _order(entry_id: str) -> tuple[int, int]:
 
 
 def _after(entry_id: str) -> str:
-    """The lowest entry id after this one."""
+    """Return the lowest entry id that is greater than this one."""
     if not entry_id:
         return ""
     ms, number = _order(entry_id)

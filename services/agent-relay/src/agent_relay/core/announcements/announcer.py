@@ -1,8 +1,9 @@
 """Speaks announcements through the voice service, sentence by sentence, between the turns of the conversation.
 
-A sentence is requested when no response is active and the caller neither speaks nor waits for an answer. Audio comes
-faster than it plays, so the next one is there before the caller has heard this one. A barge-in pauses a text that has
-begun. If the caller said words, the text ends; after a noise it continues with the first sentence that was not heard.
+A sentence is requested when no response is active and the caller neither speaks nor waits for an answer. Audio arrives
+faster than it is played, so the audio of the next sentence arrives before the current one has been played. A barge-in
+pauses an announcement that has begun. If the caller said words, the announcement is dropped; if it was only noise, it
+continues with the first sentence that was not heard.
 """
 
 from __future__ import annotations
@@ -28,14 +29,16 @@ ATTEMPTS: Final = 2
 
 @dataclass(frozen=True, slots=True)
 class _Asked:
-    """The sentence that is being spoken."""
+    """The sentence that was requested."""
 
     announcement: Announcement
     sentence: Sentence
 
 
 class Announcer:
-    """`said` and `transcript`: the progress of the previous relay in the call's record and in its notices."""
+    """Speaks the announcements of one call. `said` and `transcript`: the progress of the previous relay, in the call's
+    record and in its notices.
+    """
 
     def __init__(
         self,
@@ -50,20 +53,24 @@ class Announcer:
     ) -> None:
         self.queue = AnnouncementQueue(language, speech, clock, said, transcript)
         self.paused = False
-        """The caller began to speak; it is not known yet whether that was speech or a noise."""
+        """Whether announcements are paused because the caller speaks, until it is known whether that is speech or
+        noise.
+        """
         self._held = False
-        """Begin no further sentence: another relay will."""
+        """Whether no further sentence is begun, because another relay will speak it."""
         self._forms = forms
         self._form = 0
-        """Index of the first form that the service has not refused."""
+        """Index of the first form that the service has not rejected."""
         self._responses = responses
         self._speech = speech
         self._limits = limits
         self._not_before = 0.0
-        """When the model accepts requests again."""
+        """Earliest time of the next request after a rate limit."""
         self._asked: _Asked | None = None
         self._overridden_at: float | None = None
-        """When the request was sent whose response must not be heard: an interrupting text arrived before it began."""
+        """Send time of the request whose response must not be heard, because an interrupting announcement arrived
+        before the response began.
+        """
 
     @property
     def idle(self) -> bool:
@@ -74,7 +81,7 @@ class Announcer:
         return self._asked is None and (self._held or not self.queue.ready)
 
     def next_at(self) -> float | None:
-        """When there is something to do, if nobody else speaks; 0 for now."""
+        """Return when `advance` is due if nobody else speaks; 0 for now, None if that depends on an event."""
         if self._asked is not None:
             return self._stuck_at
         first = self.queue.first
@@ -85,7 +92,7 @@ class Announcer:
 
     @property
     def _stuck_at(self) -> float:
-        """When the requested sentence is given up."""
+        """When the request for the sentence counts as failed."""
         asked_at, active = self._responses.asked_at, self._responses.active
         if not active:
             return asked_at + self._limits.start_s
@@ -93,11 +100,11 @@ class Announcer:
 
     @property
     def override_request(self) -> bool:
-        """An interrupting text arrived while the last request was not answered yet."""
+        """Whether an interrupting announcement arrived before the last request was answered."""
         return self._overridden_at == self._responses.asked_at
 
     def hold(self, held: bool) -> bool:
-        """Whether that changes anything."""
+        """Stop (`held`) or allow further sentences. Return whether the state changed."""
         changed, self._held = self._held is not held, held
         return changed
 
@@ -105,7 +112,7 @@ class Announcer:
         return self._make_room(now) if self.queue.add(entry_id, piece, now) else []
 
     def _make_room(self, now: float) -> list[Command]:
-        """An interrupting text replaces the current speech and the announcements that wait."""
+        """Stop the current speech and drop the waiting announcements, which an interrupting one replaces."""
         if not self._responses.idle and not self._responses.active:
             self._overridden_at = self._responses.asked_at
         commands = self._speech.interrupt(self._responses.active)
@@ -116,10 +123,10 @@ class Announcer:
 
     # -- speaking
     def advance(self, now: float, *, free: bool) -> list[Command]:
-        """Returns the commands that are due. `free`: nobody else speaks or is about to."""
+        """Return the commands that are due. `free`: nobody else speaks or is about to speak."""
         commands = self.queue.settle(now)
         if self._asked is not None and not self._responses.hold(Purpose.SAY):
-            commands += self._failed(self._asked, now)  # the request was forgotten elsewhere
+            commands += self._failed(self._asked, now)  # another module dropped the request
         elif self._asked is not None and now >= self._stuck_at:
             commands += self._free_session() + self._failed(self._asked, now)
         free = free and not self.paused and now >= self._not_before and not self._held
@@ -139,7 +146,7 @@ class Announcer:
         return sends([*before, self._responses.ask(request, Purpose.SAY, now)])
 
     def _free_session(self) -> list[Command]:
-        """Cancel a response that does not begin or does not end."""
+        """Drop a request that is not answered, and cancel a response that does not end."""
         active = self._responses.forget()
         if not active:
             return []
@@ -147,7 +154,7 @@ class Announcer:
         return [Send(cancel_response(active))]
 
     def response_done(self, event: ResponseDone, now: float, *, silent: bool) -> list[Command]:
-        """The response to our request has ended. `silent`: without audio."""
+        """Handle the end of the response to the request. `silent`: it had no audio."""
         asked = self._asked
         if asked is None:
             return []
@@ -160,7 +167,7 @@ class Announcer:
         return [self.queue.mark()]
 
     def refused(self, event: ErrorEvent, now: float) -> list[Command]:
-        """If the error refuses our request: repeat it, with the next form from now on if the form was refused."""
+        """Handle an error that may reject the request: repeat it, in the next form if the service rejected its form."""
         asked = self._asked
         if asked is None or self._responses.hold(Purpose.SAY):
             return []
@@ -177,7 +184,9 @@ class Announcer:
         return []
 
     def _failed(self, asked: _Asked, now: float, wait: float | None = None) -> list[Command]:
-        """`wait`: seconds for which the model is over its quota, 0 if unknown."""
+        """Repeat the sentence, or drop its announcement after `ATTEMPTS` failures. `wait`: seconds until the rate limit
+        of the model ends, 0 if unknown; None without a rate limit.
+        """
         failures = asked.announcement.failed()
         if wait is not None:
             self._not_before = now + (wait or FIRST_WAIT_S)
@@ -196,7 +205,7 @@ class Announcer:
 
     # -- being stopped
     def pause(self) -> None:
-        """The caller speaks, and the audio that they were hearing is cleared."""
+        """Pause the announcements because the caller speaks and the audio that they were hearing is cleared."""
         self.paused = self.queue.begun
         active = self._responses.active
         if self._asked is not None and active:
@@ -209,19 +218,21 @@ class Announcer:
         self.queue.take_back(self._speech.may_be_unheard)
 
     def interrupted(self, now: float) -> list[Command]:
-        """The caller interrupts: drop every text of which they have heard something."""
+        """Drop every announcement that the caller has heard in part, because they interrupted it."""
         if not self.paused:
             self.pause()
         self.go_on()
         return self.queue.drop_interrupted(now)
 
     def go_on(self) -> None:
-        """The caller's speech was a noise: resume."""
+        """Resume the announcements, because the caller's speech was only noise."""
         self.paused = False
         self.queue.speak_rest()
 
     def repeat(self, lost: Collection[str]) -> set[str]:
-        """The audio of these responses was lost: speak sentences among them again. Returns the other responses."""
+        """Speak the sentences of these responses again, because their audio was lost. Return the responses that are not
+        announcements.
+        """
         ours = self.queue.speaks()
         if not self.paused:
             self.queue.take_back(lambda response_id: response_id in lost)
@@ -229,14 +240,14 @@ class Announcer:
         return set(lost) - ours
 
     def unwanted(self, response_id: str) -> list[Command]:
-        """A response that begins although its text was dropped meanwhile must not be heard."""
+        """Cancel a response that begins although its announcement was dropped in the meantime."""
         if self._responses.purpose is not Purpose.SAY or self._asked is not None:
             return []
         self._speech.drop(response_id)
         return [Send(cancel_response(response_id))]
 
     def session_lost(self) -> None:
-        """The next session repeats the text that was being spoken."""
+        """Queue the requested sentence again for the next session."""
         self._not_before = 0.0
         if self._asked is not None:
             self._put_back(self._asked)

@@ -1,7 +1,8 @@
 """Finds the ends of sentences in text that is still arriving.
 
-A wrong cut is audible (a pause after "Dr."), a missed one is not: in doubt there is no cut. A stop is judged as soon as
-the character after the following space is known; text that pauses after a stop is cut by `flush`.
+A wrong cut is audible (a pause after "Dr."), a missed one is not; in doubt the text is not cut. A stop (such as `.` or
+`?`) is evaluated as soon as the character after the following space is known. If no text follows a stop, `flush` cuts
+there.
 """
 
 from __future__ import annotations
@@ -13,12 +14,12 @@ from typing import Final
 LONGEST: Final = 400
 """Longest sentence, in characters. A longer one is cut between two clauses or two words."""
 _WIDE: Final = "。！？｡"
-"""Stops without a following space (CJK)."""
+"""Stops that need no space after them (CJK)."""
 _STOPS: Final = rf".!?…‼⁇⁈⁉{_WIDE}؟۔।॥։።။៕"
 _CLOSERS: Final = "\"'”’»›)]}」』）】》〉］"
 _STOP: Final = re.compile(rf"[{_STOPS}]+[{re.escape(_CLOSERS)}]*")
 _PARAGRAPH: Final = re.compile(r"[^\S\n]*\n(?:\s*\n|[^\S\n]*(?:[-*•–]\s|\d{1,2}[.)]\s))")
-"""A blank line, or a line that begins as an item of a list."""
+"""A blank line, or a line that begins a list item."""
 _CLAUSE: Final = re.compile(r"[,;:،؛、，；：—–]\s*")
 _OPENERS: Final = "\"'“‘«‹„¿¡([{「『（【《〈"
 
@@ -46,11 +47,13 @@ _ORDINAL_LANGUAGES: Final = _words("cs da de et fi hr hu is lv nb nn no pl sk sl
 class Sentence:
     text: str
     end: int
-    """Its end in the whole text, including the space after it."""
+    """End position in the whole text, including the space after the sentence."""
 
 
 class SentenceCutter:
-    """`language`: a tag such as `de-DE`; in some languages `3.` is an ordinal. `begin`: position of the first piece."""
+    """Cuts arriving text into sentences. `language`: a tag such as `de-DE`; in some languages `3.` is an ordinal.
+    `begin`: position of the first piece.
+    """
 
     def __init__(self, language: str = "", begin: int = 0) -> None:
         self._ordinals = language.partition("-")[0].lower() in _ORDINAL_LANGUAGES
@@ -62,12 +65,12 @@ class SentenceCutter:
 
     @property
     def waiting(self) -> bool:
-        """Text has arrived that is not part of a sentence yet."""
+        """Whether text has arrived that is not part of a complete sentence yet."""
         return bool(self._text.strip())
 
     @property
     def at_stop(self) -> bool:
-        """The waiting text looks like a complete sentence."""
+        """Whether the waiting text looks like a complete sentence."""
         text = self._text.rstrip()
         stops = list(_STOP.finditer(text, self._looked))
         return bool(stops) and stops[-1].end() == len(text) and not self._abbreviates(stops[-1], "")
@@ -92,7 +95,7 @@ class SentenceCutter:
         return [Sentence(sentence, self._begin)] if sentence else []
 
     def _find_end(self) -> int:
-        """End of the first sentence, 0 while unknown."""
+        """Return the end of the first sentence, 0 while it is unknown."""
         paragraph = _PARAGRAPH.search(self._text)
         until = paragraph.start() if paragraph and self._text[: paragraph.start()].strip() else len(self._text)
         for stop in _STOP.finditer(self._text, self._looked, until):
@@ -109,7 +112,7 @@ class SentenceCutter:
         return self._clause_end() if len(self._text) > LONGEST else 0
 
     def _ends(self, stop: re.Match[str]) -> bool | None:
-        """Whether a sentence ends at this stop; None while unknown."""
+        """Return whether a sentence ends at this stop; None while that is unknown."""
         behind = self._text[stop.end() :]
         if not behind:
             return None
@@ -130,7 +133,9 @@ class SentenceCutter:
         return not self._abbreviates(stop, word)
 
     def _abbreviates(self, stop: re.Match[str], word: str) -> bool:
-        """Whether the stop belongs to the word before it. `word`: the text after the stop, "" while there is none."""
+        """Return whether the stop is part of an abbreviation, an ordinal or an initial. `word`: the text after the
+        stop, "" while there is none.
+        """
         if stop.group() != ".":
             return False
         before = self._text[: stop.start()]

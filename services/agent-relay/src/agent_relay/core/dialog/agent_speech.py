@@ -19,19 +19,22 @@ from bridge_common.wire.audio import VOICE_RATE_HZ, bytes_of_ms, ms_of_bytes
 from bridge_common.wire.entries import Audio, Clear, ItemEnd, Saying, Turn
 
 PREVIOUS_OWNERS: Final = ""
-"""Response id of the items of the previous relay."""
+"""Response id of items that the previous relay spoke."""
 _NO_SESSION: Final = -1
 ATTACH_S: Final = 1.0
-"""Maximum time from the attachment of a media socket to its report. The socket may still play items that began within
-this time."""
+"""Longest delay between the attachment of a media socket and its report. The socket may still play items that began
+within this time.
+"""
 CUT_MS: Final = 500
-"""A shorter cut at the end of an item is not repeated."""
+"""If less audio than this is lost at the end of an item, the item is not repeated."""
 UNTOLD_S: Final = 5.0
-"""An item without a playout report is settled this long after its expected end."""
+"""If there is no playout report, the playout of an item is estimated this long after its expected end."""
 
 
 class AgentSpeech:
-    """`truncates`: the relay truncates items in Voice Live to the audio that was heard (`auto_truncate` is off)."""
+    """The agent's speech in one call, from the audio deltas to the playout reports. `truncates`: the relay truncates
+    items in Voice Live to the audio that was heard (`auto_truncate` is off).
+    """
 
     def __init__(self, history: History, clock: WallClock, *, truncates: bool) -> None:
         self.session = 0
@@ -43,11 +46,11 @@ class AgentSpeech:
         self._truncates = truncates
         self._clock = clock
         self._items: dict[str, PlayedItem] = {}
-        """Items whose turn is not settled yet, oldest first."""
+        """Items whose turn is not recorded yet, oldest first."""
         self._discarded = DiscardedAudio()
         self._cut: set[str] = set()
         self._spoken: dict[str, int] = {}
-        """Bytes of audio by id of the responses that have not ended."""
+        """Bytes of audio of each response that has not ended, by response id."""
 
     @property
     def quiet(self) -> bool:
@@ -58,36 +61,36 @@ class AgentSpeech:
         return any(item.first_frame_at is not None and item.heard_ms is None for item in self._items.values())
 
     def dropped(self, response_id: str) -> bool:
-        """Whether the response was interrupted and has not ended yet."""
+        """Return whether the response was interrupted and has not ended yet."""
         return self._discarded.dropped(response_id)
 
     def drop(self, response_id: str) -> None:
         self._discarded.drop(response_id)
 
     def resume(self, response_id: str) -> bool:
-        """Play a dropped response after all; False if some of its audio was discarded."""
+        """Play a dropped response after all. Return False if some of its audio was discarded."""
         return not self._of(response_id) and self._discarded.resume(response_id)
 
     def untouched(self, response_id: str) -> bool:
-        """The response has audio, and the caller has received none of it."""
+        """Return whether the response has audio of which the caller has received nothing."""
         items = self._of(response_id)
         return bool(items) and all(item.first_frame_at is None for item in items)
 
     def settled(self, response_ids: Collection[str]) -> bool:
-        """Whether the playout of every item of these responses is known."""
+        """Return whether the playout of every item of these responses is known."""
         return not any(item.response_id in response_ids for item in self._items.values())
 
     def response_of(self, item_id: str) -> str:
-        """Id of the item's response; "" if the item is settled or belongs to another relay."""
+        """Return the id of the item's response; "" if the item's turn is recorded or belongs to another relay."""
         item = self._items.get(item_id)
         return item.response_id if item is not None else ""
 
     def may_be_unheard(self, response_id: str) -> bool:
-        """Whether audio of the response may still be played, or cleared when the caller interrupts."""
+        """Return whether audio of the response may still be played, or be cleared when the caller interrupts."""
         return any(item.heard_ms is None for item in self._of(response_id))
 
     def spoken_ms(self, response_id: str) -> int:
-        """Milliseconds of audio received for a response; 0 after it has ended."""
+        """Return the milliseconds of audio received for a response; 0 after it has ended."""
         return int(ms_of_bytes(self._spoken.get(response_id, 0), VOICE_RATE_HZ))
 
     def adopt(self, saying: Saying) -> None:
@@ -110,7 +113,9 @@ class AgentSpeech:
 
     # -- from Voice Live
     def delta(self, event: AudioDelta, now: float, *, answers: bool = True) -> list[Command]:
-        """`answers`: the response answers the caller; latencies are measured for answers only."""
+        """Forward an audio delta to the downlink unless its response was dropped. `answers`: the response answers the
+        caller; latencies are measured for answers only.
+        """
         item = self._items.get(event.item_id)
         if self._discarded.dropped(event.response_id) or self._discarded.closed(event.item_id):
             if item is not None:
@@ -129,7 +134,7 @@ class AgentSpeech:
         return [Append(Audio(event.item_id, pcm))] if pcm else []
 
     def item_done(self, event: ItemDone) -> list[Command]:
-        """The item has no further parts. The end of one part's audio does not end its item."""
+        """Complete the item that Voice Live has finished. The end of one part's audio does not complete its item."""
         item = self._items.get(event.item_id)
         if item is None or item.audio_whole:
             return []
@@ -159,11 +164,11 @@ class AgentSpeech:
             commands += self._finish(item)
         self._spoken.pop(response_id, None)
         unsaid = self._discarded.response_done(response_id)
-        # Otherwise the agent would assume that the caller heard this text.
+        # Without the deletion, the agent would assume that the caller heard this text.
         return commands + [Send(self.truncations.delete(item_id)) for item_id in unsaid if self._truncates]
 
     def session_lost(self) -> list[Command]:
-        """No further audio arrives for any item; audio already in the downlink still plays."""
+        """Complete all items, because no further audio arrives. Audio already in the downlink is still played."""
         self.session += 1
         self._spoken.clear()
         self._discarded.session_lost()
@@ -175,7 +180,9 @@ class AgentSpeech:
         self._speech_end_at = now
 
     def interrupt(self, active_response: str) -> list[Command]:
-        """The caller speaks: clear all agent audio that was not played yet, and discard the rest of its responses."""
+        """Clear all agent audio that was not played yet, because the caller speaks, and discard the rest of its
+        responses.
+        """
         if active_response:
             self._discarded.drop(active_response)
         unheard = self._unheard()
@@ -192,7 +199,7 @@ class AgentSpeech:
             item.first_frame_at = now
 
     def played(self, item_id: str, heard_ms: int, *, complete: bool) -> list[Command]:
-        """The first report about an item counts."""
+        """Record how much of an item was heard. Only the first report about an item counts."""
         item = self._items.get(item_id)
         if item is None or item.heard_ms is not None or not item.generated_bytes:
             return []
@@ -207,11 +214,14 @@ class AgentSpeech:
         return commands + self._settle(item)
 
     def unheard_is_lost(self, now: float) -> list[Command]:
-        """The media socket is lost, with all audio that it had not played; no report will follow."""
+        """Estimate the playout of all complete items after the media socket was lost with its unplayed audio; no report
+        will follow.
+        """
         return [command for item in self._awaiting_report() for command in self._played_until(item, now)]
 
     def another_socket(self, lost_at: float, now: float) -> list[Command]:
-        """The previous media socket may have been lost without a report. `lost_at`: when it was last known alive.
+        """Estimate the playout of items that a new media socket will not play. `lost_at`: when the previous socket,
+        which may have been lost without a report, was last known alive.
 
         The new socket reads the downlink from its end, so items that were complete before it attached are lost.
         """
@@ -220,12 +230,14 @@ class AgentSpeech:
             if item.first_frame_at is not None or item.begun_at < now - ATTACH_S:
                 commands += self._played_until(item, lost_at)
             else:
-                # Appended before the new socket attached, or after it.
+                # It may have been appended before or after the new socket attached.
                 item.settle_at = now + item.generated_ms / 1000 + UNTOLD_S
         return commands
 
     def take_cut(self) -> set[str]:
-        """Responses that lost more than `CUT_MS` of audio with a media socket since the last call of this method."""
+        """Return the ids of responses that lost more than `CUT_MS` of audio with a media socket since the last call of
+        this method.
+        """
         cut, self._cut = self._cut, set()
         return cut
 
@@ -238,7 +250,7 @@ class AgentSpeech:
         return [item for item in self._items.values() if item.response_id == response_id]
 
     def _unheard(self) -> list[PlayedItem]:
-        """Items with audio that may still be played, without those already cleared."""
+        """Return the items with audio that may still be played, except those already cleared."""
         return [i for i in self._items.values() if i.heard_ms is None and i.generated_bytes and not i.cleared]
 
     def _awaiting_report(self) -> list[PlayedItem]:
@@ -254,7 +266,7 @@ class AgentSpeech:
         return item
 
     def _finish(self, item: PlayedItem) -> list[Command]:
-        """No further audio or text arrives for the item."""
+        """Complete an item to which no further audio or text will be added."""
         if not item.generated_bytes:
             # Without audio the caller has not heard the text either.
             self._history.agent(item.item_id)

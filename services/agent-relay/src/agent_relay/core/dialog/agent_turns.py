@@ -1,4 +1,4 @@
-"""The turns of the agent: its responses from their first sign to their end, and the functions that they call."""
+"""The turns of the agent: its responses from their first event to their end, and the functions that they call."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from agent_relay.core.dialog.tool_calls import NOT_AVAILABLE, ToolCalls
 from agent_relay.core.protocol.voice_events import AudioDelta, FunctionCall, ResponseDone, cancel_response
 
 AUDIBLE_MS: Final = 100
-"""A response with less audio is silent."""
+"""A response with less audio counts as silent."""
 CUT_SHORT_MS: Final = 1500
 """An incomplete response with less audio counts as failed."""
 
@@ -47,22 +47,22 @@ class AgentTurns:
         self._announcements = announcements
         self._tools = ToolCalls()
         self._written = ("", "")
-        """A response and the text of its last part, spoken or not."""
+        """The latest response with text: its id, and the text of its last part, spoken or not."""
         self._reported = RecentEvents()
-        """Responses with `response.created`; of others only their audio or a function call was seen."""
+        """Responses for which `response.created` has arrived. For others, only audio or a function call has arrived."""
         self._begun = RecentEvents()
         self._ended = RecentEvents()
         self._calls = RecentEvents()
         self._sign_at = 0.0
-        """When the agent was heard last, or something became due of it."""
+        """When the agent last sent audio or called a function, or when a response became due."""
 
     @property
     def waits_since(self) -> float | None:
-        """Since when the agent should be heard and is not; None while nothing is due of it."""
+        """Since when the caller waits for the agent's audio; None while no response is due."""
         if self._caller.speaks or not self._prompts.ready:
             return None
         if self._owed.unheard and (debt := self._owed.debt) is not None:
-            # For a tool's result the caller waits since the tool was called.
+            # For a tool's result, the caller has waited since the tool was called.
             return self._sign_at if debt.kind is DebtKind.TOOL_RESULT else max(self._sign_at, debt.opened_at)
         due = not self._responses.idle or self._tools.running
         return max(self._sign_at, self._responses.asked_at) if due else None
@@ -82,11 +82,13 @@ class AgentTurns:
         return began + self._speech.delta(event, now, answers=self._responses.purpose is not Purpose.SAY)
 
     def _began_unreported(self, response_id: str, now: float) -> list[Command]:
-        """Its first sign is its audio or a function call: `response.created` may come late, or never."""
+        """Handle a response whose first event is audio or a function call, because `response.created` may arrive late
+        or never.
+        """
         return self.created(response_id, now) if response_id != self._responses.active else []
 
     def reported(self, response_id: str, now: float) -> list[Command]:
-        """`response.created`. A service that uses the id of an ended response again begins another response."""
+        """Handle `response.created`. If the service reuses the id of an ended response, another response begins."""
         if not self._reported.is_new(response_id) and self._ended.forget(response_id):
             self._begun.forget(response_id)
         return self.created(response_id, now)
@@ -104,7 +106,7 @@ class AgentTurns:
             self._owed.replaced()
             return self._cancel(response_id)
         requested = self._responses.requested
-        # Or the caller began to speak while our request was under way.
+        # Also cancel it if the caller began to speak between the request and the response.
         if self._owed.is_surplus(requested=requested) or (self._caller.speaks and requested):
             return self._cancel(response_id)
         self._caller_turns.answer_began(now)
@@ -125,7 +127,7 @@ class AgentTurns:
 
     @property
     def over_at(self) -> float | None:
-        """When the active response counts as ended although the service does not report it."""
+        """When the active response counts as ended although the service has not reported its end."""
         debt = self._owed.debt
         return None if debt is None or self._tools.running else debt.over_at(self._profile.limits)
 
@@ -161,7 +163,9 @@ class AgentTurns:
         return commands
 
     def _outcome(self, event: ResponseDone, now: float, *, silent: bool, cut: bool) -> list[Command]:
-        """It was not interrupted. `silent`: without audio and without a tool; `cut`: so early that it has failed."""
+        """Handle the end of a response that was not interrupted. `silent`: it had no audio and called no tool; `cut`:
+        it ended so early that it counts as failed.
+        """
         failed = cut or event.status == "failed" or (silent and event.status != "cancelled")
         if event.status == "cancelled" and silent and not self._caller.speaks:
             failed = True
@@ -191,7 +195,9 @@ class AgentTurns:
         return began + self.tool_answered(event.call_id, NOT_AVAILABLE, now)
 
     def action_called(self, event: FunctionCall, output: str, now: float, *, answered: bool = False) -> list[Command]:
-        """A function that is answered at once. `answered`: the response has said all, so that none follows."""
+        """Answer a function call at once. `answered`: the response itself contains all speech, so no further response
+        is requested.
+        """
         if not self._calls.is_new(event.call_id):
             return []
         self._sign_at = now
@@ -216,7 +222,7 @@ class AgentTurns:
         return commands
 
     def _after_tools(self, now: float) -> None:
-        """Owe the response to the results once all functions have answered and the response has ended."""
+        """Request the response to the results once all functions have returned and the calling response has ended."""
         if not self._prompts.ready:
             if self._tools.drop_answer():
                 self._owed.tool_answered(now)

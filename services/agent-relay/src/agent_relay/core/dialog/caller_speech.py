@@ -1,4 +1,4 @@
-"""Caller speech: when it began, whether it is answered, and its transcript, which arrives late or never."""
+"""Caller speech: when it began, whether it is answered, and its transcript, which may arrive late or never."""
 
 from __future__ import annotations
 
@@ -25,7 +25,9 @@ class _Speech:
 
 
 class CallerSpeech:
-    """The service may deliver any event twice: each speech begins, ends and becomes a turn once."""
+    """The caller's speech in one call. The service may deliver any event twice, but each speech begins, ends and
+    becomes a turn only once.
+    """
 
     def __init__(self, history: History, clock: WallClock) -> None:
         self.speaks = False
@@ -34,7 +36,7 @@ class CallerSpeech:
         self._history = history
         self._clock = clock
         self._speeches: dict[str, _Speech] = {}
-        """By item id, oldest first."""
+        """Recent speeches by item id, oldest first."""
         self.item_id = ""
         """Item id of the current or the latest speech."""
         self._since = 0.0
@@ -45,11 +47,13 @@ class CallerSpeech:
 
     @property
     def waits(self) -> bool:
-        """The caller is still speaking, or waits for an answer: the next relay needs the audio of this speech."""
+        """Whether the caller is still speaking or waits for an answer, so that the next relay needs the audio of this
+        speech.
+        """
         return self.speaks or bool(self.unanswered)
 
     def started(self, item_id: str, now: float) -> bool:
-        """False if this speech has begun or ended already."""
+        """Record the start of a speech. Return False if it has already begun or ended."""
         speech = self._speech(item_id, now)
         if speech.began or speech.stopped:
             return False
@@ -60,7 +64,7 @@ class CallerSpeech:
         return True
 
     def stopped(self, item_id: str, now: float) -> bool:
-        """False if this speech has ended already."""
+        """Record the end of a speech. Return False if it has already ended."""
         speech = self._speech(item_id, now)
         if speech.stopped:
             return False
@@ -72,16 +76,18 @@ class CallerSpeech:
         return True
 
     def forget(self, item_id: str) -> None:
-        """The speech was a noise: no answer is due."""
+        """Expect no answer to this speech, because it was only noise."""
         if self.unanswered == item_id:
             self.unanswered = ""
 
     def session_lost(self) -> None:
-        """The end of the current speech will not be reported."""
+        """End the current speech, because the lost session cannot report its end."""
         self.speaks = False
 
     def transcript(self, event: UserTranscript | UserTranscriptFailed, now: float) -> list[Command]:
-        """The transcript of a speech, or its failure. A transcript may follow a failure; later events are repeats."""
+        """Record the transcript of a speech, or its failure. A transcript may follow a failure; later events are
+        duplicates.
+        """
         speech = self._speech(event.item_id, now)
         if speech.transcribed:
             return []

@@ -1,4 +1,4 @@
-"""The turns of the caller: their beginning, their end and their words, and what they interrupt."""
+"""The turns of the caller: their start, end and transcript, and the agent speech that they interrupt."""
 
 from __future__ import annotations
 
@@ -20,7 +20,8 @@ from agent_relay.core.protocol.voice_events import (
 )
 
 ANSWER_DUE_S: Final = 3.0
-"""Announcements wait for the answer to the caller's words, but not longer: the words may have been a cough."""
+"""How long announcements wait for the answer to the caller's words. There may be none, because the words were a cough.
+"""
 
 
 class CallerTurns:
@@ -40,12 +41,12 @@ class CallerTurns:
         self._speech = speech
         self._announcements = announcements
         self._implied_end = ""
-        """Item of the speech that counts as ended because the response to it began."""
+        """Item id of the speech that counts as ended because the response to it began."""
 
     # -- whose turn it is
     @property
     def answer_due_at(self) -> float | None:
-        """Until when an answer to the caller's words is waited for; None if none is."""
+        """Until when announcements wait for an answer to the caller's words; None if no answer is expected."""
         debt = self._owed.debt
         if debt is None or debt.state is not State.AWAITED or debt.requested:
             return None
@@ -53,7 +54,7 @@ class CallerTurns:
 
     @property
     def protects_greeting(self) -> bool:
-        """The caller is hearing a greeting that cannot be interrupted, or is about to."""
+        """Whether the caller hears, or is about to hear, a greeting that cannot be interrupted."""
         if not self._profile.greeting_protected:
             return False
         debt, greeting_id = self._owed.debt, self._owed.greeting_id
@@ -77,7 +78,9 @@ class CallerTurns:
             self._end(self._caller.item_id, now)
 
     def answer_began(self, now: float) -> None:
-        """A response implies that the caller's turn has ended; the service reports the end late, or never."""
+        """End the caller's turn when a response begins, because the service may report the end of the speech late or
+        never.
+        """
         if self._caller.speaks:
             self._end(self._caller.item_id, now)
             self._implied_end = self._caller.item_id
@@ -110,11 +113,11 @@ class CallerTurns:
         return commands
 
     def _resume(self, response_id: str) -> bool:
-        """The service did not cancel it, so that it can be heard."""
+        """Play the response after all. Return False if the service has canceled it or its audio was discarded."""
         return response_id == self._responses.active and self._speech.resume(response_id)
 
     def confirm_words(self, now: float) -> list[Command]:
-        """The caller said words: a paused announcement ends."""
+        """Drop a paused announcement, because the caller said words."""
         return self._announcements.interrupted(now) if self._announcements.paused else []
 
     # -- interruptions
@@ -126,7 +129,9 @@ class CallerTurns:
         return commands
 
     def key_pressed(self, now: float) -> list[Command]:
-        """A key press interrupts the agent, as speech does. A response that is not heard yet continues."""
+        """Interrupt the agent after a key press, as after speech. A response whose audio is not being played yet
+        continues.
+        """
         if not self._profile.keys_interrupt or self._speech.quiet or self.protects_greeting:
             return []
         active = self._responses.active

@@ -1,7 +1,7 @@
-"""The goodbye before a hang-up, followed until the caller has heard it (ADR 37).
+"""The goodbye before a hang-up, tracked until the caller has heard it (ADR 37).
 
-The goodbye may be part of the response in which the agent asked for the hang-up, or follow in its next one. If neither
-has any sound, it is asked for as an announcement.
+The goodbye is part of the response in which the agent requested the hang-up, or of its next response. If neither has
+audio, the goodbye of the profile is spoken as an announcement.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ class GoodbyeStep(StrEnum):
 @dataclass(frozen=True, slots=True)
 class ClosingLimits:
     start_s: float = 4.0
-    """From the request, or the question for a goodbye, to its first sound."""
+    """Longest time from the hang-up request, or from the request of the profile's goodbye, to the first audio."""
 
 
 @dataclass(slots=True)
@@ -44,8 +44,10 @@ class Closing:
         return self._goodbye is not None
 
     def begin(self, action_id: str, now: float, *, interruptible: bool, said: bool, expected: bool) -> bool:
-        """False for a hang-up that is known. `said`: the agent's current response has sound, which counts as the
-        goodbye; `expected`: the agent was told to say it.
+        """Wait for the goodbye before a hang-up. Return False if this hang-up is known already.
+
+        `said`: the agent's current response has audio, which counts as the goodbye. `expected`: the agent was
+        instructed to say goodbye.
         """
         if self._goodbye is not None or action_id in self._finished:
             return False
@@ -54,7 +56,7 @@ class Closing:
         return True
 
     def sound(self) -> None:
-        """The caller begins to hear something of the agent."""
+        """Handle that the caller begins to hear the agent, which counts as the goodbye."""
         if (goodbye := self._goodbye) is not None:
             goodbye.said = True
 
@@ -63,8 +65,8 @@ class Closing:
         return goodbye.start_by if goodbye is not None and not goodbye.said else None
 
     def advance(self, now: float, *, quiet: bool, caller_speaks: bool = False) -> tuple[GoodbyeStep, str] | None:
-        """The next step with the id of its action, each once. `quiet`: the caller has heard all that the agent said,
-        and nothing follows.
+        """Return the next step and the id of its action, each step once; None if no step is due. `quiet`: the caller
+        has heard everything that the agent said, and nothing follows.
         """
         goodbye = self._goodbye
         if goodbye is None:

@@ -1,6 +1,6 @@
-"""The conversation of one call, over as many voice sessions as it takes.
+"""The conversation of one call, across all its voice sessions.
 
-Events go in with `now` (monotonic seconds), commands come out. The conversation outlives its voice sessions
+Its methods take events and `now` (monotonic seconds) and return commands. The conversation outlives its voice sessions
 (`voice_session`): the next session resumes it by its id or receives the history, and does not greet again.
 """
 
@@ -44,9 +44,11 @@ FromCaller: TypeAlias = Dtmf | Playing | Played | MediaAttached | MediaDetached
 
 
 class Conversation:
-    """`unix_offset_s`: Unix time minus `now`. `resumed`: another relay drove this call before and left `transcript`;
-    `said` is how far it spoke the announcements, as in the call's record. Until `left_alone` it may still speak.
-    `reference`: names the call to tools of a Foundry agent; "" if it has none.
+    """Decides what the relay does after each event of one call.
+
+    `unix_offset_s`: Unix time minus `now`. `resumed`: another relay drove this call before and recorded `transcript`
+    and `said`, its progress in the announcements. It may still speak until `left_alone`. `reference`: identifies the
+    call to the tools of a Foundry agent; "" if it has none.
     """
 
     def __init__(
@@ -100,7 +102,7 @@ class Conversation:
 
     @property
     def refusal(self) -> str:
-        """Code and message of the latest error while the voice session opens, "" if there was none."""
+        """Code and message of the latest error while the voice session is being opened, "" if there was none."""
         return self._session.refusal
 
     @property
@@ -121,35 +123,37 @@ class Conversation:
 
     @property
     def typing(self) -> bool:
-        """The caller has pressed keys that were not sent to the agent yet."""
+        """Whether the caller has pressed keys that were not sent to the agent yet."""
         return self._keypad.next_at is not None
 
     @property
     def quiet(self) -> bool:
-        """Neither side speaks or is about to speak: a good moment to hand the call over."""
+        """Whether neither side speaks or is about to speak: a good moment to hand the call over."""
         nobody_waits = not self._caller.waits and not self._prompts.owed.unheard
         nobody_speaks = self._speech.quiet and self._prompts.responses.idle and nobody_waits
         return nobody_speaks and not self.typing and self._announcements.quiet
 
     @property
     def protects_greeting(self) -> bool:
-        """Caller audio must not reach the voice session now."""
+        """Whether caller audio must not reach the voice session now, because it could interrupt the greeting."""
         return self._turns.of_caller.protects_greeting
 
     def left_alone(self, now: float) -> None:
-        """No other relay speaks in the call: without a voice session the caller hears nothing."""
+        """Handle that no other relay speaks in the call. Without a voice session the caller then hears nothing."""
         if not self._session.ready:
             self._hold.session_lost(now)
 
     # -- the voice session
     def accepts(self, setup: SessionSetup) -> bool:
-        """Whether a session that was configured in advance can serve this call. A session that resumes a conversation
-        by id must be opened with that id.
+        """Return whether a session that was configured in advance can serve this call. A session that resumes a
+        conversation by id must be opened with that id.
         """
         return (self.profile.replays or not self.conversation_id) and setup.is_for(self.profile.session)
 
     def connected(self, now: float, *, resumes: bool = True) -> list[Command]:
-        """A socket is open; the service sends the first event. `resumes`: its resource knows the conversation id."""
+        """Handle an open socket; the service sends the first event. `resumes`: its resource knows the
+        conversation id.
+        """
         if not resumes:
             self.conversation_id = ""
         return self._session.connected(now)
@@ -157,7 +161,7 @@ class Conversation:
     def connected_to_configured(
         self, session: vl.SessionUpdated, refusals: Iterable[str], now: float, *, resumes: bool = True
     ) -> list[Command]:
-        """A socket is open whose session was configured in advance, without the settings in `refusals`."""
+        """Handle an open socket whose session was configured in advance, without the settings in `refusals`."""
         commands = self.connected(now, resumes=resumes)
         commands += [self._clock.notice("setting_refused", refused, now) for refused in refusals]
         return commands + self._ready(session, now)
@@ -183,7 +187,7 @@ class Conversation:
         return []
 
     def session_lost(self, reason: str, now: float) -> list[Command]:
-        """The socket is closed, or was never opened."""
+        """Handle a closed or failed socket."""
         was_ready = self._session.ready
         commands = self._session.closed(reason, now) + self._turns.session_lost(now)
         if was_ready:
@@ -207,7 +211,7 @@ class Conversation:
                 unsent = self._history.replay(self.profile.assistant_part)
         commands += sends(unsent)
         if self.reference:
-            # A resumed conversation may have lost it.
+            # A resumed conversation may not contain it any more.
             commands += sends([vl.create_message("system", _REFERENCE.format(self.reference))])
         self._first_session = False
         # Probe once while the session is healthy: a silent session is abandoned only if it has answered a probe.
@@ -217,7 +221,7 @@ class Conversation:
 
     # -- answers to commands
     def greeting_granted(self, granted: bool, now: float) -> list[Command]:
-        """The answer to `MarkGreeted`: False when another relay has greeted this caller."""
+        """Handle the result of `MarkGreeted`. `granted` is False if another relay has already greeted this caller."""
         self._floor.greeting_answered()
         return self._prompts.greeting_granted(granted, now) + self._advance(now)
 
@@ -226,7 +230,7 @@ class Conversation:
 
     # -- actions of the agent
     def _act(self, event: vl.FunctionCall, now: float) -> list[Command]:
-        """The agent uses one of its actions."""
+        """Handle a function call of the agent that requests an action of the call."""
         tool, action_id = AGENT_TOOLS[event.name], f"fn_{event.call_id}"
         arguments, fault = tool.read(event.arguments)
         if fault:
@@ -242,7 +246,7 @@ class Conversation:
         return [*commands, RequestAction(action_id, tool.action, arguments, AGENT)]
 
     def _phrase(self, response_id: str, text: str, now: float) -> list[Command]:
-        """The agent has said a phrase that ends the call."""
+        """Request the hang-up if the agent has said a phrase that ends the call."""
         said = text.lower()
         if not any(phrase in said for phrase in self.profile.end_phrases):
             return []
@@ -252,7 +256,7 @@ class Conversation:
         return [RequestAction(action_id, HANG_UP, '{"reason":"end_phrase"}', AGENT)]
 
     def instruct(self, entry: Instruct, now: float) -> list[Command]:
-        """call-control asks for something, or informs the agent."""
+        """Handle an instruction of call-control: a request or a message for the agent."""
         return self._manners.instruct(entry, now, speaks=not self._speech.quiet) + self._advance(now)
 
     def _inform(self, text: str) -> list[Command]:
@@ -260,7 +264,7 @@ class Conversation:
 
     # -- announcements
     def hold_announcements(self, held: bool, now: float) -> list[Command]:
-        """`held`: begin no further sentence, because the next relay will."""
+        """Stop (`held`) or allow further sentences of announcements. While stopped, they are left to the next relay."""
         return self.tick(now) if self._announcements.hold(held) else []
 
     def say(self, entry_id: str, piece: Say, now: float) -> list[Command]:
@@ -290,29 +294,31 @@ class Conversation:
         return commands + self._advance(now)
 
     def media_replaced(self, lost_at: float, now: float) -> list[Command]:
-        """A new media socket replaces the previous one. `lost_at`: when the previous one was last known alive."""
+        """Handle a new media socket that replaces the previous one. `lost_at`: when the previous one was last known
+        alive.
+        """
         return self._turns.media_attached(lost_at, now) + self.attached(now)
 
     def attached(self, now: float) -> list[Command]:
-        """The media socket was attached before this relay claimed the call."""
+        """Handle a media socket that was attached before this relay claimed the call."""
         self._hold.attached(now)
         return self._advance(now)
 
     def caller_audio(self, now: float) -> list[Command]:
-        """The first caller audio has arrived: the line is open both ways."""
+        """Handle the first caller audio: from now on, audio flows in both directions."""
         self._hold.audio(now)
         return self._advance(now)
 
     # -- time
     def _advance(self, now: float) -> list[Command]:
-        """Send the requests that are possible now: first speech owed to the caller, then announcements."""
+        """Return the requests that are possible now: first the pending response, then announcements."""
         commands = self._floor.greet(now) + self._turns.advance(now)
         quiet = self.quiet and self._floor.free(now)
         commands += self._manners.advance(now, quiet=quiet, caller_speaks=self._caller.speaks)
         return commands + self._floor.announce(now)
 
     def next_at(self) -> float | None:
-        """When `tick` is due next; None if no deadline is known."""
+        """Return when `tick` is due next; None if no deadline is known."""
         times = [
             self._keypad.next_at,
             self._hold.hold_at(self._turns.of_agent.waits_since),
@@ -341,5 +347,7 @@ class Conversation:
         )
 
     def call_left(self, now: float) -> list[Command]:
-        """Record announcements that are still open. The next relay continues the call; audio being played plays on."""
-        return self._session.closed("call left", now) + self._announcements.queue.call_left(now)
+        """Record unfinished announcements. The next relay continues the call; audio in the downlink is played to its
+        end.
+        """
+        return self._session.closed("relay stopped handling call", now) + self._announcements.queue.call_left(now)

@@ -13,31 +13,33 @@ from bridge_common.wire.entries import DownlinkEntry, Notice, TranscriptEntry
 
 
 class _Command(msgspec.Struct, frozen=True, gc=False):
-    """A struct rather than a dataclass: one is created for each audio delta, and structs are created fastest."""
+    """Base class of the commands. A struct rather than a dataclass, because one is created for each audio delta and
+    structs are created fastest.
+    """
 
 
 class Send(_Command, frozen=True):
-    """Send to the voice session."""
+    """Send an event to the voice session."""
 
     event: ClientEvent
 
 
 class Append(_Command, frozen=True):
-    """Append to the downlink."""
+    """Append an entry to the downlink."""
 
     entry: DownlinkEntry
 
 
 class Record(_Command, frozen=True):
-    """Add to the transcript."""
+    """Add an entry to the transcript."""
 
     entry: TranscriptEntry
     private: bool = False
-    """Only for the next relay of the call, not for readers of the transcript."""
+    """Whether the entry is only for the next relay of the call, not for readers of the transcript."""
 
 
 class Ready(_Command, frozen=True):
-    """The voice session is configured: caller audio may flow."""
+    """Store the ids of the configured voice session, and let caller audio flow to it."""
 
     session_id: str
     conversation_id: str
@@ -58,8 +60,8 @@ class MarkGreeted(_Command, frozen=True):
 class MarkSaid(_Command, frozen=True):
     """Record how far the announcements were spoken, for the next relay of the call.
 
-    `said` as in the call's record; `dropped`: ids of announcements that are no longer wanted, separated by spaces;
-    `keep_from`: the entry id of the oldest piece that is still needed.
+    `said`: progress, as in the call's record. `dropped`: ids of announcements that are no longer wanted, separated by
+    spaces. `keep_from`: entry id of the oldest piece that is still needed.
     """
 
     said: str
@@ -74,7 +76,7 @@ class RunTool(_Command, frozen=True):
 
 
 class RequestAction(_Command, frozen=True):
-    """Request an action of the call (`entries.Act`)."""
+    """Request an action of the call from call-control (`entries.Act`)."""
 
     action_id: str
     action: str
@@ -90,7 +92,7 @@ class ReportGoodbye(_Command, frozen=True):
 
 
 class Abandon(_Command, frozen=True):
-    """This voice session is no longer usable: close it and open another if `retry`."""
+    """Close this voice session, which is no longer usable, and open another if `retry`."""
 
     reason: str
     retry: bool = True
@@ -105,15 +107,17 @@ class PhaseChanged(_Command, frozen=True):
 
 
 class GiveUp(_Command, frozen=True):
-    """The agent cannot be heard: open no further voice session; transfer to human agents or play the apology."""
+    """Give up the agent, because it cannot be heard: open no further voice session. call-control then transfers the
+    call to human agents or plays the apology.
+    """
 
     reason: str
 
 
 class Overdue(_Command, frozen=True):
-    """Log and count that speech owed to the caller was not heard in time, or that its response failed.
+    """Log and count an agent response that was not heard in time or that failed.
 
-    `kind` is a `debt.Kind`, `outcome` a `debt.Missed.outcome`.
+    `kind`: what the response answers (`debt.DebtKind`). `outcome`: the next step (`debt.Missed.outcome`).
     """
 
     kind: str

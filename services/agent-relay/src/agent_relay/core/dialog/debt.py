@@ -1,11 +1,12 @@
-"""A debt: speech that is owed to the caller. Its kind, its state, and the step that follows if it is not heard.
+"""A pending response (`Debt`): agent speech that the caller must still hear. Its kind, its state, and the step that
+follows if it is not heard.
 
-Each missed limit and each failure moves a debt one step, never back:
+Each missed time limit and each failure moves a pending response one step, never back:
 
     FIRST ──► AGAIN ──► FALLBACK ──► GIVEN_UP
-    (asked)   (once)    (its text)   (human agents, or the recorded apology)
+    (request) (repeat)  (its text)   (human agents, or the recorded apology)
 
-If the model is over its quota, the request is repeated on the same session after the time that the error states. This
+If the model is rate limited, the request is repeated on the same session after the time that the error states. This
 does not count as a step.
 """
 
@@ -16,13 +17,13 @@ from enum import Enum, StrEnum, auto
 from typing import Final
 
 MOST_FALLBACKS: Final = 3
-"""After this many consecutive fallbacks without an answer the call is given up."""
+"""After this many consecutive fallback texts without an answer, the agent is given up."""
 MOST_NOISES: Final = 3
-"""Requests for one debt that a noise may cancel."""
+"""Number of requests for one pending response that noise may cancel."""
 FIRST_WAIT_S: Final = 1.0
 LONGEST_WAIT_S: Final = 10.0
-"""If a quota error states no time, the wait doubles from the first to the longest."""
-NOISE: Final = "a noise interrupted it"
+"""Longest wait. If a rate-limit error states no time, the wait doubles from `FIRST_WAIT_S` up to this value."""
+NOISE: Final = "interrupted by noise"
 
 
 class DebtKind(StrEnum):
@@ -31,7 +32,7 @@ class DebtKind(StrEnum):
     KEYS = "keys"
     TOOL_RESULT = "tool_result"
     REST = "rest"
-    """The rest of an answer that was cut off by a lost session, a failure, or a noise taken for speech."""
+    """The rest of an answer that was cut off by a lost session, a failure, or noise taken for speech."""
 
 
 class DebtStep(StrEnum):
@@ -45,13 +46,13 @@ class State(Enum):
     OPEN = auto()
     """Not requested yet: there is no voice session, another response is active, or the caller speaks."""
     AWAITED = auto()
-    """Requested by us, or the service is expected to respond by itself."""
+    """Requested by the relay, or the service is expected to respond without a request."""
     PUT_OFF = auto()
-    """The model is over its quota; the request is repeated later."""
+    """The model is rate limited; the request is repeated later."""
     WORKING = auto()
     """`response.created` has arrived, audio has not."""
     SOUNDING = auto()
-    """Audio has arrived and is not played yet."""
+    """Audio has arrived but was not played yet."""
     HEARD = auto()
     """Its first audio was played; the response continues."""
 
@@ -59,13 +60,13 @@ class State(Enum):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
     start_s: float = 5.0
-    """From a request to `response.created`."""
+    """Longest time from a request to `response.created`."""
     patience_s: float = 60.0
-    """From a request to the first audio, tools included, while the service is alive."""
+    """Longest time from a request to the first audio, tools included, while the service is alive."""
     fallback_s: float = 10.0
-    """From the request for the fallback text to its first audio."""
+    """Longest time from the request for the fallback text to its first audio."""
     hold_after_s: float = 0.5
-    """From the loss of the voice session to the hold tone."""
+    """Time from the loss of the voice session to the hold tone."""
 
 
 @dataclass(slots=True)
@@ -73,32 +74,32 @@ class Debt:
     kind: DebtKind
     opened_at: float
     item_id: str = ""
-    """WORDS: the item of the caller's speech."""
+    """For WORDS: item id of the caller's speech."""
     step: DebtStep = DebtStep.FIRST
     state: State = State.OPEN
     since: float = 0.0
-    """When the state was entered; SOUNDING and HEARD: the latest progress."""
+    """When the state was entered; for SOUNDING and HEARD: the latest progress."""
     attempt_at: float = 0.0
     """When the current step was requested."""
     start_s: float | None = None
-    """Overrides `Limits.start_s`."""
+    """Time limit until `response.created`, if it differs from `Limits.start_s`."""
     response_id: str = ""
     requested: bool = False
-    """By the relay; otherwise the service began to respond by itself."""
+    """Whether the relay requested it; otherwise the service responds without a request."""
     item_done: bool = False
-    """HEARD: the latest item is complete."""
+    """For HEARD: whether the latest item is complete."""
     noises: int = 0
-    """How often a noise cancelled its response."""
+    """How often noise canceled its response."""
     complete: bool = False
-    """The response has ended; its audio is still to be played."""
+    """Whether the response has ended while its audio is still being played."""
     chained: bool = False
-    """The response called a tool: the next response belongs to the same attempt."""
+    """Whether the response called a tool, so that the next response belongs to the same attempt."""
     wordless: bool = False
-    """WORDS: the transcript turned out to be empty."""
+    """For WORDS: whether the transcript turned out to be empty."""
     moved: bool = False
-    """A voice session was abandoned because of this debt."""
+    """Whether a voice session was abandoned because this response was not heard."""
     waits: int = 0
-    """How often the request was put off because of a quota."""
+    """How often the request was postponed because of a rate limit."""
     text: str = ""
     """Text that the agent wrote instead of speaking it; it is to be spoken unchanged."""
     retry_at: float = 0.0
@@ -116,14 +117,18 @@ class Debt:
                 return self.since + limits.patience_s
 
     def over_at(self, limits: Limits) -> float | None:
-        """When its response counts as ended without `response.done`: all items are heard, or it called a tool."""
+        """Return when its response counts as ended without `response.done`: all items were heard, or it called
+        a tool.
+        """
         heard_out = self.state is State.HEARD and self.item_done
         called = self.state is State.WORKING and self.chained
         return self.since + limits.start_s if heard_out or called else None
 
     @property
     def overdue(self) -> tuple[str, bool]:
-        """Why the state has lasted too long, and whether an unfinished request or response blocks the session."""
+        """Explanation why the state has lasted too long, and whether an unanswered request or unfinished response
+        blocks the session.
+        """
         match self.state:
             case State.AWAITED if not self.requested:
                 return "the service began no response", False
@@ -152,7 +157,7 @@ class Debt:
         self.since, self.item_done = now, False
 
     def rest(self, kind: DebtKind, now: float) -> Debt:
-        """The debt for the rest of a response that was cut off. It continues with the same step."""
+        """Return a pending response for the rest of one that was cut off. It continues with the same step."""
         return Debt(kind, now, step=self.step, since=now, attempt_at=now, moved=self.moved)
 
     def reopen(self, step: DebtStep, now: float) -> None:
@@ -164,10 +169,10 @@ class Debt:
 
 @dataclass(frozen=True, slots=True)
 class Missed:
-    """Owed speech was not heard in time, or its response failed; `step` follows.
+    """The outcome if a pending response was not heard in time, or failed; `step` follows.
 
-    `wait_s` is set while a quota is exceeded: the step does not change. `stuck`: an unanswered request or an
-    unfinished response blocks the session until it is cancelled.
+    `wait_s` is set while the model is rate limited; the step does not change then. `stuck`: an unanswered request or an
+    unfinished response blocks the session until it is canceled.
     """
 
     kind: DebtKind
@@ -175,14 +180,14 @@ class Missed:
     why: str
     stuck: bool = False
     move: bool = False
-    """`stuck`, and the voice session is to be replaced."""
+    """Whether the voice session is to be replaced, because it is `stuck`."""
     wait_s: float | None = None
     resumes: bool = False
-    """Nothing failed: speech that was interrupted by a noise or a lost media socket is resumed."""
+    """Whether speech is only resumed after noise or a lost media socket, so that nothing has failed."""
 
     @property
     def outcome(self) -> str:
-        """The next step, for logs and metrics."""
+        """The next step as text, for logs and metrics."""
         if self.resumes:
             return "resumed"
         return "put_off" if self.wait_s is not None else str(self.step)
@@ -192,7 +197,9 @@ _NEXT: Final = {DebtStep.FIRST: DebtStep.AGAIN, DebtStep.AGAIN: DebtStep.FALLBAC
 
 
 class Escalation:
-    """Moves a debt that was not heard to its next step. The caller of these methods drops a debt that is given up."""
+    """Moves a pending response that was not heard to its next step. The caller of these methods drops one that is given
+    up.
+    """
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
@@ -212,7 +219,9 @@ class Escalation:
         return missed
 
     def over_quota(self, debt: Debt, why: str, wait_s: float, now: float) -> Missed:
-        """`wait_s`: until the model accepts requests again, 0 if unknown."""
+        """Postpone the request because of a rate limit. `wait_s`: seconds until the model accepts requests again, 0 if
+        unknown.
+        """
         wait_s = wait_s or min(FIRST_WAIT_S * 2**debt.waits, LONGEST_WAIT_S)
         debt.waits += 1
         if debt.step is not DebtStep.FALLBACK and now + wait_s <= debt.opened_at + self._limits.patience_s:
@@ -222,22 +231,24 @@ class Escalation:
         return self._fall_back(debt, why, now)
 
     def after_noise(self, debt: Debt, now: float) -> Missed:
-        """A noise canceled the response: request it again, but not without end on a noisy line."""
+        """Request the response again after noise canceled it. On a noisy line this is limited by `MOST_NOISES`."""
         debt.noises += 1
         if debt.noises > MOST_NOISES or now > debt.opened_at + self._limits.patience_s:
-            return self._fall_back(debt, "noises keep interrupting it", now)
+            return self._fall_back(debt, "repeatedly interrupted by noise", now)
         debt.reopen(debt.step, now)
         return Missed(debt.kind, debt.step, NOISE, resumes=True)
 
     def _fall_back(self, debt: Debt, why: str, now: float) -> Missed:
-        """A repeated request would fail the same way."""
+        """Move to the fallback text, because a repeated request would fail the same way."""
         if debt.step is DebtStep.FIRST:
             debt.step = DebtStep.AGAIN
         return self.next_step(debt, why, now)
 
 
 class SuspendedDebt:
-    """The debt that the caller's speech suspends: restored if the speech was a noise, dropped if it has words."""
+    """The pending response that the caller's speech suspends: restored if the speech was noise, dropped if it had
+    words.
+    """
 
     def __init__(self) -> None:
         self.caller_speaks = False
@@ -245,7 +256,7 @@ class SuspendedDebt:
         self._cut = False
 
     def suspend(self, debt: Debt | None, *, caller_speaks: bool) -> None:
-        """A debt for words that may be a noise as well does not replace an older one."""
+        """Suspend a pending response. A response to words that may be noise does not replace an older one."""
         self.caller_speaks = caller_speaks
         if debt is None:
             return
@@ -254,29 +265,31 @@ class SuspendedDebt:
             self._debt = debt
 
     def replace(self, debt: Debt) -> None:
-        """A new debt while the caller speaks covers the suspended one."""
+        """Replace the suspended response by a new one that is created while the caller speaks."""
         self._debt = debt
 
     def cut_off(self) -> None:
         self._cut = True
 
     def heard(self, response_id: str) -> None:
-        """The first audio of the response was played: it may pay the suspended debt."""
+        """Drop the suspended response if it is this one, because its first audio was played."""
         if self._debt is not None and self._debt.response_id == response_id:
             self._debt = None
 
     def no_words(self, item_id: str) -> None:
-        """The speech of this item was a noise, so that no answer to it is owed."""
+        """Drop the suspended answer to this speech item, because the speech was only noise."""
         debt = self._debt
         if debt is not None and debt.kind is DebtKind.WORDS and debt.item_id == item_id and not debt.response_id:
             self._debt = None
 
     def stays_owed(self, item_id: str) -> bool:
-        """Speech without a transcript may have been words, and cut off nothing that the caller would hear instead."""
+        """Return whether a failed transcription leaves the answer to this speech pending: the speech may have been
+        words, and it interrupted nothing that could be resumed instead.
+        """
         return not self._cut and (self._debt is None or self._debt.item_id == item_id)
 
     def take(self) -> tuple[Debt | None, bool]:
-        """The suspended debt, and whether audio was cleared. Nothing stays suspended."""
+        """Remove and return the suspended response, and whether audio was cleared."""
         taken = self._debt, self._cut
         self.forget()
         return taken
@@ -285,7 +298,7 @@ class SuspendedDebt:
         self._debt, self._cut = None, False
 
     def session_lost(self, debt: Debt | None) -> Debt | None:
-        """The debt that the next voice session has to pay; `debt` is the current one."""
+        """Return the response that the next voice session must complete. `debt`: the current one."""
         if self.caller_speaks:
             debt = self._debt
         self.forget()

@@ -1,4 +1,4 @@
-"""The agent's audio that must not be heard: of dropped responses, and of items that the caller has interrupted."""
+"""Agent audio that must not be heard: that of dropped responses, and of items that the caller has interrupted."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ class DiscardedAudio:
         self._responses: set[str] = set()
         """Dropped responses that have not ended."""
         self._closed: dict[str, None] = {}
-        """Items of which further events are ignored, oldest first. Looked up for each delta."""
+        """Items whose further events are ignored, oldest first. A dict, because they are looked up for each delta."""
         self._unsaid: dict[str, str] = {}
-        """Items of dropped responses that sent nothing to the downlink, with their response ids."""
+        """Items of dropped responses of which nothing was sent to the downlink, with their response ids."""
 
     def drop(self, response_id: str) -> None:
         self._responses.add(response_id)
@@ -23,7 +23,7 @@ class DiscardedAudio:
         return response_id in self._responses
 
     def resume(self, response_id: str) -> bool:
-        """Let the response be heard after all; False if audio or text of it was discarded."""
+        """Play the response after all. Return False if some of its audio or text was discarded."""
         if response_id in self._unsaid.values():
             return False
         self._responses.discard(response_id)
@@ -38,12 +38,12 @@ class DiscardedAudio:
         return item_id in self._closed
 
     def discard(self, item_id: str, response_id: str) -> None:
-        """The item is part of a dropped response, and none of it was sent to the downlink."""
+        """Record an item of a dropped response of which nothing was sent to the downlink."""
         if item_id not in self._closed:
             self._unsaid[item_id] = response_id
 
     def response_done(self, response_id: str) -> list[str]:
-        """The items of the response of which nothing was sent to the downlink."""
+        """Return the items of the ended response of which nothing was sent to the downlink."""
         self._responses.discard(response_id)
         items = [item_id for item_id, of in self._unsaid.items() if of == response_id]
         for item_id in items:

@@ -1,4 +1,6 @@
-"""When the agent may speak by itself: greet once the caller can hear it, announce when nobody else speaks."""
+"""Decides when the agent may speak unprompted: it greets once the caller can hear it, and announces when nobody else
+speaks.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,9 @@ from agent_relay.core.dialog.voice_session import VoiceSession
 
 
 class Floor:
-    """`greeted`: the caller needs no greeting any more."""
+    """Decides when to greet the caller and when to speak announcements. `greeted`: the caller needs no greeting any
+    more.
+    """
 
     def __init__(self, line: HoldPolicy, session: VoiceSession, turns: Turns, *, greeted: bool) -> None:
         self._line = line
@@ -17,11 +21,11 @@ class Floor:
         self._turns = turns
         self.greeted = greeted
         self._greeting_pends = False
-        """`MarkGreeted` is not answered yet."""
+        """Whether the result of `MarkGreeted` is still outstanding."""
 
     @property
     def greeting_at(self) -> float | None:
-        """From when on the caller can be greeted; None if unknown, or if they were."""
+        """Earliest time of the greeting; None if it is unknown or the caller was greeted."""
         return self._line.opens_at if self._session.ready and not self.greeted else None
 
     def greet(self, now: float) -> list[Command]:
@@ -44,12 +48,12 @@ class Floor:
         return max(opens_at, self._turns.of_caller.answer_due_at or 0.0)
 
     def free(self, now: float) -> bool:
-        """An announcement may be spoken now."""
+        """Return whether an announcement may be spoken now."""
         at = self.free_at
         return at is not None and now >= at
 
     def announce(self, now: float) -> list[Command]:
-        """Speak the next sentence if nothing else is being spoken. To be called after every event."""
+        """Speak the next sentence if nothing else is being spoken. Call it after every event."""
         if self._turns.announcements.idle:
             return []
         return self._turns.announcements.advance(now, free=self.free(now))

@@ -24,13 +24,13 @@ from bridge_common.wire.entries import Notice, Saying, TranscriptEntry, Turn
 TONES: Final = "tones"
 TOOL_CALL: Final = "tool_call"
 TOOL_BEGUN: Final = "tool_begun"
-"""Transcript notices that are part of the conversation."""
+"""`TONES`, `TOOL_CALL` and `TOOL_BEGUN`: `what` of the transcript notices that are part of the conversation."""
 KEYS: Final = "keys"
-"""The notice that readers of the transcript see instead of `tones`: the number of keys."""
+"""`what` of the notice that readers of the transcript see instead of `tones`. It contains only the number of keys."""
 OUTCOME_UNKNOWN: Final = (
     '{"error": "The call was interrupted. It may have been carried out: do not repeat it without asking the caller."}'
 )
-"""The output of a function call whose relay died before the call was answered."""
+"""Output of a function call whose relay died before the function returned."""
 
 
 @dataclass(slots=True)
@@ -59,20 +59,22 @@ def tool_notice(what: str, use: ToolUse, at_ms: int) -> Notice:
 
 
 class History:
-    """The conversation in the order of its beginnings; only the `last` entries are kept and replayed."""
+    """The entries of a conversation, in the order in which they began. Only the `last` ones are kept and replayed."""
 
     def __init__(self, last: int = 40) -> None:
         self._last = last
         self._entries: dict[str, Entry] = {}
 
     def caller(self, item_id: str, text: str = "") -> None:
-        """Call it when the speech begins, which fixes its position, and again with the text, which often arrives after
-        the answer has begun.
+        """Add the caller's speech. Call it when the speech begins, which fixes its position, and again with the text,
+        which often arrives after the answer has begun.
         """
         self._say(item_id, "user", text)
 
     def agent(self, item_id: str, text: str = "") -> None:
-        """Like `caller`; the text is replaced by the text that was heard if the caller interrupts."""
+        """Add the agent's speech, as `caller` does. After an interruption, call it again with the text that was
+        heard.
+        """
         self._say(item_id, "assistant", text)
 
     def text_of(self, item_id: str) -> str:
@@ -81,7 +83,7 @@ class History:
 
     @property
     def awaits_answer(self) -> bool:
-        """The last entry is the caller's or a function's output: the agent has not answered it."""
+        """Whether the agent has not answered the last entry, which is the caller's speech or a function's output."""
         last = next(reversed(self._entries.values()), None)
         return isinstance(last, ToolUse) or (last is not None and last.role == "user")
 
@@ -116,8 +118,8 @@ class History:
 
 
 def from_transcript(entries: Iterable[TranscriptEntry], last: int = 40) -> History:
-    """The history as recorded by another relay. Turns are recorded when they end; here they are sorted by their
-    beginning.
+    """Return the history that another relay recorded. Turns are recorded when they end; here they are sorted by their
+    start.
     """
     history = History(last)
     for entry in sorted(entries, key=lambda e: e.at_ms):
@@ -134,7 +136,7 @@ def from_transcript(entries: Iterable[TranscriptEntry], last: int = 40) -> Histo
 
 
 def left_saying(entries: Iterable[TranscriptEntry]) -> list[Saying]:
-    """Agent speech in progress when its relay stopped: how much of it was heard is not recorded yet."""
+    """Return the agent speech in progress when its relay stopped. How much of it was heard is not recorded yet."""
     turns, saying = set[str](), list[Saying]()
     for entry in entries:
         if isinstance(entry, Turn):

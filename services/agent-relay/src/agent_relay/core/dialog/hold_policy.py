@@ -1,4 +1,6 @@
-"""The caller's side of a conversation: whether the line is open, and whether the caller hears the hold tone."""
+"""The hold policy of a call: when the caller can hear the agent (the line is open), and when they hear the hold
+tone.
+"""
 
 from __future__ import annotations
 
@@ -14,8 +16,10 @@ AUDIO_WAIT_S: Final = 0.5
 
 
 class HoldPolicy:
-    """`greeting_delay_s`: delay from the media socket until the line counts as open; None: with the first audio.
-    `hold_after_s`: the hold tone begins after this time without a voice session.
+    """Decides when the line is open and when the hold tone plays.
+
+    `greeting_delay_s`: delay from the media socket until the line counts as open; None: it opens with the first caller
+    audio. `hold_after_s`: the hold tone begins after this time without a voice session.
 
     `waits_since`: when the caller began to wait for the agent's audio, None while the caller does not wait.
     """
@@ -29,11 +33,11 @@ class HoldPolicy:
         self._audio_seen = False
         self._lost_at: float | None = None
         self._holding: bool | None = None if maybe_holding else False
-        """None: unknown."""
+        """Whether the hold tone plays; None if unknown."""
         self._holds_for = 0.0
-        """The deadline that made the hold tone begin."""
+        """The deadline that started the hold tone."""
         self._waited_for: Debt | None = None
-        """The debt for which the caller was asked to wait."""
+        """The pending response for which the caller was asked to wait."""
 
     def attached(self, now: float) -> None:
         if self._attached_at is None:
@@ -60,13 +64,13 @@ class HoldPolicy:
             self._lost_at = now
 
     def session_back(self) -> bool:
-        """A voice session is ready again. Whether the hold tone has to end."""
+        """Handle that a voice session is ready again. Return whether the hold tone must end."""
         self._lost_at = None
         held, self._holding = self._holding is not False, False
         return held
 
     def hold_at(self, waits_since: float | None) -> float | None:
-        """When `hold` is due next; None if no change is expected."""
+        """Return when `hold` is due next; None if no change is expected."""
         if self._attached_at is None:
             return None
         wanted_at = self._wanted_at(waits_since)
@@ -75,7 +79,7 @@ class HoldPolicy:
         return None if wanted_at is not None and wanted_at <= self._holds_for else _AT_ONCE
 
     def hold(self, waits_since: float | None, now: float) -> bool | None:
-        """True if the tone has to begin, False if it has to end; None for no change."""
+        """Return True if the hold tone must begin, False if it must end, None for no change."""
         if self._attached_at is None:
             return None
         wanted_at = self._wanted_at(waits_since)
@@ -88,7 +92,9 @@ class HoldPolicy:
         return False
 
     def asks_to_wait(self, debt: Debt | None, *, quiet: bool) -> bool:
-        """Whether a spoken phrase precedes the tone: once for each debt, and only while the agent is `quiet`."""
+        """Return whether a spoken phrase precedes the hold tone: once for each pending response, and only while the
+        agent is `quiet`.
+        """
         before, self._waited_for = self._waited_for, debt
         return quiet and (debt is None or debt is not before)
 

@@ -1,4 +1,4 @@
-"""Keypad input of the caller: keys up to `#` or a pause are one entry for the agent and the transcript."""
+"""Keypad input of the caller: the keys up to `#` or a pause form one entry for the agent and the transcript."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ MOST_TONES: Final = 64
 class Keypad:
     def __init__(self, profile: SessionProfile, history: History, prompts: Prompts, clock: WallClock) -> None:
         self.next_at: float | None = None
-        """When the keys so far are sent to the agent; None if there are none."""
+        """When the keys pressed so far are sent to the agent; None if there are none."""
         self._shown = profile.dtmf == "transcript"
         self._history = history
         self._prompts = prompts

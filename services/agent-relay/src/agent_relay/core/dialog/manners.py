@@ -1,7 +1,7 @@
-"""What a polite agent does beside the conversation: it asks a silent caller whether they are still there, says goodbye
+"""Fixed phrases around the conversation: the relay asks a silent caller whether they are still there, says goodbye
 before a hang-up, and announces the end of a long call.
 
-Its texts are spoken as announcements, so that they work with every kind of agent.
+The phrases are spoken as announcements, so that they work with every kind of agent.
 """
 
 from __future__ import annotations
@@ -22,7 +22,9 @@ from bridge_common.wire.action_kinds import HANG_UP, SILENCE_POLICY
 from bridge_common.wire.entries import Instruct, Say
 
 _NO_ENTRY: Final = "0-1"
-"""Entry id of texts that are not in the announcement stream: keeps everything that is there."""
+"""Entry id of texts that are not in the announcement stream. It precedes all real entry ids, so that no entry is
+deleted.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,11 +34,13 @@ class PendingHangUp:
     action_id: str
     interruptible: bool
     said: bool
-    """The agent has spoken since it was requested."""
+    """Whether the agent has spoken since the hang-up was requested."""
 
 
 class Manners:
-    """`inform`: tells the agent something, without a response."""
+    """Speaks the fixed phrases of one call. `inform`: returns the commands that send a message to the agent without
+    requesting a response.
+    """
 
     def __init__(
         self,
@@ -65,19 +69,21 @@ class Manners:
 
     # -- events
     def sign_of_life(self) -> None:
-        """The caller has spoken or pressed a key."""
+        """Restart the silence policy, because the caller has spoken or pressed a key."""
         self._silence.sign_of_life()
 
     def agent_heard(self) -> None:
-        """The caller begins to hear something of the agent."""
+        """Handle that the caller begins to hear the agent."""
         self._closing.sound()
 
     def begin_goodbye(self, action_id: str, now: float, *, said: bool) -> bool:
-        """The agent has asked for a hang-up. `said`: its current response has sound. False if it asked before."""
+        """Wait for the goodbye, because the agent has requested a hang-up. `said`: its current response has audio.
+        Return False if the hang-up is known already.
+        """
         return self._closing.begin(action_id, now, interruptible=True, said=said, expected=True)
 
     def instruct(self, entry: Instruct, now: float, *, speaks: bool) -> list[Command]:
-        """`speaks`: the agent is speaking."""
+        """Handle an instruction of call-control; duplicates are ignored. `speaks`: the agent is speaking."""
         key = (entry.instruction_id, entry.what)
         if key in self._instructions:
             return []
@@ -86,7 +92,7 @@ class Manners:
         match entry.what:
             case "goodbye":
                 of_agent = detail.get("interruptible") is True
-                # An agent was told to say it; for others it is asked for at once.
+                # An agent that requested the hang-up was instructed to say goodbye; else the profile's goodbye follows.
                 self._closing.begin(
                     entry.instruction_id, now, interruptible=of_agent, said=speaks and of_agent, expected=of_agent
                 )
@@ -99,7 +105,9 @@ class Manners:
 
     # -- time
     def advance(self, now: float, *, quiet: bool, caller_speaks: bool) -> list[Command]:
-        """To be called after every event. `quiet`: nobody speaks or is about to, and the agent could be heard."""
+        """Return the commands that are due. Call it after every event. `quiet`: nobody speaks or is about to speak, and
+        the agent could be heard.
+        """
         if self._pending is not None and quiet:
             pending, self._pending = self._pending, None
             self._closing.begin(
@@ -137,7 +145,7 @@ def _detail(text: str) -> dict[str, Any]:
 
 
 def _outcome_text(detail: dict[str, Any]) -> str:
-    """For the agent."""
+    """Return the message to the agent about the outcome of an action."""
     action, state, reason = (str(detail.get(name, "")) for name in ("action", "state", "reason"))
     if action == HANG_UP and state == "canceled":
         return "The call was not ended, because the caller is still talking. Go on with the conversation."

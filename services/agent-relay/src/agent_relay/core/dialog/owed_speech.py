@@ -1,8 +1,8 @@
-"""Tracks the speech that is owed to the caller until it is heard. Pure: `now` is monotonic seconds.
+"""Tracks the pending response: agent speech that the caller must still hear. No I/O; `now` is monotonic seconds.
 
-The caller's words, a greeting, keys and a tool's result each create a debt of audible speech. There is one debt at a
-time: a later debt replaces the earlier one, because the agent answers the conversation as a whole. A debt ends when
-audio of its response was played, when the caller speaks, or when it is given up (`Escalation`).
+The caller's words, a greeting, keys and a tool's result each create a pending response (`Debt`). There is one at a
+time: a later one replaces the earlier one, because the agent answers the conversation as a whole. It ends when audio of
+its response was played, when the caller speaks, or when it is given up (`Escalation`).
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from agent_relay.core.dialog.debt import (
 
 
 class OwedSpeech:
-    """`repeats_greeting`: a greeting that was cut off is spoken again as a whole."""
+    """The pending response of one call. `repeats_greeting`: a greeting that was cut off is spoken again as a whole."""
 
     def __init__(self, limits: Limits, *, repeats_greeting: bool = False) -> None:
         self.debt: Debt | None = None
         self._limits = limits
         self._repeats_greeting = repeats_greeting
         self.greeting_id = ""
-        """The latest response that greets the caller, "" if there was none."""
+        """Id of the latest response that greets the caller, "" if there was none."""
         self._late = 0
         """Number of responses that did not begin in time and may still begin, in addition to their replacements."""
         self.suspended = SuspendedDebt()
@@ -38,12 +38,12 @@ class OwedSpeech:
 
     @property
     def unheard(self) -> bool:
-        """The caller waits, and no audio to be played has arrived yet."""
+        """Whether the caller waits for a response of which no audio has arrived yet."""
         return self.debt is not None and self.debt.state not in (State.SOUNDING, State.HEARD)
 
     @property
     def expected(self) -> bool:
-        """The service is expected to act on the debt now."""
+        """Whether the service is expected to work on the pending response now."""
         debt = self.debt
         return debt is not None and debt.state in (State.AWAITED, State.WORKING) and debt.start_s is None
 
@@ -51,11 +51,11 @@ class OwedSpeech:
     def due_at(self) -> float | None:
         return None if self.debt is None else self.debt.due_at(self._limits)
 
-    # -- creating debts
+    # -- creating pending responses
     def owe(
         self, kind: DebtKind, now: float, *, awaited: bool = False, item_id: str = "", start_s: float | None = None
     ) -> None:
-        """`awaited`: the service is expected to respond by itself."""
+        """Create a pending response. `awaited`: the service is expected to respond without a request."""
         state = State.AWAITED if awaited else State.OPEN
         debt = Debt(kind, now, item_id, state=state, since=now, attempt_at=now, start_s=start_s)
         if self.suspended.caller_speaks:
@@ -64,12 +64,12 @@ class OwedSpeech:
             self.debt = debt
 
     def ready(self, now: float) -> None:
-        """A voice session is ready again: the time limit of a debt that could not be requested starts over."""
+        """Restart the time limit of a response that could not be requested, because a voice session is ready again."""
         if (debt := self.debt) is not None and debt.state is State.OPEN:
             debt.since = now
 
     def resumed(self, now: float) -> None:
-        """The caller can hear again: all time limits start over."""
+        """Restart all time limits, because the caller can hear the agent again."""
         if (debt := self.debt) is not None:
             debt.since = debt.attempt_at = now
 
@@ -79,7 +79,9 @@ class OwedSpeech:
             self.debt.ask(now)
 
     def bounced(self, now: float, active: str) -> None:
-        """The request was refused because another response is active: repeat it after that response has ended."""
+        """Handle a request that was rejected because another response is active: repeat it after that response has
+        ended.
+        """
         debt = self.debt
         if debt is not None and debt.state is State.AWAITED:
             if debt.kind is DebtKind.GREETING and active and debt.step is not DebtStep.FALLBACK:
@@ -88,7 +90,7 @@ class OwedSpeech:
                 debt.state, debt.since = State.OPEN, now
 
     def began(self, response_id: str, now: float, *, greets: bool = False) -> None:
-        """`greets`: it was requested as a greeting."""
+        """Handle the beginning of a response. `greets`: it was requested as a greeting."""
         self.greeting_id = response_id if greets else self.greeting_id
         debt = self.debt
         if debt is not None and debt.state in (State.OPEN, State.AWAITED, State.PUT_OFF, State.WORKING):
@@ -103,14 +105,14 @@ class OwedSpeech:
             debt.item_done = True
 
     def is_surplus(self, *, requested: bool) -> bool:
-        """Whether a response that begins now answers what another response has answered already."""
+        """Return whether a response that begins now repeats an answer that another response has already given."""
         if requested or not self._late or self.unheard:
             return False
         self._late -= 1
         return True
 
     def called_tool(self, response_id: str, now: float) -> None:
-        """The owed speech follows in the response to the tool's result."""
+        """Handle a response that calls a tool: the speech follows in the response to the tool's result."""
         nothing_owed = self.debt is None
         if (debt := self._of(response_id)) is not None:
             debt.chained, debt.since = True, now
@@ -136,28 +138,30 @@ class OwedSpeech:
     def failed(
         self, response_id: str, why: str, now: float, *, wait_s: float | None = None, text: str = ""
     ) -> Missed | None:
-        """The response ended without the owed speech, or the request was refused (`response_id` is "").
+        """Handle a response that ended without the expected speech, or a request that was rejected (`response_id` is
+        "").
 
-        `wait_s`: how long the model is over its quota, 0 if unknown. `text`: the text that the model wrote instead.
+        `wait_s`: seconds until the rate limit of the model ends, 0 if unknown; None without a rate limit. `text`: the
+        text that the model wrote instead of speaking it.
         """
         debt = self.debt
         if debt is None:
             return None
         of_another = response_id and debt.response_id != response_id
         if of_another and (wait_s is None or debt.state not in (State.OPEN, State.AWAITED)):
-            return None  # a quota error of another response applies to this debt too
+            return None  # a rate limit of another response applies to this one too
         if debt.wordless and not debt.requested:
-            self.debt = None  # an answer to a noise
+            self.debt = None  # an answer to noise
             return self._restored(now)
         if debt.state in (State.SOUNDING, State.HEARD):
-            debt = self._owe_rest(response_id, now, debt)  # some of the answer is or may be heard
+            debt = self._owe_rest(response_id, now, debt)  # the caller hears, or may hear, part of the answer
         if wait_s is not None:
             return self._follow(self._escalation.over_quota(debt, why, wait_s, now))
         debt.text = text
         return self._follow(self._escalation.next_step(debt, why, now))
 
     def lost(self, response_id: str, now: float) -> Missed | None:
-        """The voice session was lost. `response_id`: the agent's response that was active, "" if none."""
+        """Handle the loss of the voice session. `response_id`: the agent's active response, "" if there was none."""
         debt = self.debt = self.suspended.session_lost(self.debt)
         self._late = 0
         if debt is None or debt.state in (State.SOUNDING, State.HEARD):
@@ -170,7 +174,7 @@ class OwedSpeech:
             return None  # its tool is still running
         if debt.state in (State.AWAITED, State.WORKING):
             return self._follow(self._escalation.next_step(debt, "the voice session was lost", now))
-        return None  # a quota belongs to the model and also applies to the next session
+        return None  # a rate limit belongs to the model and also applies to the next session
 
     def fall_back(self, now: float) -> None:
         if (debt := self.debt) is not None and debt.step in (DebtStep.FIRST, DebtStep.AGAIN):
@@ -182,7 +186,7 @@ class OwedSpeech:
         return Missed(kind, DebtStep.FIRST, "the media socket was lost", resumes=True)
 
     def _owe_rest(self, response_id: str, now: float, debt: Debt | None) -> Debt:
-        """Owe the rest of a response that was cut off. The new debt continues with the same step."""
+        """Create a pending response for the rest of one that was cut off. It continues with the same step."""
         rest = (debt or Debt(DebtKind.REST, now)).rest(self._kind_of_rest((response_id,)), now)
         self.debt = rest
         return rest
@@ -192,7 +196,7 @@ class OwedSpeech:
 
     # -- the caller
     def heard(self, response_id: str, *, active: bool, now: float) -> bool:
-        """The first audio of the response was played. Whether it pays the debt."""
+        """Handle the first played audio of the response. Return whether the pending response was heard."""
         self.suspended.heard(response_id)
         debt = self._of(response_id)
         if debt is None or not response_id or debt.state is State.HEARD:
@@ -205,7 +209,7 @@ class OwedSpeech:
         return True
 
     def queued(self, now: float) -> None:
-        """Other audio is still being played before the audio of this debt."""
+        """Extend the time limit, because other audio is still being played before the pending response."""
         if (debt := self.debt) is not None and debt.state is State.SOUNDING:
             debt.since = now
 
@@ -216,19 +220,21 @@ class OwedSpeech:
         return self._follow(self._escalation.next_step(debt, "the audio was never played", now))
 
     def caller_began(self) -> None:
-        """The caller speaks: the debt is suspended, and restored if the speech was a noise."""
+        """Suspend the pending response, because the caller speaks. It is restored if the speech was only noise."""
         self.suspended.suspend(self.debt, caller_speaks=True)
         self.debt, self._late = None, 0
 
     def caller_ended(self, item_id: str, now: float, *, awaited: bool) -> None:
-        """`awaited`: the service is expected to answer. Speech counts as words until its transcript is empty."""
-        self.suspended.suspend(self.debt, caller_speaks=False)  # the beginning of the speech may not be reported
+        """Create the pending response to the caller's words. `awaited`: the service is expected to answer without a
+        request. Speech counts as words until its transcript turns out to be empty.
+        """
+        self.suspended.suspend(self.debt, caller_speaks=False)  # the beginning of the speech may not have been reported
         self.debt = None
         self.owe(DebtKind.WORDS, now, awaited=awaited, item_id=item_id)
 
     def no_words(self, item_id: str, now: float, resume: Callable[[str], bool] = lambda _: False) -> Missed | None:
-        """The caller's speech was a noise: the speech that it cancelled is owed. `resume` plays a response that the
-        service did not cancel; it returns False if that is not possible.
+        """Restore the response that the caller's speech interrupted, because that speech was only noise. `resume` plays
+        a response that the service did not cancel; it returns False if that is not possible.
         """
         self.suspended.no_words(item_id)
         debt = self.debt
@@ -241,12 +247,12 @@ class OwedSpeech:
         return None
 
     def taken_back(self) -> None:
-        """The caller no longer wants the owed speech."""
+        """Cancel the pending response, because the caller no longer wants it."""
         self.debt = None
         self.suspended.forget()
 
     def replaced(self) -> None:
-        """The response to the debt was cancelled for an announcement: its rest is no longer wanted."""
+        """Cancel the pending response if it is in progress, because an announcement replaces it."""
         if self.debt is not None and self.debt.state in (State.WORKING, State.SOUNDING, State.HEARD):
             self.taken_back()
 
@@ -266,7 +272,7 @@ class OwedSpeech:
         return missed
 
     def _of(self, response_id: str) -> Debt | None:
-        """The debt, if this response is to pay it."""
+        """Return the pending response if `response_id` is its response."""
         return self.debt if self.debt is not None and self.debt.response_id == response_id else None
 
     def _attach(self, debt: Debt, response_id: str, now: float) -> None:
@@ -276,7 +282,7 @@ class OwedSpeech:
 
     def _restored(self, now: float, resume: Callable[[str], bool] = lambda _: False) -> Missed | None:
         if self.suspended.caller_speaks:
-            return None  # the current speech may be a noise as well
+            return None  # the current speech may be noise as well
         kept, cut = self.suspended.take()
         if kept is None:
             if not cut:

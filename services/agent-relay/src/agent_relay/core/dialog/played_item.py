@@ -21,7 +21,9 @@ class PlayedItem:
     begun_at: float
     first_delta_at: float | None = None
     speech_end_at: float | None = None
-    """When the caller's speech ended that this item answers; None if it is not an answer (a greeting)."""
+    """When the caller's speech ended that this item answers; None if the item is not an answer (for example a
+    greeting).
+    """
     first_frame_at: float | None = None
     generated_bytes: int = 0
     content_index: int = 0
@@ -40,9 +42,9 @@ class PlayedItem:
     audio_whole: bool = False
     cleared: bool = False
     noted: bool = False
-    """Its text is recorded for the next relay."""
+    """Whether its text is recorded for the next relay."""
     heard_ms: int | None = None
-    """None until its playout is reported or estimated."""
+    """Milliseconds that the caller heard; None until the playout is reported or estimated."""
     settle_at: float | None = None
     """When its playout is estimated if there is no report; None if a report is certain."""
     complete: bool = False
@@ -52,7 +54,7 @@ class PlayedItem:
         return int(ms_of_bytes(self.generated_bytes, VOICE_RATE_HZ))
 
     def add_audio(self, pcm: bytes, content_index: int) -> bytes:
-        """Returns the whole samples that can be played now."""
+        """Add audio of a content part. Return the whole samples that can be played now."""
         if content_index != self.content_index:
             self._begin_part(content_index)
         if self.half or len(pcm) & 1:
@@ -68,7 +70,7 @@ class PlayedItem:
         self.parts = [*self.parts, part] if self.generated_bytes else [part]
 
     def add_text(self, text: str, content_index: int, *, whole: bool) -> None:
-        """`whole`: `text` replaces the part's text instead of extending it."""
+        """Add text of a content part. `whole`: `text` replaces the part's text instead of extending it."""
         self.texts[content_index] = text if whole else self.texts.get(content_index, "") + text
         if whole:
             self.unfinished.discard(content_index)
@@ -78,15 +80,19 @@ class PlayedItem:
         self.text = _joined(self.texts[index] for index in sorted(self.texts))
 
     def latency_ms(self, at: float | None) -> int:
-        """From the end of the caller's speech to `at`; -1 if either is unknown."""
+        """Return the time from the end of the caller's speech to `at`; -1 if either is unknown."""
         return -1 if at is None or self.speech_end_at is None else round((at - self.speech_end_at) * 1000)
 
     def truncation_ms(self) -> int:
-        """Where to truncate: at most the generated duration, because Voice Live refuses a longer one."""
+        """Return the position at which to truncate: at most the generated duration, because Voice Live rejects a later
+        one.
+        """
         return min(self.heard_ms or 0, self.generated_ms)
 
     def truncations(self) -> list[tuple[int, int]]:
-        """Content index and end in milliseconds for the part that was heard last, and 0 ms for each later part."""
+        """Return content index and end in milliseconds for the part that was heard last, and 0 ms for each
+        later part.
+        """
         heard_ms = self.truncation_ms()
         begins_ms = [math.ceil(ms_of_bytes(begin, VOICE_RATE_HZ)) for _, begin in self.parts]
         last_heard = max((n for n, begin_ms in enumerate(begins_ms) if begin_ms <= heard_ms), default=0)
@@ -94,7 +100,7 @@ class PlayedItem:
         return [(index, end_ms) for (index, _), end_ms in zip(self.parts[last_heard:], ends_ms, strict=True)]
 
     def heard_text(self) -> str:
-        """The text that was heard, estimated from the heard share of the audio and cut after a whole word."""
+        """Return the text that was heard, estimated from the heard share of the audio and cut after a whole word."""
         if self.complete or self.heard_ms is None or self.generated_bytes == 0:
             return self.text
         if len(self.parts) == 1:
@@ -107,7 +113,7 @@ class PlayedItem:
         return _joined(cut_text(self.texts[index], shares.get(index, 0.0)) for index in sorted(self.texts))
 
     def estimated_heard_ms(self, now: float) -> int:
-        """Estimate of the heard duration without a playout report: the time since the first frame was sent."""
+        """Estimate the heard duration without a playout report: the time since the first frame was sent."""
         if self.first_frame_at is None:
             return 0
         return min(self.generated_ms, int((now - self.first_frame_at) * 1000))
@@ -129,7 +135,7 @@ class PlayedItem:
 
 
 def _joined(texts: Iterable[str]) -> str:
-    """Joins with a space, which the service omits between parts."""
+    """Join the parts with a space, which the service omits between them."""
     joined = ""
     for text in texts:
         between = "" if not joined or not text or joined[-1].isspace() or text[0].isspace() else " "

@@ -1,6 +1,7 @@
 """Requests that the relay makes by itself (answers, greeting, fallback text), and events held for the next session.
 
-`OwedSpeech` decides which speech is owed and which step is next; this module makes the requests and judges refusals.
+`OwedSpeech` decides which response is pending and which step is next; this module makes the requests and handles their
+rejections.
 """
 
 from __future__ import annotations
@@ -25,11 +26,11 @@ from agent_relay.core.protocol.voice_events import (
 )
 
 LONGEST_ALOUD: Final = 2000
-"""A longer unspoken answer (in characters, about two minutes) is not read out."""
+"""Maximum length, in characters, of a written answer that is spoken afterwards. It takes about two minutes."""
 
 
 class Prompts:
-    """Sends nothing while `session` is not ready."""
+    """Makes the requests for responses of one call. Nothing is sent while `session` is not ready."""
 
     def __init__(self, profile: SessionProfile, clock: WallClock, session: VoiceSession) -> None:
         self.responses = Responses()
@@ -66,12 +67,12 @@ class Prompts:
 
     @property
     def due_since(self) -> float | None:
-        """When the latest request was sent that the voice session has not completed; None if nothing is due."""
+        """When the latest request was sent that the voice session has not completed; None if no response is due."""
         return self.responses.asked_at if not self.responses.idle or self.owed.expected else None
 
     # -- requests
     def advance(self, now: float) -> list[Command]:
-        """Request the owed speech if no response is active. Not to be called while the caller speaks."""
+        """Request the pending response if no response is active. Do not call it while the caller speaks."""
         debt = self.owed.debt
         if not self.ready or debt is None or debt.state is not State.OPEN or not self.responses.idle:
             return []
@@ -84,7 +85,7 @@ class Prompts:
         if debt.step is DebtStep.FALLBACK:
             return *self._fallback.attempt(), Purpose.FALLBACK
         if debt.text:
-            # A model that wrote its answer counts it as spoken: a repeated request would bring nothing new.
+            # A model that wrote its answer assumes that it was spoken: a repeated request would bring nothing new.
             aloud = ScriptedSpeech(Greeting(text=debt.text), speaks_fixed_text=self._profile.speaks_fixed_text)
             return *aloud.attempt(), Purpose.ANSWER
         if debt.kind is DebtKind.GREETING:
@@ -92,7 +93,7 @@ class Prompts:
         return [], create_response(), Purpose.ANSWER
 
     def greeting_granted(self, granted: bool, now: float) -> list[Command]:
-        """The answer to `MarkGreeted`: False when another relay has greeted this caller."""
+        """Handle the result of `MarkGreeted`. `granted` is False if another relay has already greeted this caller."""
         greeting = self._profile.greeting
         if not granted or greeting is None:
             return []
@@ -101,7 +102,7 @@ class Prompts:
 
     # -- outcomes of requests
     def refused(self, event: ErrorEvent, now: float) -> list[Command]:
-        """Handle a refused request. Other refusals, such as those of late truncations, are harmless."""
+        """Handle a rejected request. Other rejections, such as those of late truncations, are harmless."""
         refusal = self.responses.refused(event)
         if refusal is None:
             return []
@@ -125,7 +126,9 @@ class Prompts:
         return self.missed(self.owed.failed(event.response_id, why, now, wait_s=quota, text=spoken_text), now)
 
     def _other_form(self, purpose: Purpose, event: ErrorEvent) -> bool:
-        """Whether another form of the request is left. A quota or a service fault does not rule out this form."""
+        """Switch to the next form of the request. Return False if none is left, or if the error is a rate limit or a
+        service fault, which does not concern the form.
+        """
         quota = wait_s(event.code, event.kind, event.message) is not None
         if quota or not event.event_id or event.kind == "server_error":
             return False
@@ -150,7 +153,7 @@ class Prompts:
 
 
 class ScriptedSpeech:
-    """Words for the agent to speak, requested in the first form that the service does not refuse."""
+    """A text for the agent to speak, requested in the first form that the service does not reject."""
 
     def __init__(self, greeting: Greeting, *, speaks_fixed_text: bool) -> None:
         self._greeting = greeting
@@ -160,11 +163,11 @@ class ScriptedSpeech:
         self._next = 0
 
     def restart(self) -> None:
-        """Another session may accept what the last one refused."""
+        """Start with the first form again, because another session may accept it."""
         self._next = 0
 
     def refused(self) -> bool:
-        """The service refused the current form. Whether another form is left."""
+        """Switch to the next form after the service rejected the current one. Return False if none is left."""
         if self._next + 1 == len(self._forms):
             return False
         self._next += 1

@@ -1,8 +1,8 @@
 """The one response that may be active, and the one pending request for a response.
 
-A second `response.create` during an active response is refused with `conversation_already_has_active_response`, so
+A second `response.create` during an active response is rejected with `conversation_already_has_active_response`, so
 requests are sent only while `idle`. A response counts as active only when the server reports it: a flag set on sending
-would never be cleared if the request is refused or lost.
+would never be cleared if the request is rejected or lost.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _IDS_KEPT: Final = 64
 
 class Purpose(StrEnum):
     ANSWER = "answer"
-    """A bare request: the agent continues the conversation."""
+    """A request without text: the agent continues the conversation."""
     GREETING = "greeting"
     FALLBACK = "fallback"
     SAY = "say"
@@ -29,7 +29,7 @@ class Purpose(StrEnum):
 
 
 UNKNOWN: Final = "unknown"
-"""Id of an active response that only a refusal reported."""
+"""Id of an active response that only the rejection of a request reported."""
 
 Request: TypeAlias = tuple[ClientEvent, Purpose]
 
@@ -38,7 +38,9 @@ Request: TypeAlias = tuple[ClientEvent, Purpose]
 class ResponseRefusal:
     purpose: Purpose
     busy: bool
-    """Another response is active: the same request can succeed after its end."""
+    """Whether the service rejected the request because another response is active. The same request can succeed after
+    its end.
+    """
 
 
 class Responses:
@@ -50,10 +52,10 @@ class Responses:
         self.asked_at = 0.0
         """When the last request was sent."""
         self.requested = False
-        """The active response, or the last one, counts as the answer to our request."""
+        """Whether the active response (or the last one) counts as the answer to a request of the relay."""
         self._asked: Request | None = None
         self._credited: Request | None = None
-        """The request that the active response was taken to answer."""
+        """The request that the active response is assumed to answer."""
         self._asks = 0
 
     @property
@@ -68,7 +70,7 @@ class Responses:
         return asked or (bool(self.active) and self.purpose is purpose)
 
     def ask(self, event: ClientEvent, purpose: Purpose, now: float) -> ClientEvent:
-        """The request to send now. Only while `idle`."""
+        """Return the request to send now, with an event id. Call it only while `idle`."""
         assert self.idle
         self._asks += 1
         numbered: ClientEvent = {**event, "event_id": f"{purpose}-{self._asks}"}
@@ -87,10 +89,11 @@ class Responses:
             self._credited = None
 
     def refused(self, error: ErrorEvent) -> ResponseRefusal | None:
-        """The request that `error` refuses, taken back; None when the error is about something else.
+        """Remove and return the request that `error` rejects; None if the error is about something else.
 
-        An error that names no event is about the pending request, if there is one. A request is also refused if Voice
-        Live began a response by itself just before the request arrived, and that response was taken for ours.
+        An error without an event id is about the pending request, if there is one. Voice Live also rejects a request if
+        it began a response by itself just before the request arrived; then that response was mistaken for the answer to
+        the request.
         """
         busy = error.code == ALREADY_ACTIVE or "already has an active response" in error.message
         unnamed = not error.event_id and not error.code.startswith(_OF_OTHER_EVENTS)
@@ -106,14 +109,16 @@ class Responses:
         return ResponseRefusal(request[1], busy)
 
     def forget(self) -> str:
-        """Drop the pending request and the active response. Returns the response's id, "" if unknown or none."""
+        """Drop the pending request and the active response. Return the response's id, "" if it is unknown or there is
+        none.
+        """
         active, self.active = self.active, ""
         self._asked = self._credited = None
         return "" if active == UNKNOWN else active
 
 
 class RecentEvents:
-    """Recognizes events that the service delivers again, by the latest ids of one kind."""
+    """Recognizes events that the service delivers twice, by the latest ids of one kind."""
 
     __slots__ = ("_ids",)
 
@@ -121,7 +126,7 @@ class RecentEvents:
         self._ids: dict[str, None] = {}
 
     def is_new(self, id_: str) -> bool:
-        """Whether the id is not among the latest ones. Adds it."""
+        """Remember the id. Return whether it was not among the latest ones."""
         if id_ in self._ids:
             return False
         self._ids[id_] = None
@@ -130,5 +135,5 @@ class RecentEvents:
         return True
 
     def forget(self, id_: str) -> bool:
-        """Whether the id was among the latest ones. It is new again."""
+        """Forget the id, so that it counts as new again. Return whether it was among the latest ones."""
         return self._ids.pop(id_, id_) is None

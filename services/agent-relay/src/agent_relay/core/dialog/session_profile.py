@@ -24,7 +24,7 @@ _LIMITS: Final = Limits()
 
 @dataclass(frozen=True, slots=True)
 class MannersProfile:
-    """Texts, and limits of the caller's silence."""
+    """Fixed phrases of the agent, and the limits for the silence of the caller."""
 
     goodbye: str = "Goodbye."
     silence: SilenceLimits | None = None
@@ -40,35 +40,35 @@ class SessionProfile:
     fallback: Greeting
     speaks_fixed_text: bool = False
     say_forms: tuple[Form, ...] = (Form.SYSTEM_ITEM,)
-    """Ways to speak announcements; the first that the service does not refuse is used."""
+    """Forms in which announcements are requested. The first that the service does not reject is used."""
     language: str = ""
     replays: bool = True
-    """A new session cannot resume the conversation: replay the history to it."""
+    """Whether the history is replayed to a new session, because it cannot resume the conversation."""
     interrupts: bool = True
-    """The caller may interrupt the agent."""
+    """Whether the caller may interrupt the agent."""
     truncates: bool = True
     assistant_part: str = "text"
     """Content type of an assistant message."""
     greeting_delay_s: float | None = None
-    """Delay from the media socket to the greeting; None: greet with the caller's first audio."""
+    """Delay from the media socket to the greeting. None: greet when the first caller audio arrives."""
     greeting_protected: bool = False
-    """The caller cannot interrupt the greeting."""
+    """Whether the caller cannot interrupt the greeting."""
     responds: bool = True
-    """The service answers the caller's words without a request."""
+    """Whether the service answers the caller's words without a request."""
     keys_interrupt: bool = True
-    """A key press interrupts the agent."""
+    """Whether a key press interrupts the agent."""
     dtmf: Dtmf = "agent"
     keeps_transcript: bool = True
-    """The transcript is readable through the API."""
+    """Whether the transcript is readable through the API."""
     limits: Limits = _LIMITS
     tools: frozenset[str] = field(default_factory=frozenset)
-    """Function tools that the relay runs."""
+    """Names of the function tools that the relay runs."""
     actions: frozenset[str] = field(default_factory=frozenset)
     """Names in `AGENT_TOOLS` that the agent may use."""
     names_call: bool = False
-    """The agent's platform runs the actions: the agent has to name its call."""
+    """Whether the agent must pass the call reference to its tools, because its platform runs them."""
     end_phrases: tuple[str, ...] = ()
-    """The call is hung up after the agent has said one of them; in lower case."""
+    """Phrases in lower case. The call is hung up after the agent has said one of them."""
     manners: MannersProfile = field(default_factory=MannersProfile)
 
 
@@ -83,7 +83,7 @@ def session_profile_of(
     tools: frozenset[str] = frozenset(),
     say_forms: tuple[Form, ...] = (),
 ) -> SessionProfile:
-    """`say_forms`: overrides the defaults of the connection mode."""
+    """Derive the session profile. `say_forms` overrides the forms of the connection mode for announcements."""
     session = session_update(profile, target)
     turns = turn_detection(profile, target)
     interrupts = turns.get("interrupt_response") is not False

@@ -1,7 +1,8 @@
-"""What to do when the caller says nothing: ask whether they are still there, then say goodbye and hang up.
+"""Decides what happens when the caller says nothing: the relay asks whether they are still there, then says goodbye and
+hangs up.
 
-Silence counts from the moment when neither side speaks or is about to speak. So it never includes the playback of the
-agent's own words, or the time in which it works on an answer.
+Silence counts from the moment when neither side speaks or is about to speak. It never includes the playout of the
+agent's speech, or the time in which the agent works on an answer.
 """
 
 from __future__ import annotations
@@ -18,13 +19,13 @@ class SilenceStep(StrEnum):
 @dataclass(frozen=True, slots=True)
 class SilenceLimits:
     after_s: float
-    """Silence before each step."""
+    """Seconds of silence before each step."""
     reprompts: int = 2
-    """Steps before the goodbye."""
+    """Number of reprompts before the goodbye."""
 
 
 class SilencePolicy:
-    """`limits` None: silence has no consequences."""
+    """The silence policy of one call. If `limits` is None, silence has no consequences."""
 
     def __init__(self, limits: SilenceLimits | None) -> None:
         self._limits = limits
@@ -33,7 +34,7 @@ class SilencePolicy:
         self._over = False
 
     def sign_of_life(self) -> None:
-        """The caller has spoken or pressed a key."""
+        """Restart, because the caller has spoken or pressed a key."""
         self._since = None
         self._reprompts = 0
         self._over = False
@@ -44,7 +45,9 @@ class SilencePolicy:
         return self._since + self._limits.after_s
 
     def advance(self, now: float, *, quiet: bool) -> SilenceStep | None:
-        """To be called after every event and at `next_at`. `quiet`: nobody speaks or is about to."""
+        """Return the step that is due, None if there is none. Call it after every event and at `next_at`. `quiet`:
+        nobody speaks or is about to speak.
+        """
         if not quiet:
             self._since = None
             return None

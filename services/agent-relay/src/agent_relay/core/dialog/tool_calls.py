@@ -1,4 +1,4 @@
-"""Function calls of the agent, from the call to its answer."""
+"""Function calls of the agent, from the call to its output."""
 
 from __future__ import annotations
 
@@ -16,7 +16,9 @@ NOT_AVAILABLE: Final = '{"error":"This function is not available."}'
 
 
 class ToolCalls:
-    """One new response is requested after all calls of a response are answered and that response is done."""
+    """Tracks the agent's function calls in one phone call. One new response is requested after all functions that a
+    response called have returned and that response has ended.
+    """
 
     def __init__(self) -> None:
         self._running: dict[str, tuple[FunctionCall, int]] = {}
@@ -30,9 +32,9 @@ class ToolCalls:
         self._running[call.call_id] = (call, session)
 
     def answer(self, call_id: str, output: str, session: int) -> tuple[ToolUse, list[ClientEvent]] | None:
-        """The record of the call and the events to send; None for a call that is not running.
+        """Return the record of the function call and the events to send; None for a function call that is not running.
 
-        If another session made the call, the events begin with the call itself.
+        If another session made the function call, the events begin with the function call itself.
         """
         call, made_in = self._running.pop(call_id, (None, 0))
         if call is None:
@@ -48,10 +50,10 @@ class ToolCalls:
         return self._answered or any(call.response_id == response_id for call, _ in self._running.values())
 
     def drop_answer(self) -> bool:
-        """The response to the answers is no longer wanted. Whether it was due."""
+        """Request no response to the function outputs. Return whether one was due."""
         answered, self._answered = self._answered, False
         return answered
 
     def response_due(self) -> bool:
-        """True once after all running calls are answered."""
+        """Return True once after all running functions have returned."""
         return not self._running and self.drop_answer()

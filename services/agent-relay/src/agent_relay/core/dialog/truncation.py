@@ -1,6 +1,6 @@
 """Truncates items in the conversation to the part that the caller heard, in a form that the service accepts.
 
-If the service refuses to truncate an item at 0 ms ("Only model output audio messages can be truncated"), the item is
+If the service rejects a truncation at 0 ms ("Only model output audio messages can be truncated"), the item is
 deleted. If it accepts no other `content_index` than 0, the position in the whole item is sent. Each attempt has at most
 one alternative, so there is no endless retry.
 """
@@ -20,7 +20,7 @@ _CODES: Final = frozenset({_UNKNOWN_ITEM, "unsupported_content_type", "item_dele
 class Truncations:
     def __init__(self) -> None:
         self._sent: dict[str, tuple[str, ClientEvent | None]] = {}
-        """By event id: the item, and the alternative to send if this attempt is refused. Oldest first."""
+        """Item id, and the alternative to send if this attempt is rejected, by event id. Oldest first."""
         self._count = 0
 
     def truncate(self, item: PlayedItem) -> list[ClientEvent]:
@@ -36,7 +36,7 @@ class Truncations:
         return events + [self._truncation(item.item_id, end_ms, index, None) for index, end_ms in later]
 
     def delete(self, item_id: str) -> ClientEvent:
-        """The item has no audio, so there is nothing to truncate."""
+        """Return the event that deletes an item without audio, in which there is nothing to truncate."""
         event = delete_item(item_id, self._next_id("delete"))
         self._note(event, None)
         return event
@@ -45,10 +45,10 @@ class Truncations:
         self._sent = {event_id: sent for event_id, sent in self._sent.items() if sent[0] != item_id}
 
     def refused(self, error: ErrorEvent) -> list[ClientEvent] | None:
-        """Events to send instead; None if the error is about something else."""
+        """Return the events to send instead; None if the error is about something else."""
         event_id = error.event_id
         if not event_id and self._sent and (error.code in _CODES or "truncate" in error.message):
-            # Not every error names the refused event.
+            # Not every error has the id of the rejected event.
             event_id = next(iter(self._sent))
         if event_id not in self._sent:
             return None

@@ -19,11 +19,15 @@ from agent_relay.core.protocol import voice_events as vl
 from bridge_common.wire.entries import TranscriptEntry
 
 GRACE_S: Final = 1.5
-"""After another relay: how long the caller's speech may take to be heard again before its text is answered."""
+"""After a take-over from another relay: how long the service may take to answer the caller's speech, which is sent to
+it again. Then the relay requests an answer to the text of the speech.
+"""
 
 
 class Turns:
-    """`transcript`: of the previous relay. `said`: how far it spoke the announcements."""
+    """The turns of one call. `transcript` and `said`: the transcript of the previous relay, and its progress in the
+    announcements.
+    """
 
     def __init__(
         self,
@@ -38,7 +42,9 @@ class Turns:
         greeted: bool = False,
     ) -> None:
         self.media_away = False
-        """The caller cannot hear anything: nothing is requested, and time limits do not count."""
+        """Whether the media socket is detached. The caller then hears nothing: no response is requested, and time
+        limits are suspended.
+        """
         self._profile = profile
         self._history = history
         self._prompts = prompts
@@ -47,7 +53,7 @@ class Turns:
         if resumed and history.awaits_answer:
             self._left_owing = DebtKind.WORDS
         elif resumed and greeted and history.empty and profile.greeting is not None:
-            self._left_owing = DebtKind.GREETING  # a relay marked it and died before it spoke
+            self._left_owing = DebtKind.GREETING  # a relay marked the call as greeted and died before it spoke
         self.speech = AgentSpeech(history, clock, truncates=profile.truncates)
         for saying in left_saying(transcript):
             self.speech.adopt(saying)
@@ -76,7 +82,7 @@ class Turns:
 
     @property
     def _counts(self) -> bool:
-        """Time limits count: the agent could be heard now."""
+        """Whether time limits count, because the caller could hear the agent now."""
         return self._prompts.ready and not self.media_away
 
     def tick(self, now: float) -> list[Command]:
@@ -93,7 +99,7 @@ class Turns:
         return commands
 
     def advance(self, now: float) -> list[Command]:
-        """Request the owed speech if the caller can hear it now and does not speak."""
+        """Request the pending response if the caller can hear it now and does not speak."""
         return [] if self.caller.speaks or self.media_away else self._prompts.advance(now)
 
     # -- from the voice session
@@ -142,9 +148,9 @@ class Turns:
         return commands + self._prompts.session_lost(now)
 
     def session_ready(self, now: float) -> None:
-        """A voice session is ready, after the previous one or after another relay."""
+        """Prepare the pending response for a ready voice session, after a lost session or after another relay."""
         if self._left_owing is not None:
-            # The service may hear the caller's last words again, from us, and answer them by itself.
+            # The relay may send the caller's latest speech to the service again, which then answers it by itself.
             self._owed.owe(self._left_owing, now, awaited=True, start_s=GRACE_S)
             self._left_owing = None
         debt = self._owed.debt
@@ -166,8 +172,8 @@ class Turns:
         return self.speech.played(item_id, heard_ms, complete=complete) + self._never_heard(now)
 
     def media_attached(self, lost_at: float, now: float) -> list[Command]:
-        """A new media socket: audio that the previous one had not played may be lost. `lost_at`: when the previous one
-        was last known alive.
+        """Handle a new media socket: audio that the previous one had not played may be lost. `lost_at`: when the
+        previous one was last known alive.
         """
         if self.media_away:
             self.media_away = False
@@ -184,7 +190,7 @@ class Turns:
         self._owed.heard(response_id, active=self._prompts.responses.active == response_id, now=now)
 
     def _never_heard(self, now: float) -> list[Command]:
-        """Request the owed speech again if its audio was generated but lost before it was played."""
+        """Request the pending response again if its audio was generated but lost before it was played."""
         debt = self._owed.debt
         if debt is None or debt.state is not State.SOUNDING or self.speech.may_be_unheard(debt.response_id):
             return []

@@ -49,12 +49,12 @@ class VoiceSession:
         return self._enter(Phase.OPENING, "connected", now)
 
     def opening(self, event: ServerEvent, now: float) -> list[Command]:
-        """Configure the session: answer an event that arrived before `session.updated`."""
+        """Configure the session: return the commands for an event that arrived before `session.updated`."""
         events = self._setup.answer(event)
         commands = sends(events)
         if isinstance(event, ErrorEvent):
             if self._setup.failed:
-                return [Abandon(f"session.update refused: {self.refusal}", retry=False)]
+                return [Abandon(f"session.update rejected: {self.refusal}", retry=False)]
             if events:
                 commands.insert(0, self._clock.notice("setting_refused", self._setup.refusals[-1], now))
         return commands
@@ -66,20 +66,22 @@ class VoiceSession:
         return self._enter(Phase.CLOSED, reason, now)
 
     def _enter(self, phase: Phase, reason: str, now: float) -> list[Command]:
-        """The only place where the phase changes."""
+        """Enter a phase. The phase changes nowhere else."""
         old, self._phase, self._since = self._phase, phase, now
         return [PhaseChanged(old, phase, reason)] if phase is not old else []
 
     # -- liveness
     def answers_probe(self, event: ServerEvent, now: float) -> bool:
-        """Record that the session is alive. True if the event only answers a probe."""
+        """Record that the session is alive. Return True if the event only answers a probe."""
         return self._keepalive.is_own(event, now)
 
     def probe(self, now: float) -> Command:
         return self._keepalive.probe(now)
 
     def next_at(self, due_since: float | None) -> float | None:
-        """`due_since`: when the response was requested that the session has not finished, None if nothing is due."""
+        """Return when `tick` is due. `due_since`: when the response was requested that the session has not finished,
+        None if none is due.
+        """
         if self._phase is Phase.OPENING:
             return self._since + OPENING_S
         return self._keepalive.next_at(due_since) if self.ready and due_since is not None else None

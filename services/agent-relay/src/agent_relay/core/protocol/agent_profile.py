@@ -40,83 +40,89 @@ class _Strict(BaseModel):
 
 
 class Greeting(_Strict):
-    """Either a fixed text, or instructions for the agent (`say_how`)."""
+    """The greeting of an agent: either a fixed text, or instructions for the agent (`say_how`)."""
 
     text: Text | None = None
     say_how: Text | None = None
     interruptible: bool = True
-    """False: caller audio is not sent to the agent during the greeting (a legal announcement)."""
+    """Whether the caller may interrupt the greeting. If False, caller audio is not sent to the agent during the
+    greeting (for example a legal notice).
+    """
 
     @model_validator(mode="after")
     def _one_of_both(self) -> Greeting:
         if (self.text is None) == (self.say_how is None):
             raise ValueError(
-                "needs either `text` or `say_how`" if self.text is None else "has both `text` and `say_how`; keep one"
+                "must contain either `text` or `say_how`"
+                if self.text is None
+                else "contains both `text` and `say_how`; keep one"
             )
         return self
 
 
 class Silence(_Strict):
-    """The caller says nothing: ask, and hang up at last."""
+    """Settings for a silent caller: the relay asks whether they are still there, and finally hangs up."""
 
     after_s: Annotated[float, Field(ge=2, le=300)] = 8.0
-    """Silence since the agent was last heard, before each step."""
+    """Seconds of silence before each step, from the end of the agent's speech."""
     reprompts: Annotated[int, Field(ge=0, le=10)] = 2
     reprompt_text: Text = "Are you still there?"
 
 
 class AgentProfile(_Strict):
     voice: Json | None = None
-    """None: the default voice of the model."""
+    """The voice of the agent; None: the default voice of the model."""
     language: str = Field(default="en-US", max_length=100)
     """Languages of the transcription, separated by commas."""
     instructions: Text | None = None
-    """Model modes only; agents have their own instructions."""
+    """System prompt, in model modes only; agents have their own instructions."""
     greeting: Greeting | None = Greeting(say_how="Use one short sentence and ask how you can help.")
-    """None: the caller speaks first."""
+    """The greeting; None: the caller speaks first."""
     fallback_text: Text = "Sorry, something went wrong. Could you say that again?"
-    """Spoken after two responses of the agent failed."""
+    """Text that is spoken after two responses of the agent have failed."""
     turn_detection: Json = Field(default_factory=dict)
-    """Merged over the defaults for phone calls."""
+    """Voice Live's object for turn detection. It overrides fields of the defaults for phone calls."""
     noise_reduction: Json | None = Field(default_factory=lambda: {"type": "azure_deep_noise_suppression"})
     echo_cancellation: Json | None = Field(default_factory=lambda: {"type": "server_echo_cancellation"})
     transcription: Json = Field(default_factory=dict)
-    """Merged over `model` and `language`."""
+    """Voice Live's object for transcription. It overrides or extends `model` and `language`."""
     temperature: float | None = Field(default=None, ge=0.0, le=1.2)
     interim_response: Json | None = None
     max_response_output_tokens: Annotated[int, Field(ge=1, le=4096)] | Literal["inf"] | None = None
     dtmf: Dtmf = "agent"
     actions: tuple[Annotated[str, Field(max_length=64)], ...] = ()
-    """What the agent may do with its call: names in `AGENT_TOOLS`."""
+    """Names of the actions in `AGENT_TOOLS` that the agent may request for its call."""
     tools: tuple[HttpTool, ...] = ()
     """Function tools; model modes only, because an agent has its own."""
     end_phrases: tuple[Text, ...] = ()
-    """The call is hung up after the agent has said one of them."""
+    """Phrases of the agent. The call is hung up after the agent has said one of them."""
     goodbye_text: Text = "Goodbye."
-    """Spoken before a hang-up if the agent has not said goodbye."""
+    """Text that is spoken before a hang-up if the agent has not said goodbye."""
     time_left_text: Text = "This call ends in a minute."
-    """Spoken `MAX_CALL_WARNING_S` before the end of the longest call."""
+    """Text that is spoken `MAX_CALL_WARNING_S` seconds before a call reaches its maximum duration."""
     silence: Silence | None = None
-    """None: a silent caller is waited for without end."""
+    """The reaction to a silent caller; None: the relay waits without a limit."""
     transcript: bool = True
-    """False: the conversation is not readable, and the data that relays need of it is deleted when the call ends."""
+    """Whether the API returns the transcript. If False, the data that relays need of it is deleted when the
+    call ends.
+    """
 
     @field_validator("actions")
     @classmethod
     def _known_actions(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         if unknown := [name for name in value if name not in AGENT_TOOLS]:
-            raise ValueError(f"unknown: {', '.join(unknown)}; known are {', '.join(AGENT_TOOLS)}")
+            raise ValueError(f"unknown actions: {', '.join(unknown)}; known actions are {', '.join(AGENT_TOOLS)}")
         return value
 
     @model_validator(mode="after")
     def _tool_names(self) -> AgentProfile:
         names = [*self.actions, *(tool.name for tool in self.tools)]
         if twice := sorted({name for name in names if names.count(name) > 1}):
-            raise ValueError(f"two tools have the same name: {', '.join(twice)}")
+            raise ValueError(f"names of actions and tools must be unique; used twice: {', '.join(twice)}")
         return self
 
     def functions(self) -> list[Json]:
-        """Function tools for the model: the allowed actions, and the profile's own."""
+        """Return the function tools for the model: the allowed actions and the profile's own tools."""
         actions = [
             {"type": "function", "name": tool.name, "description": tool.description, "parameters": tool.parameters()}
             for tool in (AGENT_TOOLS[name] for name in self.actions)
@@ -125,7 +131,7 @@ class AgentProfile(_Strict):
 
 
 def session_update(profile: AgentProfile, target: VoiceTarget) -> Json:
-    """The `session` object: PCM at 24 kHz in both directions, and only fields that the target accepts."""
+    """Return the `session` object: PCM at 24 kHz in both directions, and only fields that the target accepts."""
     if target.spec.ga:
         return _ga_session(profile, target)
     if target.mode is Mode.AZURE_OPENAI:
@@ -149,7 +155,7 @@ def session_update(profile: AgentProfile, target: VoiceTarget) -> Json:
 
 
 def turn_detection(profile: AgentProfile, target: VoiceTarget) -> Json:
-    """Complete, because Voice Live resets missing fields to its defaults."""
+    """Return the complete turn-detection object. Voice Live resets missing fields to its defaults."""
     own = _TURNS if target.spec.azure_voices else _TURNS_AZURE_OPENAI
     if profile.turn_detection.get("type", own["type"]) != own["type"]:
         # Other types have other fields; these two are common to all.
@@ -158,7 +164,7 @@ def turn_detection(profile: AgentProfile, target: VoiceTarget) -> Json:
 
 
 def essentials(session: Json) -> Json:
-    """The part of a session that every call needs, for a service that refuses the complete session."""
+    """Return the part of a session that every call needs, for a service that rejects the complete session."""
     if "audio" in session:
         audio = {direction: {"format": settings["format"]} for direction, settings in session["audio"].items()}
         return {"type": session["type"], "output_modalities": session["output_modalities"], "audio": audio}
@@ -179,7 +185,7 @@ def _model_settings(profile: AgentProfile) -> Json:
 
 
 def _ga_session(profile: AgentProfile, target: VoiceTarget) -> Json:
-    """`session.update` of OpenAI Realtime GA, which has no temperature."""
+    """Return the `session` object for OpenAI Realtime GA, which has no temperature."""
     pcm = {"type": "audio/pcm", "rate": 24_000}
     listening: Json = {
         "format": pcm,

@@ -1,4 +1,4 @@
-"""Errors of a model that is over its quota, and how long to wait before the next request.
+"""Rate-limit errors of a model, and how long to wait before the next request.
 
 Only the error's message states the wait: OpenAI writes "Please try again in 1.5s" (also `250ms`, `20 s`, `1m12s`),
 Azure writes "Please retry after 20 seconds". Some gateways add a `retry_after` or `Retry-After` field.
@@ -25,13 +25,15 @@ _NOT_ALPHANUMERIC: Final = re.compile(r"[^a-z0-9]")
 
 
 def is_rate_limit(code_or_type: str) -> bool:
-    """Whether waiting helps. `insufficient_quota` is not one: the account's budget is exhausted, not its rate."""
+    """Return whether an error code or type means a rate limit, so that waiting helps. `insufficient_quota` does not:
+    the account's budget is exhausted, not its rate.
+    """
     name = _NOT_ALPHANUMERIC.sub("", code_or_type.lower())
     return "ratelimit" in name or "toomanyrequests" in name or name == "429"
 
 
 def wait_s(code: str, kind: str, message: str) -> float | None:
-    """Seconds to wait after an error, 0 if it states no time; None if it is not a rate limit.
+    """Return the seconds to wait after an error, 0 if it states no time; None if it is not a rate limit.
 
     `kind`: the error's type.
     """
@@ -41,7 +43,7 @@ def wait_s(code: str, kind: str, message: str) -> float | None:
 
 
 def retry_hint_s(message: str) -> float | None:
-    """Seconds to wait that the message states, or None."""
+    """Return the seconds to wait that the message states, None if it states none."""
     for phrase in _PHRASE.finditer(message):
         found = _duration_s(message, phrase.end())
         if found is None and (bare := _BARE.match(message, phrase.end())):

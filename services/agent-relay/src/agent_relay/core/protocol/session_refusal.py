@@ -1,7 +1,7 @@
-"""Classifies errors that refuse a voice session on an open socket.
+"""Classifies errors that reject a voice session on an open socket.
 
-Rate limits, exhausted quotas and refused credentials concern the resource: no call can use it for a while. All other
-errors concern the session itself, for example an agent that does not exist or a field that was refused.
+Rate limits, exhausted quotas and rejected credentials concern the resource: no call can use it for a while. All other
+errors concern the session itself, for example an agent that does not exist or a field that is invalid.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from agent_relay.core.protocol.voice_events import ErrorEvent
 from bridge_common.base.errors import OutsideError
 
 ATTEMPTS: Final = 2
-"""Limit of consecutive sessions that a call opens although their content is refused."""
+"""Maximum number of consecutive sessions that a call opens although their content is rejected."""
 AGAIN_S: Final = 1.0
-"""Time between them: the error may have been a temporary fault of the service."""
+"""Delay between these sessions. The error may have been a temporary fault of the service."""
 EXHAUSTED_S: Final = 10.0
-"""Pause of a resource whose quota is exhausted."""
+"""Duration of the pause of a resource whose quota is exhausted."""
 _EXHAUSTED: Final = re.compile(r"insufficient_?quota|quota_?exceeded|billing", re.IGNORECASE)
 _UNAUTHORIZED: Final = re.compile(r"unauthori[sz]ed|authentication|invalid_?(api_?)?key|^401$", re.IGNORECASE)
 _FORBIDDEN: Final = re.compile(r"^(forbidden|permission_?denied|access_?denied|403)$", re.IGNORECASE)
@@ -31,7 +31,7 @@ _FIELD: Final = re.compile(
 
 
 class RefusedSessionError(OutsideError):
-    """The content of the session was refused. `remedy`: what to check."""
+    """The service rejected the content of the session. `remedy`: what to check."""
 
     def __init__(self, message: str, remedy: str) -> None:
         super().__init__(message, retry=True)
@@ -39,13 +39,17 @@ class RefusedSessionError(OutsideError):
 
 
 def error_line(event: ErrorEvent) -> str:
-    """`code: message`, for `refused_session`. The type replaces a missing code, and any code if it is a rate limit."""
+    """Return `code: message`, for `refused_session`. The error's type replaces a missing code, and any code if the type
+    is a rate limit.
+    """
     code = event.kind if is_rate_limit(event.kind) else event.code or event.kind
     return f"{code}: {event.message}"
 
 
 def refused_session(line: str) -> OutsideError:
-    """`line`: from `error_line`. The result has a `status` if it concerns the resource."""
+    """Return the error for a rejected session. `line`: from `error_line`. The error has a `status` if it concerns the
+    resource.
+    """
     code, _, message = line.partition(": ")
     text = f"Voice Live refused the session: {line}"
     if (wait := wait_s(code, "", message)) is not None:
@@ -68,4 +72,4 @@ def _remedy(code: str, message: str) -> str:
         return "check the agent profile: the service does not accept one of its settings"
     if _MODEL.search(code):
         return "check VOICE_LIVE_MODEL, and that the resource's region offers it"
-    return "look the code up in the documentation of Voice Live; other calls still use this resource"
+    return "look up the code in the Voice Live documentation; other calls still use this resource"

@@ -1,4 +1,4 @@
-"""Configures a voice session, without the fields of the profile that the service refuses."""
+"""Configures a voice session, without the fields of the profile that the service rejects."""
 
 from __future__ import annotations
 
@@ -20,18 +20,20 @@ _FIELD: Final = re.compile(r"'?session\.([a-z_]+(?:\.[a-z_]+)*)")
 
 
 class SessionSetup:
-    """`begin` is called for each new socket; its events until `session.updated` go into `answer`."""
+    """The setup of a voice session. Call `begin` for each new socket, and pass its events until `session.updated` to
+    `answer`.
+    """
 
     def __init__(self, session: Mapping[str, object], essential: Mapping[str, object]) -> None:
         self._wanted = self._session = session
         self._essential = essential
         self._attempts = 0
         self.error = ""
-        """Latest error of the service about this session."""
+        """Latest error that the service reported about this session."""
         self.refusals: list[str] = []
         """Fields that were left out, each with the error code."""
         self.failed = False
-        """The session cannot be configured: `ATTEMPTS` updates were refused."""
+        """Whether the session cannot be configured, because `ATTEMPTS` updates were rejected."""
 
     def begin(self) -> None:
         self._session, self._attempts = self._wanted, 0
@@ -41,7 +43,7 @@ class SessionSetup:
         return self._wanted == session
 
     def answer(self, event: ServerEvent) -> list[ClientEvent]:
-        """Events to send in response to an event before `session.updated`."""
+        """Return the events to send in response to an event before `session.updated`."""
         if isinstance(event, SessionCreated):
             return [self._update()]
         if not isinstance(event, ErrorEvent):
@@ -61,7 +63,7 @@ class SessionSetup:
         return update_session(self._session, f"update-{self._attempts}")
 
     def _leave_out(self, error: ErrorEvent) -> None:
-        """Leave out the refused field, or all optional ones if the error names none."""
+        """Leave out the rejected field, or all optional ones if the error does not state the field."""
         without = _without(self._session, self._essential, _field_of(error).split("."))
         name, self._session = without or ("all but the essentials", self._essential)
         self.refusals.append(f"{name}: {error.code}")
@@ -70,9 +72,9 @@ class SessionSetup:
 def _without(
     session: Mapping[str, object], essential: Mapping[str, object], path: Sequence[str]
 ) -> tuple[str, Mapping[str, object]] | None:
-    """Path of the removed field and the session without it; None if it is essential or unknown.
+    """Remove a field. Return its path and the session without it; None if the field is essential or unknown.
 
-    An object without essential fields is removed completely, even if only one of its fields was refused.
+    An object without essential fields is removed completely, even if only one of its fields was rejected.
     """
     name, *inner = path
     if name not in session:
@@ -87,6 +89,6 @@ def _without(
 
 
 def _field_of(error: ErrorEvent) -> str:
-    """Path of the field that the error names in its `param` or message, "" if there is none."""
+    """Return the path of the rejected field from the error's `param` or message, "" if it contains none."""
     found = _FIELD.search(error.param) or _FIELD.search(error.message)
     return found.group(1) if found else ""

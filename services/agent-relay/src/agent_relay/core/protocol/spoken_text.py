@@ -1,6 +1,7 @@
 """Requests that make the agent speak a given text.
 
-An assistant item followed by a bare `response.create` does not work: the model assumes that it has spoken the text.
+An assistant item followed by a `response.create` without fields does not work: the model assumes that it has spoken the
+text.
 """
 
 from __future__ import annotations
@@ -19,15 +20,17 @@ from agent_relay.core.protocol.voice_target import VoiceTarget
 
 class Form(StrEnum):
     PRE_GENERATED = "pre_generated"
-    """Spoken verbatim, without the model. Needs a recent api-version; undocumented in agent mode."""
+    """The text is spoken verbatim, without the model. Needs a recent api-version; undocumented in agent mode."""
     INSTRUCTIONS = "instructions"
-    """A response with its own instructions, which ask the model for the words. Refused in agent mode."""
+    """A response with its own instructions, which ask the model for the words. Rejected in agent mode."""
     SYSTEM_ITEM = "system_item"
-    """A system item, then a bare `response.create`. Works everywhere, but the item stays in the conversation."""
+    """A system item, then a `response.create` without fields. Works everywhere, but the item stays in the
+    conversation.
+    """
 
 
 def forms_for(target: VoiceTarget) -> tuple[Form, ...]:
-    """Forms that this target may accept, the most exact first."""
+    """Return the forms that this target may accept, the most exact first."""
     forms = [Form.PRE_GENERATED] if target.speaks_fixed_text else []
     if not target.spec.agent:
         forms.append(Form.INSTRUCTIONS)
@@ -35,7 +38,7 @@ def forms_for(target: VoiceTarget) -> tuple[Form, ...]:
 
 
 def spoken(form: Form, text: str) -> tuple[list[ClientEvent], ClientEvent]:
-    """Events to send first, and the `response.create`."""
+    """Return the events to send first, and the `response.create`."""
     match form:
         case Form.PRE_GENERATED:
             return [], create_spoken(text)

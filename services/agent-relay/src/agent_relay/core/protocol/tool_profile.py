@@ -1,4 +1,6 @@
-"""Function tools of an agent profile: what the model is told, and which HTTP request a call of it becomes."""
+"""Function tools of an agent profile: their definition for the model, and the HTTP request that a call of a
+tool sends.
+"""
 
 from __future__ import annotations
 
@@ -22,15 +24,18 @@ class _Strict(BaseModel):
 
 
 class SecretRef(_Strict):
-    """A header value that is not in the file: `prefix` and the value of the environment variable `secret`."""
+    """A header value that is not stored in the file: `prefix`, followed by the value of the environment variable
+    `secret`.
+    """
 
     secret: Annotated[str, Field(pattern=_SECRET_NAME)]
     prefix: Annotated[str, Field(max_length=64)] = ""
 
 
 class HttpTool(_Strict):
-    """`{name}` in the path or the query of `url` is replaced by the argument of that name. The other arguments are the
-    query of a GET or DELETE, and the JSON body of a POST, PUT or PATCH.
+    """A function tool that sends an HTTP request. `{name}` in the path or query of `url` is replaced by the argument of
+    that name. The other arguments form the query of a GET or DELETE request, and the JSON body of a POST, PUT or PATCH
+    request.
     """
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_-]{0,63}$")]
@@ -41,11 +46,13 @@ class HttpTool(_Strict):
     method: Literal["GET", "POST", "PUT", "PATCH", "DELETE"] = "POST"
     headers: dict[str, str | SecretRef] = Field(default_factory=dict)
     timeout_s: Annotated[float, Field(gt=0, le=60)] = 5.0
-    """Of one attempt."""
+    """Time limit of one attempt."""
     retries: Annotated[int, Field(ge=0, le=5)] = 0
-    """After a lost connection, a timeout, 429 or 5xx. Each attempt has the same Idempotency-Key."""
+    """Maximum number of retries after a lost connection, a timeout, 429 or 5xx. Each attempt has the same
+    Idempotency-Key.
+    """
     signing_secret: Annotated[str, Field(pattern=_SECRET_NAME)] | None = None
-    """Environment variable with the key of the signature (Standard Webhooks)."""
+    """Name of the environment variable with the signing key (Standard Webhooks)."""
     max_result_chars: Annotated[int, Field(ge=100, le=20_000)] = 4_000
 
     @field_validator("parameters")
@@ -64,21 +71,21 @@ class HttpTool(_Strict):
     def _header_names(cls, value: dict[str, str | SecretRef]) -> dict[str, str | SecretRef]:
         for name, content in value.items():
             if not _HEADER.fullmatch(name) or name.lower() in _OURS:
-                raise ValueError(f"{name!r} cannot be set as a header")
+                raise ValueError(f"header {name!r} is not a valid name, or is set by agent-relay itself; remove it")
             if isinstance(content, str) and not (content.isascii() and content.isprintable()):
-                raise ValueError(f"the value of {name} must consist of printable ASCII characters")
+                raise ValueError(f"the value of header {name!r} must consist of printable ASCII characters")
         return value
 
     @model_validator(mode="after")
     def _address(self) -> HttpTool:
         parts = urlsplit(self.url)
         if parts.scheme not in ("https", "http") or not parts.hostname or "@" in parts.netloc or parts.fragment:
-            raise ValueError("url must be https://host/path without user name and fragment")
+            raise ValueError("url must be an http:// or https:// URL with a host, without user name and fragment")
         if _PLACEHOLDER.search(parts.netloc):
-            raise ValueError("url must not have a placeholder in its host")
+            raise ValueError("url must not contain a placeholder in its host")
         known = self.parameters.get("properties", {})
         if missing := sorted(set(self.placeholders) - set(known)):
-            raise ValueError(f"url names arguments that `parameters` lacks: {', '.join(missing)}")
+            raise ValueError(f"url has placeholders that are missing in `parameters`: {', '.join(missing)}")
         return self
 
     @property
@@ -97,7 +104,7 @@ class HttpTool(_Strict):
             yield self.signing_secret
 
     def definition(self) -> dict[str, Any]:
-        """For `session.tools` of Voice Live."""
+        """Return the definition for `session.tools` of Voice Live."""
         return {
             "type": "function",
             "name": self.name,
@@ -107,6 +114,6 @@ class HttpTool(_Strict):
 
 
 def host_allowed(host: str, patterns: Iterable[str]) -> bool:
-    """Whether a pattern matches: a host, or `*.example.com` for all hosts below it."""
+    """Return whether one of the patterns matches. A pattern is a host, or `*.example.com` for all its subdomains."""
     lower = [pattern.lower() for pattern in patterns]
     return host in lower or any(pattern.startswith("*.") and host.endswith(pattern[1:]) for pattern in lower)

@@ -15,8 +15,8 @@ ClientEvent: TypeAlias = dict[str, object]
 
 # -- server events ------------------------------------------------------------------------------------------------
 class _Event(msgspec.Struct, frozen=True, gc=False):
-    """A struct, because one is created for each piece of the agent's speech. Optional fields that the service did not
-    send are "" or 0. `field(name=…)`: the name in the message.
+    """Base class of the server events. A struct, because one is created for each piece of the agent's speech. Optional
+    fields that the service did not send are "" or 0. `field(name=…)`: the name in the message.
     """
 
 
@@ -98,7 +98,7 @@ class ItemDone(_Event, frozen=True):
 
 
 class FunctionCall(_Event, frozen=True):
-    """May arrive twice, with the same `call_id`."""
+    """The model calls a function. The event may arrive twice, with the same `call_id`."""
 
     response_id: str
     item_id: str
@@ -127,14 +127,14 @@ class Truncated(_Event, frozen=True):
 
 
 class ErrorEvent(_Event, frozen=True):
-    """The service refused a client event, or failed. After most errors the session stays open."""
+    """The service rejected a client event, or failed. After most errors the session stays open."""
 
     code: str
-    """The error's type if it has no code."""
+    """The error's code, or its type if it has no code."""
     message: str
     param: str
     event_id: str
-    """`event_id` of the client event that was refused."""
+    """`event_id` of the client event that was rejected."""
     kind: str = ""
     """The error's type, e.g. `invalid_request_error` or `server_error`."""
 
@@ -176,7 +176,7 @@ def update_session(session: Mapping[str, object], event_id: str) -> ClientEvent:
 
 
 def truncate_item(item_id: str, audio_end_ms: int, event_id: str, content_index: int = 0) -> ClientEvent:
-    """`audio_end_ms` is relative to the beginning of the content part."""
+    """Truncate an item. `audio_end_ms` is relative to the beginning of the content part."""
     return {
         "type": "conversation.item.truncate",
         "event_id": event_id,
@@ -202,17 +202,17 @@ def create_spoken(text: str) -> ClientEvent:
 
 
 def create_instructed(instructions: str) -> ClientEvent:
-    """A response whose `instructions` replace those of the session. Refused in agent mode."""
+    """Request a response whose `instructions` replace those of the session. Rejected in agent mode."""
     return {"type": "response.create", "response": {"instructions": instructions}}
 
 
 def cancel_response(response_id: str) -> ClientEvent:
-    """Not needed for a barge-in: the service cancels that response itself."""
+    """Cancel a response. Not needed for a barge-in, because the service cancels the interrupted response itself."""
     return {"type": "response.cancel", "event_id": f"cancel-{response_id}", "response_id": response_id}
 
 
 def create_message(role: str, text: str, assistant_part: str = "text") -> ClientEvent:
-    """A conversation item of the caller (`user`), the agent (`assistant`) or the relay (`system`).
+    """Create a conversation item of the caller (`user`), the agent (`assistant`) or the relay (`system`).
 
     `assistant_part`: content type of an assistant message; OpenAI Realtime GA accepts only `output_text`.
     """

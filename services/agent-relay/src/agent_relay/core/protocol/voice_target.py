@@ -17,9 +17,9 @@ from urllib.parse import urlencode, urlsplit, urlunsplit
 VOICE_LIVE: Final = "/voice-live/realtime"
 _KNOWN_PATHS: Final = (VOICE_LIVE, "/voice-agent/realtime", "/openai/realtime", "/openai/v1/realtime")
 GA_VERSION: Final = "v1"
-"""Selects Azure OpenAI Realtime GA, whose version is part of its path."""
+"""The api-version that selects Azure OpenAI Realtime GA. Its version is part of the path."""
 LAST_CLASSIC_VERSION: Final = "2026-01-01-preview"
-"""Later versions refuse classic agents (`asst_…`)."""
+"""The last api-version that accepts classic agents (`asst_…`)."""
 FIRST_PRE_GENERATED_VERSION: Final = "2026-01-01-preview"
 
 
@@ -53,7 +53,7 @@ class VoiceTarget:
     model: str = ""
     deployment: str = ""
     api_key: str = field(default="", repr=False)
-    """Model modes only; agent modes require tokens."""
+    """API key of the resource, in model modes only; agent modes require tokens."""
 
     @property
     def spec(self) -> ModeSpec:
@@ -65,7 +65,7 @@ class VoiceTarget:
         return self.spec.pre_generated and version_date(self.api_version) >= version_date(FIRST_PRE_GENERATED_VERSION)
 
     def scopes(self) -> tuple[TokenScope, ...]:
-        """Scopes of the tokens that a connection needs; none if an API key is used."""
+        """Return the scopes of the tokens that a connection needs; none if an API key is used."""
         if self.api_key and self.spec.takes_key:
             return ()
         extra = self.spec.query_token
@@ -83,14 +83,16 @@ class ModeSpec:
     headers: tuple[tuple[str, str], ...] = ()
     takes_key: bool = False
     agent: bool = False
-    """Instructions and tools belong to the agent; a session.update that contains them is refused."""
+    """Whether instructions and tools belong to the agent. A session.update that contains them is then rejected."""
     azure_voices: bool = True
-    """Azure voices, turn detection, noise suppression and echo cancellation are supported."""
+    """Whether Azure voices, turn detection, noise suppression and echo cancellation are supported."""
     resumes: bool = False
-    """A conversation can be resumed by `conversation-id`; otherwise its history is sent again."""
+    """Whether a conversation can be resumed by `conversation-id`; otherwise its history is sent again."""
     pre_generated: bool = True
     ga: bool = False
-    """GA version of the OpenAI Realtime API: no api-version, a nested session object, `output_text` parts."""
+    """Whether this is the GA version of the OpenAI Realtime API: no api-version, a nested session object, `output_text`
+    parts.
+    """
 
 
 MODES: Final[Mapping[Mode, ModeSpec]] = MappingProxyType(
@@ -155,7 +157,9 @@ class ConnectRequest:
 def connect_request(
     target: VoiceTarget, tokens: Mapping[TokenScope, str], *, request_id: str, conversation_id: str = ""
 ) -> ConnectRequest:
-    """`tokens`: one for each of `target.scopes()`. `request_id` identifies the connection for Azure support."""
+    """Return the URL and headers of a connection. `tokens`: one for each of `target.scopes()`. `request_id` identifies
+    the connection for Azure support.
+    """
     spec = target.spec
     query = {"api-version": "" if spec.ga else target.api_version, **spec.query(target)}
     if spec.query_token is not None:
@@ -192,5 +196,5 @@ def is_version(text: str) -> bool:
 
 
 def version_date(text: str) -> str:
-    """Sort key of api-versions."""
+    """Return the sort key of an api-version."""
     return text[:10]
