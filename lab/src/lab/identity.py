@@ -155,7 +155,7 @@ class _Endpoint:
 
     def _refuse(self, status: int, reason: str) -> Response:
         self.refused[reason] += 1
-        log.warning("token request failed", extra={"status": status, "reason": reason})
+        log.warning("token request rejected", extra={"status": status, "reason": reason})
         return JSONResponse({"statusCode": status, "message": reason}, status_code=status)
 
     async def counts(self, _request: Request) -> Response:

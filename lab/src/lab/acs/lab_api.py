@@ -117,8 +117,9 @@ class LabApi:
         return JSONResponse({"calls": [{key: call[key] for key in keys} for call in calls]})
 
     async def show_call(self, request: Request) -> Response:
-        """Return the call with its timeline. `now` is the current time on the clock of the timeline. Only
-        `agent_starts` and `agent_ends` may be added later with earlier times.
+        """Return the call with its timeline. `now` is the current time on the clock of the timeline.
+
+        Events are in time order, except that `agent_starts` and `agent_ends` may be appended out of order.
         """
         return JSONResponse(self._call(request).json() | {"now": time.monotonic()})
 

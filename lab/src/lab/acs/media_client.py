@@ -76,7 +76,7 @@ class MediaLink:
         timeout_s = self._shared.settings.media_connect_timeout_s
         socket = await open_media_socket(options.transport_url, headers, receive, closed, timeout_s)
         if not socket.is_open:
-            raise SocketRefusedError("closed right after the upgrade")
+            raise SocketRefusedError("the server closed the connection right after the upgrade")
         self._encoder = AudioEncoder(self._call.caller.raw_id if options.unmixed else "")
         self._silence = bytes(frame_bytes(options.rate_hz))
         self._call.subscription_id = str(uuid.uuid4())

@@ -106,7 +106,9 @@ async def _pcm(leg: Leg, source: Mapping[str, object], rate_hz: int) -> bytes:
                 raise PlayError(8535, "Action failed, the file is too large.")
             content = await response.read()
     except (aiohttp.ClientError, TimeoutError) as error:
-        raise PlayError(8536, f"Action failed, file could not be downloaded: {error}") from error
+        raise PlayError(
+            8536, f"Action failed, file could not be downloaded: {str(error) or type(error).__name__}"
+        ) from error
     return decode_prompt(content, rate_hz)
 
 

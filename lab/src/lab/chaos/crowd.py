@@ -21,7 +21,7 @@ _FOREVER: Final = float("inf")
 
 @dataclass(slots=True)
 class Crowd:
-    """A number of callers. `first` is the number of the first one; numbers are unique during the lifetime of a
+    """A group of callers. `first`: number of the first caller; caller numbers are unique during the lifetime of a
     fleet.
     """
 

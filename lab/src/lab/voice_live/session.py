@@ -150,7 +150,7 @@ class SimulatedSession:
         return sent
 
     def _send_now(self, text: bytes) -> bool:
-        """Send an event of echo and marks without waiting (fast path). Return false if that is not possible."""
+        """Send an event of the echo or marks mode without waiting (fast path). Return false if that is not possible."""
         if self._closed or self._muted or not self._connection.send_now(text):
             return False
         self.record.counters["events_out"] += 1

@@ -93,9 +93,11 @@ class InboxWorker:
         self._draining = False
         self._reading: set[Inbox] = set()
         self._stopped_reading = asyncio.Event()
-        self._outage = OutageLogger(log, "processing the inbox")
+        self._outage = OutageLogger(
+            log, begun="failed to process the inbox; retrying", over="inbox processing recovered"
+        )
         self._entry_outage = OutageLogger(
-            log, begun="inbox entry failed; retrying", over="inbox entries processed again"
+            log, begun="inbox entry failed; retrying", over="inbox entry processing recovered"
         )
         self.refusals = Refusals()
         """Shards whose Redis rejects reads of the inbox."""

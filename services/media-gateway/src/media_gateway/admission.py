@@ -90,7 +90,7 @@ class Admission:
             self._changed()
 
     async def empty(self) -> None:
-        """Return when there are no sockets."""
+        """Wait until there are no sockets."""
         await self._empty.wait()
 
     async def drain(self, timeout_s: float) -> None:

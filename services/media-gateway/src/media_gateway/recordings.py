@@ -9,7 +9,7 @@ import wave
 from pathlib import Path
 from typing import Final
 
-from bridge_common.base.errors import InputError
+from bridge_common.base.errors import InputError, error_text
 from bridge_common.service.setting_input import read_setting_file
 from bridge_common.wire.audio import BYTES_PER_SAMPLE, PHONE_RATE_HZ, VOICE_RATE_HZ
 from media_gateway.core.rate_change import rate_change
@@ -36,7 +36,7 @@ def load_recording(setting: str, default: Path) -> bytes:
     except InputError as error:
         raise InputError(f"{path} {error.message}") from error
     except (wave.Error, EOFError) as error:
-        raise InputError(f"{path} is not a PCM WAV file: {error}") from error
+        raise InputError(f"{path} is not a PCM WAV file: {error_text(error)}") from error
     channels, width, rate_hz = kind
     if channels != 1 or width != BYTES_PER_SAMPLE or rate_hz not in (PHONE_RATE_HZ, VOICE_RATE_HZ):
         raise InputError(f"{path} has an unsupported format; use 16-bit PCM, one channel, 16000 or 24000 Hz")

@@ -17,9 +17,9 @@ from tests.support.eventually import eventually
 pytestmark = pytest.mark.timeout(60)
 HEARTBEAT = {"failed to write heartbeat": "heartbeat recovered"}
 OUTAGES = {
-    "call_control": {**HEARTBEAT, "processing the inbox fails": "processing the inbox works again"},
+    "call_control": {**HEARTBEAT, "failed to process the inbox; retrying": "inbox processing recovered"},
     "media_gateway": HEARTBEAT,
-    "agent_relay": {**HEARTBEAT, "failed to claim calls; retrying": "call claims recovered"},
+    "agent_relay": {**HEARTBEAT, "failed to claim calls; retrying": "claiming of calls recovered"},
 }
 
 

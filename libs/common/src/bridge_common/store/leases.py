@@ -159,7 +159,7 @@ class Leases:
         return lost
 
     async def overdue(self, call_ids: Iterable[str]) -> list[OverdueLease]:
-        """Return the leases among `call_ids` whose deadline is past: the calls have no live relay at the moment."""
+        """Return the expired leases of `call_ids`. These calls currently have no live relay."""
         by_tag: dict[str, list[str]] = defaultdict(list)
         for call_id in call_ids:
             by_tag[self._keys.tag(call_id)].append(call_id)

@@ -56,8 +56,8 @@ class AppendLog(Generic[Owner]):
         self.dropped = 0
 
     def add(self, owner: Owner, commands: bytes) -> bool:
-        """Queue an entry. `commands`: its append and its publication. Returns False if the oldest waiting entry was
-        dropped for it.
+        """Queue an entry. `commands`: the encoded commands that append and publish it. Returns False if the oldest
+        waiting entry was dropped to make room.
         """
         full = len(self.waiting) >= self._max_waiting
         if full:

@@ -36,7 +36,7 @@ class DownlinkWriter:
         """Buffer entries while call ownership is uncertain (`muted`); write them once it is confirmed."""
         if muted and self._held is None:
             self._held = []
-            log.warning("lease not renewed; muting call", extra=fields(call_id=self._call_id))
+            log.warning("lease not renewed; holding back agent audio", extra=fields(call_id=self._call_id))
         elif not muted and self._held is not None:
             held, self._held = self._held, None
             for entry in held:

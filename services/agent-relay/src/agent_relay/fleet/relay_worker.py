@@ -107,7 +107,7 @@ class RelayWorker:
         await repeat(
             step,
             Backoff.constant(POLL_MS / 1000),
-            OutageLogger(log, begun="failed to claim calls; retrying", over="call claims recovered"),
+            OutageLogger(log, begun="failed to claim calls; retrying", over="claiming of calls recovered"),
         )
 
     def _notify_of_announcements(self, call_ids: Sequence[str]) -> None:

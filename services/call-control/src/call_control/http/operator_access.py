@@ -82,7 +82,7 @@ class Operators:
             raise AuthError("missing or wrong API key; send it as `Authorization: Bearer …` or `X-Api-Key: …`")
         entry.logged = False
         if verdict is Verdict.LIMITED:
-            log.warning("too many wrong API keys; not logging each", extra=fields(source=entry.source))
+            log.warning("too many wrong API keys; further ones are not logged", extra=fields(source=entry.source))
         raise BusyError("too many wrong API keys; retry later", retry_after_s=round(WINDOW_S / PER_SOURCE))
 
     def _count(self, request: Request) -> Verdict:

@@ -94,7 +94,7 @@ def test_invalid_yaml(text: bytes, mistake: str) -> None:
     ("text", "mistake"),
     [
         (b'{"rules": [}', "line 1, column 12"),
-        (b'{"rules": [], "rules": []}', "a field occurs twice"),
+        (b'{"rules": [], "rules": []}', "field 'rules' occurs twice"),
         (b"\xff", "the text is not valid JSON in UTF-8"),
         (b"[" * 60_000, "the text is not valid JSON"),
         (b"rules: []", "line 1, column 1"),

@@ -44,7 +44,8 @@ class Closing:
         return self._goodbye is not None
 
     def begin(self, action_id: str, now: float, *, interruptible: bool, said: bool, expected: bool) -> bool:
-        """Wait for the goodbye before a hang-up. Return False if this hang-up is known already.
+        """Wait for the goodbye before a hang-up. Return False if a goodbye is already pending or this hang-up has
+        already been handled.
 
         `said`: the agent's current response has audio, which counts as the goodbye. `expected`: the agent was
         instructed to say goodbye.

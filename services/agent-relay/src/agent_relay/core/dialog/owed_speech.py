@@ -64,7 +64,9 @@ class OwedSpeech:
             self.debt = debt
 
     def ready(self, now: float) -> None:
-        """Restart the time limit of a response that could not be requested, because a voice session is ready again."""
+        """A voice session is ready again: restart the time limit of a response that could not be requested without
+        one.
+        """
         if (debt := self.debt) is not None and debt.state is State.OPEN:
             debt.since = now
 

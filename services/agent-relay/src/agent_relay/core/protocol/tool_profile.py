@@ -70,8 +70,10 @@ class HttpTool(_Strict):
     @classmethod
     def _header_names(cls, value: dict[str, str | SecretRef]) -> dict[str, str | SecretRef]:
         for name, content in value.items():
-            if not _HEADER.fullmatch(name) or name.lower() in _OURS:
-                raise ValueError(f"header {name!r} is not a valid name, or is set by agent-relay itself; remove it")
+            if not _HEADER.fullmatch(name):
+                raise ValueError(f"{name!r} is not a valid header name")
+            if name.lower() in _OURS:
+                raise ValueError(f"header {name!r} is set by agent-relay; remove it")
             if isinstance(content, str) and not (content.isascii() and content.isprintable()):
                 raise ValueError(f"the value of header {name!r} must consist of printable ASCII characters")
         return value

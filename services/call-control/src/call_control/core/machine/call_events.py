@@ -160,7 +160,10 @@ KNOWN_CALLBACKS: Final = frozenset(
 
 
 def kind_of(event: CallEvent, command: AnyCommand | None) -> EventKind | None:
-    """Return the event's name in the table, `None` if the machine ignores it. `command`: whose result the event is."""
+    """Return the event's name in the table, `None` if the machine ignores it.
+
+    `command`: the command that produced the event, if any.
+    """
     match event:
         case Act(action=name):
             return _BY_NAME.get(f"action {name}")

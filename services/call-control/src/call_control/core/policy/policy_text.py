@@ -117,7 +117,9 @@ def _from_json(text: bytes) -> object:
 def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
     found = dict(pairs)
     if len(found) != len(pairs):
-        raise PolicyError(["a field occurs twice; remove one of them"])
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise PolicyError([f"field {twice[:40]!r} occurs twice; remove one of them"])
     return found
 
 
