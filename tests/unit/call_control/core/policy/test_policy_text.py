@@ -55,7 +55,7 @@ def test_the_example_of_the_documentation_is_good() -> None:
     documentation = Path(__file__).parents[5] / "docs" / "routing.md"
     example = documentation.read_text(encoding="utf-8").partition("```yaml\n")[2].partition("```")[0]
     policy = policy_of_text(example.encode())
-    assert [rule.name for rule in policy.rules] == ["refused", "night", "main-line", "the-rest"]
+    assert [rule.name for rule in policy.rules] == ["refused", "night", "closed", "gold", "main-line", "the-rest"]
 
 
 @pytest.mark.parametrize(
