@@ -320,7 +320,7 @@ def test_hours_over_midnight_belong_to_the_holiday_on_which_they_begin(local: st
 
 
 def test_new_conditions_and_shares_are_shown_as_written() -> None:
-    rule = {
+    rule: dict[str, object] = {
         "name": "test",
         "header": {"X-Tier": ["gold", "a,b"]},
         "holidays": [BAVARIA, "2026-12-24", "12-31"],
