@@ -63,11 +63,13 @@ class Office:
         reply = self._acs.post("/lab/calls", json=body)
         assert reply.status_code == 201, reply.text
 
-        def connected() -> Json | None:
+        async def connected() -> Json | None:
             found = [call for call in self._calls() if call["call_id"] not in known]
             return next((call for call in found if call["connected_ms"] and call["voice_session_id"]), None)
 
-        return await eventually(connected, within_s=20, what=f"a connected call of {number}")
+        found = await eventually(connected, within_s=20, what=f"a connected call of {number}")
+        assert found is not None
+        return found
 
     def record(self, call: Json) -> Json:
         found: Json = self._operator.get(f"/api/calls/{call['call_id']}").raise_for_status().json()

@@ -21,8 +21,8 @@ from bridge_common.wire.entries import Notice, Turn
 from call_control.app import CallControl
 from call_control.core.policy.policy_in_force import OutdatedError
 from call_control.core.policy.policy_text import PolicyError
-from call_control.core.policy.preview import PreviewRequest
 from call_control.core.policy.routing_policy import Policy
+from call_control.core.routing_preview import PreviewRequest
 from call_control.http import error_responses
 from call_control.http.authentication import ForbiddenError
 from call_control.http.error_responses import (

@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mappin
 from azure.core.credentials import AccessToken
 from azure.core.credentials_async import AsyncTokenCredential
 
-from agent_relay.agents import Agent, Agents
+from agent_relay.agents import Agents, AgentVersion
 from agent_relay.call_context import CallContext
 from agent_relay.core.dialog.debt import Limits
 from agent_relay.core.protocol.agent_profile import AgentProfile
@@ -145,16 +145,16 @@ async def relay_process(
     limits: Limits | None = None,
     stop_within_s: float = 0.5,
     profiles: Mapping[str, AgentProfile] | None = None,
-    make_agent: Callable[[str, AgentProfile], Agent] | None = None,
+    make_agent: Callable[[str, AgentProfile], AgentVersion] | None = None,
 ) -> AsyncIterator[RelayProcess]:
     keys = Keys(1)
     quota = ConnectionQuota(clients.control, per_minute, back_after_ms=back_after_ms)
     voice = resources(target, *further, tokens=tokens or Tokens({}), quota=quota)
 
-    def agent(name: str, profile: AgentProfile) -> Agent:
+    def agent(name: str, profile: AgentProfile) -> AgentVersion:
         tools_of_profile = {name: _tool(run) for name, run in (tools or {}).items()}
         pool = warm if warm is not None else WarmPool()
-        return Agent(name=name, profile=profile, voice=voice, tools=tools_of_profile, warm=pool)
+        return AgentVersion(name=name, profile=profile, voice=voice, tools=tools_of_profile, warm=pool)
 
     context = CallContext(
         agents=Agents(make_agent or agent, {DEFAULT: profile or AgentProfile(greeting=None)} | dict(profiles or {})),

@@ -35,7 +35,7 @@ _MOST_OLD: Final = 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Agent:
+class AgentVersion:
     name: str
     profile: AgentProfile
     voice: VoiceResources
@@ -62,7 +62,7 @@ class AgentFactory:
     ping_interval_s: float = 20.0
     tools_of: Callable[[AgentProfile], Mapping[str, Tool]] = lambda _: {}
 
-    def __call__(self, name: str, profile: AgentProfile) -> Agent:
+    def __call__(self, name: str, profile: AgentProfile) -> AgentVersion:
         targets = voice_targets(profile.target, self.targets, self.secrets)
         self.tokens.require({scope: self.scopes[scope] for target in targets for scope in target.scopes()})
         voice = VoiceResources([self._dialer(target) for target in targets], self.quota)
@@ -70,7 +70,7 @@ class AgentFactory:
         if count is None:
             count = self.warm_sessions if name == DEFAULT else 0
         warm = WarmPool(WarmPoolConfig(voice, session_profile_of(profile, voice.target), count))
-        return Agent(name=name, profile=profile, voice=voice, tools=self.tools_of(profile), warm=warm)
+        return AgentVersion(name=name, profile=profile, voice=voice, tools=self.tools_of(profile), warm=warm)
 
     def _dialer(self, target: VoiceTarget) -> Dialer:
         tls = _certificates() if urlsplit(target.endpoint).scheme in ("https", "wss") else None
@@ -80,20 +80,20 @@ class AgentFactory:
 class Agents:
     """`run` keeps the warm sessions of the newest versions until it is canceled."""
 
-    def __init__(self, make: Callable[[str, AgentProfile], Agent], profiles: Mapping[str, AgentProfile]) -> None:
+    def __init__(self, make: Callable[[str, AgentProfile], AgentVersion], profiles: Mapping[str, AgentProfile]) -> None:
         self._make = make
-        self._kept: dict[tuple[str, str], Agent] = {}
-        self._newest: Mapping[str, Agent] = {}
+        self._kept: dict[tuple[str, str], AgentVersion] = {}
+        self._newest: Mapping[str, AgentVersion] = {}
         self._changed = asyncio.Event()
         self.adopt(profiles)
 
-    def __getitem__(self, name: str) -> Agent:
+    def __getitem__(self, name: str) -> AgentVersion:
         """The newest version."""
         return self._newest[name]
 
     def adopt(self, profiles: Mapping[str, AgentProfile]) -> set[str]:
         """New calls use these profiles. `profiles` contains `default`. Returns the names of those that differ."""
-        newest: dict[str, Agent] = {}
+        newest: dict[str, AgentVersion] = {}
         for name, profile in profiles.items():
             key = (name, profile.version)
             newest[name] = self._kept.pop(key) if key in self._kept else self._make(name, profile)
@@ -105,7 +105,7 @@ class Agents:
         metrics.PROFILES_HASH.set(_hash_of(newest))
         return {name for name in before.keys() | newest.keys() if before.get(name) is not newest.get(name)}
 
-    def of(self, record: CallRecord) -> Agent:
+    def of(self, record: CallRecord) -> AgentVersion:
         """The default agent if the profile of the call does not exist."""
         kept = self._kept.get((record.profile, record.profile_version))
         return kept or self._newest.get(record.profile) or self._newest[DEFAULT]
@@ -123,7 +123,7 @@ class Agents:
                 await self._changed.wait()
 
 
-def _hash_of(agents: Mapping[str, Agent]) -> int:
+def _hash_of(agents: Mapping[str, AgentVersion]) -> int:
     """48 bits, which a metric can have exactly."""
     content = "".join(f"{name}\0{agent.version}\0" for name, agent in sorted(agents.items()))
     return int.from_bytes(hashlib.sha256(content.encode()).digest()[:6], "big")

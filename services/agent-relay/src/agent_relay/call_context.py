@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from agent_relay import metrics
-from agent_relay.agents import Agent, Agents
+from agent_relay.agents import Agents, AgentVersion
 from agent_relay.core.dialog.conversation import Conversation
 from agent_relay.core.dialog.debt import Limits
 from agent_relay.core.dialog.history import from_transcript
@@ -77,7 +77,7 @@ def was_held(record: CallRecord) -> bool:
     return bool(record.greeted or record.conversation_id or record.voice_session_id)
 
 
-async def begin_conversation(context: CallContext, record: CallRecord, agent: Agent) -> Conversation:
+async def begin_conversation(context: CallContext, record: CallRecord, agent: AgentVersion) -> Conversation:
     """Create the conversation of a claimed call, with the state that a previous owner stored. Raises `OutsideError`."""
     resumed = was_held(record)
     metrics.CLAIMS.labels("taken over" if resumed else "new").inc()

@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Coroutine, Iterable
 from typing import Protocol
 
 from agent_relay import metrics
-from agent_relay.agents import Agent
+from agent_relay.agents import AgentVersion
 from agent_relay.call.call_trace import CallTrace
 from agent_relay.call.reconnects import Reconnects
 from agent_relay.call_context import was_held
@@ -74,7 +74,7 @@ class CallVoice:
         self,
         backoff: Backoff,
         record: CallRecord,
-        agent: Agent,
+        agent: AgentVersion,
         profile: SessionProfile,
         trace: CallTrace,
         events: VoiceEvents,

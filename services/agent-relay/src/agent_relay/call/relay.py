@@ -12,7 +12,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Final, NamedTuple
 
-from agent_relay.agents import Agent
+from agent_relay.agents import AgentVersion
 from agent_relay.call.announcement_reader import AnnouncementReader
 from agent_relay.call.call_trace import CallTrace
 from agent_relay.call.call_voice import CallVoice
@@ -56,7 +56,13 @@ class _Tasks(NamedTuple):
 
 class Relay:
     def __init__(
-        self, context: CallContext, claim: Claim, record: CallRecord, agent: Agent, driver: Driver, trace: CallTrace
+        self,
+        context: CallContext,
+        claim: Claim,
+        record: CallRecord,
+        agent: AgentVersion,
+        driver: Driver,
+        trace: CallTrace,
     ) -> None:
         self.claim = claim
         self._agent = agent

@@ -13,8 +13,8 @@ from starlette.routing import Route
 from bridge_common.base.errors import InputError
 from call_control.core.policy.policy_in_force import PolicyInForce
 from call_control.core.policy.policy_text import MAX_BYTES, policy_of_text
-from call_control.core.policy.preview import decode_preview, incoming_call, preview
 from call_control.core.policy.routing_policy import encode_policy
+from call_control.core.routing_preview import decode_preview, incoming_call, preview
 from call_control.http.audit import audit_of
 from call_control.http.error_responses import Endpoint, PreconditionRequiredError, read_body
 from call_control.http.operator_access import Operators, operator_of

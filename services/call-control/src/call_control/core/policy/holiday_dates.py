@@ -50,7 +50,7 @@ def decode_date(text: str) -> HolidayDate:
         if found is None:
             raise ValueError
         year, month, day = (int(part or 0) for part in found.groups())
-        date(year or _ANY_LEAP_YEAR, month, day)
+        date(int(found[1] or _ANY_LEAP_YEAR), month, day)
     except ValueError:
         raise InputError(
             "is not a date; write 2026-12-24, 12-24 for each year, or {country: DE, subdivision: BY}"

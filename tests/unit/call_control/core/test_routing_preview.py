@@ -7,8 +7,8 @@ import pytest
 
 from bridge_common.base.errors import InputError
 from call_control.core.policy.policy_text import decode_policy
-from call_control.core.policy.preview import decode_preview, incoming_call, preview
 from call_control.core.policy.routing import Routing
+from call_control.core.routing_preview import decode_preview, incoming_call, preview
 
 NOW = datetime(2026, 12, 24, 12, tzinfo=UTC)
 POLICY = decode_policy(
