@@ -142,7 +142,7 @@ async def test_running_calls_keep_their_version_when_the_file_changes(
                 await reloader.look()
             [line] = [one for one in caplog.records if one.levelno == logging.ERROR]
             reason = line.__dict__["bridge_fields"]["reason"]
-            assert "sales.language: must be text" in reason
+            assert "sales.language: must be a string" in reason
             assert "night.voise: is unknown" in reason
             assert (_reloaded(), _hash()) == (0, hash_before)
             await _begin(during, "sales")
