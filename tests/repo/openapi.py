@@ -22,6 +22,7 @@ from call_control.app import CallControl
 from call_control.core.policy.policy_in_force import OutdatedError
 from call_control.core.policy.policy_text import PolicyError
 from call_control.core.policy.routing_policy import Policy
+from call_control.core.routing_preview import PreviewRequest
 from call_control.http import error_responses
 from call_control.http.authentication import ForbiddenError
 from call_control.http.error_responses import (
@@ -137,6 +138,10 @@ OPERATIONS: Final[Mapping[tuple[str, str], Operation]] = {
         "Set the kill switch: all new calls go to human agents", 200, "PolicyInForce", _CHANGES,
         {"application/json": "Switch"},
     ),
+    ("POST", "/api/routing/preview"): Operation(
+        "Show what the routing policy would do with a given call", 200, "Preview", (*_OPERATOR, *_BODY),
+        {"application/json": "PreviewRequest"},
+    ),
     ("PUT", "/api/routing/everyone_to_people"): Operation(
         "Deprecated name of /api/routing/kill_switch", 200, "PolicyInForce", _CHANGES, {"application/json": "Switch"}
     ),
@@ -245,6 +250,24 @@ def schemas() -> Json:
                 "by": {"type": "string"},
                 "policy": {"oneOf": [_ref("Policy"), {"type": "null"}]},
             }
+        ),
+        "PreviewRequest": _plain(PreviewRequest.model_json_schema()),
+        "Preview": _object(
+            {
+                "version": {"type": "integer"},
+                "at_ms": {"type": "integer"},
+                "action": {"enum": ["agent", "redirect", "reject"]},
+                "rule": {"type": "string"},
+                "reason": {"type": "string"},
+                "agent": {"type": "string"},
+                "target": {"type": "string"},
+                "reject": {"type": "string"},
+                "passed_rules": {
+                    "type": "array",
+                    "items": _object({"rule": {"type": "string"}, "condition": {"type": "string"}}),
+                },
+            },
+            optional=["agent", "target", "reject"],
         ),
         "Switch": {"type": "boolean"},
         "Events": {

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from agent_relay.core.protocol.agent_profile import AgentProfile, Greeting
+from agent_relay.core.protocol.target_profile import TargetProfile
 from agent_relay.profiles import load_profiles
 
 
@@ -17,14 +18,19 @@ def page(root: Path) -> str:
 
 
 def test_the_fields_are_those_of_the_code(page: str) -> None:
-    assert set(re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE)) == set(AgentProfile.model_fields)
+    profile, target = page.split("## Target")
+    assert set(re.findall(r"^\| `(\w+)` \|", profile, re.MULTILINE)) == set(AgentProfile.model_fields)
+    rows = re.findall(r"^\| (.*`\w+`) \|", target, re.MULTILINE)
+    assert {name for row in rows for name in re.findall(r"`(\w+)`", row)} == set(TargetProfile.model_fields)
     assert all(f"`{name}" in page for name in Greeting.model_fields)
 
 
-def test_the_example_is_accepted(page: str, tmp_path: Path) -> None:
-    [example] = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
-    (tmp_path / "profiles.yaml").write_text(example, encoding="utf-8")
-    assert set(load_profiles(tmp_path / "profiles.yaml")) == {"default", "sales-de", "night"}
+def test_the_examples_are_accepted(page: str, tmp_path: Path) -> None:
+    examples = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
+    expected = [{"default", "sales-de", "night"}, {"default", "sales", "support", "night"}]
+    for example, names in zip(examples, expected, strict=True):
+        (tmp_path / "profiles.yaml").write_text(example, encoding="utf-8")
+        assert set(load_profiles(tmp_path / "profiles.yaml")) == names
 
 
 def test_the_example_of_all_settings_promises_no_field_that_is_refused(root: Path) -> None:

@@ -25,6 +25,7 @@ STANDARD = frozenset(
         "datetime",
         "decimal",
         "enum",
+        "fnmatch",
         "fractions",
         "functools",
         "hashlib",
@@ -48,7 +49,9 @@ STANDARD = frozenset(
         "zoneinfo",
     ]
 )
-OUTSIDE = frozenset({"jsonschema", "msgpack", "msgspec", "numpy", "pybase64", "pydantic", "typing_extensions", "yaml"})
+OUTSIDE = frozenset(
+    {"holidays", "jsonschema", "msgpack", "msgspec", "numpy", "pybase64", "pydantic", "typing_extensions", "yaml"}
+)
 PURE_COMMON = frozenset({"wire", "base.errors", "base.ids", "base.redaction"})
 CLOCKS_AND_CHANCE = frozenset({"now", "utcnow", "today", "uuid1", "uuid4", "token_hex", "urandom"})
 COMPILED = frozenset({"cpython.buffer", "cpython.bytes", "libc.stdint", "libc.string"})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -62,6 +62,7 @@ class PhoneCall:
     correlation_id: str = field(default_factory=lambda: str(uuid.uuid4()))
     caller: str = "4:+14255550100"
     callee: str = "4:+18005551212"
+    custom_context: Mapping[str, object] = field(default_factory=dict)
 
     @property
     def call_id(self) -> str:
@@ -88,6 +89,7 @@ class PhoneCall:
                 "callerDisplayName": "",
                 "incomingCallContext": self.context,
                 "correlationId": self.correlation_id,
+                "customContext": self.custom_context,
                 **data,
             },
         }

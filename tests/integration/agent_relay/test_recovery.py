@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from agent_relay.profiles import DEFAULT
 from bridge_common.redis.clients import RedisClients
 from bridge_common.wire.audio import bytes_of_ms
 from bridge_common.wire.entries import Clear, Hold, ItemEnd, Played, Playing, Saying, Turn, VoiceLost
@@ -100,7 +101,7 @@ async def test_an_agents_call_that_moves_to_another_resource_replays_its_history
         await eventually(lambda: _conversation(call, "conv_of_the_other"))
         record = await call.store.load(call.call_id)
         assert record is not None
-        assert record.voice_resource == relay.context.voice.dialers[1].resource
+        assert record.voice_resource == relay.context.agents[DEFAULT].voice.dialers[1].resource
         await call.end()
 
 

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from agent_relay.profiles import DEFAULT
 from bridge_common.redis.clients import RedisClients
 from bridge_common.wire.entries import VoiceLost, VoiceReady
 from tests.integration.support.relay_call import Call, calls, relay_process
@@ -45,7 +46,8 @@ async def test_refused_content_costs_only_this_call_a_retry(
         await ten[1].begin()
         await ten[1].told(VoiceReady)
         assert time.monotonic() - began < 5, "the resource was not paused"
-        assert await relay.context.voice.quota.pause(relay.context.voice.dialers[0].resource, 0.01), "it was not"
+        resource = relay.context.agents[DEFAULT].voice.dialers[0].resource
+        assert await relay.context.quota.pause(resource, 0.01), "it was not"
         for call in ten[:2]:
             await call.end()
 

@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mappin
 from azure.core.credentials import AccessToken
 from azure.core.credentials_async import AsyncTokenCredential
 
+from agent_relay.agents import Agents, AgentVersion
 from agent_relay.call_context import CallContext
 from agent_relay.core.dialog.debt import Limits
 from agent_relay.core.protocol.agent_profile import AgentProfile
@@ -143,16 +144,21 @@ async def relay_process(
     say_forms: tuple[Form, ...] = (),
     limits: Limits | None = None,
     stop_within_s: float = 0.5,
+    profiles: Mapping[str, AgentProfile] | None = None,
+    make_agent: Callable[[str, AgentProfile], AgentVersion] | None = None,
 ) -> AsyncIterator[RelayProcess]:
     keys = Keys(1)
+    quota = ConnectionQuota(clients.control, per_minute, back_after_ms=back_after_ms)
+    voice = resources(target, *further, tokens=tokens or Tokens({}), quota=quota)
+
+    def agent(name: str, profile: AgentProfile) -> AgentVersion:
+        tools_of_profile = {name: _tool(run) for name, run in (tools or {}).items()}
+        pool = warm if warm is not None else WarmPool()
+        return AgentVersion(name=name, profile=profile, voice=voice, tools=tools_of_profile, warm=pool)
+
     context = CallContext(
-        voice=resources(
-            target,
-            *further,
-            tokens=tokens or Tokens({}),
-            quota=ConnectionQuota(clients.control, per_minute, back_after_ms=back_after_ms),
-        ),
-        profiles={DEFAULT: profile or AgentProfile(greeting=None)},
+        agents=Agents(make_agent or agent, {DEFAULT: profile or AgentProfile(greeting=None)} | dict(profiles or {})),
+        quota=quota,
         reader=StreamReader(clients.blocking),
         writer=StreamWriter(clients.media),
         store=CallStore(clients.control, keys),
@@ -163,12 +169,10 @@ async def relay_process(
         leases=Leases(clients.control, keys, name),
         keys=keys,
         backoff=Backoff(first_s=0.02, most_s=0.3, budget_s=budget_s),
-        tools={DEFAULT: {name: _tool(run) for name, run in (tools or {}).items()}},
         references=CallReferences(clients.control),
         say_forms=say_forms,
         limits=limits or Limits(),
         stop_within_s=stop_within_s,
-        warm=warm if warm is not None else WarmPool(),
     )
     worker = RelayWorker(context, clients.blocking, capacity=capacity, hand_over=hand_over)
     loops = (worker.run(), context.reader.run(), context.say_reader.run(), context.writer.run())
@@ -270,12 +274,12 @@ class Call:
 
 
 @contextlib.asynccontextmanager
-async def calls(clients: RedisClients) -> AsyncIterator[list[Call]]:
-    """Create ten calls that share a reader and a writer of the gateway."""
+async def calls(clients: RedisClients, count: int = 10) -> AsyncIterator[list[Call]]:
+    """Create calls that share a reader and a writer of the gateway."""
     writer, reader = StreamWriter(clients.media), StreamReader(clients.blocking)
     tasks = [asyncio.create_task(writer.run()), asyncio.create_task(reader.run())]
     try:
-        yield [Call(clients, writer, reader, f"call_{number:024x}") for number in range(10)]
+        yield [Call(clients, writer, reader, f"call_{number:024x}") for number in range(count)]
     finally:
         for task in tasks:
             task.cancel()

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
 from agent_relay.core.protocol.agent_profile import AgentProfile
-from agent_relay.profiles import MOST_NODES, load_profiles
+from agent_relay.core.protocol.target_profile import TargetProfile
+from agent_relay.profiles import MOST_NODES, load_profiles, target_mistakes
 from bridge_common.base.errors import InputError
 
 
@@ -41,7 +43,7 @@ def test_every_mistake_is_listed(tmp_path: Path) -> None:
     text = "a: {voise: x}\nb: {temperature: hot, greeting: {}}\n"
     with pytest.raises(InputError) as caught:
         load_profiles(_file(tmp_path, text))
-    assert "a.voise: is unknown; known fields are voice, language, instructions" in caught.value.message
+    assert "a.voise: is unknown; known fields are target, warm_sessions, voice, language" in caught.value.message
     assert "b.temperature: must be a number" in caught.value.message
     assert "b.greeting" in caught.value.message
 
@@ -89,3 +91,41 @@ def test_profiles_may_share_values_and_contain_only_json(tmp_path: Path) -> None
     voice = {"type": "azure-standard", "name": "x", "since": "2026-11-22"}
     assert [profiles[name].voice for name in ("sales", "night", "day")] == [voice] * 3
     assert profiles["night"].language == "de-DE"
+
+
+def test_a_target_of_its_own(tmp_path: Path) -> None:
+    text = "sales: {target: {agent: front-desk, project: contoso}, warm_sessions: 2}\n"
+    target = load_profiles(_file(tmp_path, text))["sales"].target
+    assert target is not None
+    assert (target.agent, target.project) == ("front-desk", "contoso")
+
+
+def test_all_mistakes_of_targets_are_listed(tmp_path: Path) -> None:
+    text = """
+    a: {target: {model: m, agnet: x}}
+    b: {target: {agent: x}}
+    c: {target: {model: m, endpoint: "http://voice.example.com", api_key_secret: NOWHERE}}
+    d: {target: {model: m, endpoint: "https://voice.example.com", api_key_secret: SOMEWHERE}}
+    """
+    with pytest.raises(InputError) as caught:
+        load_profiles(_file(tmp_path, text), partial(target_mistakes, secrets={"SOMEWHERE": "key"}))
+    message = caught.value.message
+    assert "a.target.agnet: is unknown; known fields are agent, classic_agent, model" in message
+    assert "b.target: `project` is missing; agent needs it" in message
+    assert "c.target.api_key_secret: the environment variable NOWHERE is not set" in message
+    assert "c.target.endpoint: traffic with voice.example.com is not encrypted" in message
+    assert "d.target" not in message
+
+
+def test_an_insecure_endpoint_can_be_allowed() -> None:
+    target = TargetProfile(model="m", endpoint=("http://voice.example.com",))
+    profiles = {"a": AgentProfile(target=target)}
+    assert list(target_mistakes(profiles, {}))
+    assert not list(target_mistakes(profiles, {}, ["plain-http"]))
+
+
+def test_the_version_of_a_profile_depends_on_its_content_only() -> None:
+    one = AgentProfile(language="de-DE", turn_detection={"a": 1, "b": 2})
+    assert one.version == AgentProfile(turn_detection={"b": 2, "a": 1}, language="de-DE", dtmf="agent").version
+    assert one.version != AgentProfile(language="de-AT").version
+    assert len(one.version) == 12

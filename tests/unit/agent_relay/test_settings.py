@@ -68,13 +68,13 @@ def test_one_setting_selects_the_connection_mode(
 ) -> None:
     settings = _load(monkeypatch, **BASE, **chosen)
     assert (settings.target.mode, settings.target.api_version) == (mode, version)
-    assert set(settings.scopes) == scopes
+    assert set(settings.target.scopes()) == scopes
     assert settings.port == 8082
 
 
 def test_scopes_can_be_set(monkeypatch: pytest.MonkeyPatch) -> None:
     settings = _load(monkeypatch, **BASE, VOICE_LIVE_MODEL="m", AZURE_AI_SCOPE="https://other/.default")
-    assert settings.scopes == {TokenScope.AI: "https://other/.default"}
+    assert settings.scopes[TokenScope.AI] == "https://other/.default"
 
 
 def test_all_mistakes_are_listed(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

@@ -153,7 +153,7 @@ def test_a_share_without_a_key_is_refused(
     with pytest.raises(SystemExit) as caught:
         load_settings(CallControlSettings)
     assert caught.value.code == 2
-    assert "percent needs ROUTING_KEY (rule some)" in capsys.readouterr().err
+    assert "percent and agents need ROUTING_KEY (rule some)" in capsys.readouterr().err
 
 
 def test_every_mistake_of_a_policy_has_its_own_line(

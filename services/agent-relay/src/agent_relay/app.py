@@ -8,23 +8,21 @@ import logging
 import os
 import sys
 from collections.abc import Sequence
+from functools import partial
 from typing import Final
 
 import aiohttp
 from starlette.routing import BaseRoute
 
+from agent_relay.agents import AgentFactory, Agents
 from agent_relay.call_context import CallContext
-from agent_relay.core.dialog.session_profile import session_profile_of
 from agent_relay.fleet.relay_worker import KIND, RelayWorker
+from agent_relay.profile_reloader import ProfileReloader
 from agent_relay.profiles import DEFAULT
 from agent_relay.settings import RelaySettings
 from agent_relay.tools.egress import tool_session
 from agent_relay.tools.profile_tools import tools_of
 from agent_relay.voice.connection_quota import ConnectionQuota
-from agent_relay.voice.voice_link import Dialer
-from agent_relay.voice.voice_live_client import trusted_certificates
-from agent_relay.voice.voice_resources import VoiceResources
-from agent_relay.voice.warm_pool import WarmPool, WarmPoolConfig
 from bridge_common.auth.entra_tokens import Tokens
 from bridge_common.base.errors import OutsideError
 from bridge_common.base.ids import process_name
@@ -83,26 +81,26 @@ class AgentRelay:
     async def start(self) -> None:
         settings = self._settings
         clients = self._clients = clients_of(settings)
-        tokens = self._tokens = Tokens(settings.scopes)
+        tokens = self._tokens = Tokens({})
         keys = Keys(settings.redis_shards, spread=settings.redis_cluster)
         self._fleet = Fleet(clients.control, self._name, KIND, keys)
-        target, profiles = settings.target, settings.profiles()
-        dialers = [
-            Dialer(
-                one,
-                tokens,
-                settings.voice_live_open_timeout_s,
-                settings.voice_live_ping_interval_s,
-                trusted_certificates(one.endpoint),
-            )
-            for one in (target, *settings.further_targets)
-        ]
-        self._tool_http = tool_session(settings.tool_private_hosts)
-        voice = VoiceResources(dialers, ConnectionQuota(clients.control, settings.voice_live_connections_per_min))
-        plan = session_profile_of(profiles[DEFAULT], target)
+        http = self._tool_http = tool_session(settings.tool_private_hosts)
+        quota = ConnectionQuota(clients.control, settings.voice_live_connections_per_min)
+        make_agent = AgentFactory(
+            targets=(settings.target, *settings.further_targets),
+            tokens=tokens,
+            scopes=settings.scopes,
+            quota=quota,
+            secrets=os.environ,
+            warm_sessions=settings.relay_warm_sessions,
+            open_timeout_s=settings.voice_live_open_timeout_s,
+            ping_interval_s=settings.voice_live_ping_interval_s,
+            tools_of=partial(tools_of, http=http, secrets=os.environ),
+        )
+        agents = Agents(make_agent, settings.profiles())
         context = CallContext(
-            voice=voice,
-            profiles=profiles,
+            agents=agents,
+            quota=quota,
             reader=StreamReader(clients.blocking),
             writer=stream_writer(clients.media),
             store=CallStore(clients.control, keys),
@@ -112,7 +110,6 @@ class AgentRelay:
             fleet=self._fleet,
             leases=Leases(clients.control, keys, self._name),
             keys=keys,
-            warm=WarmPool(WarmPoolConfig(voice, plan, settings.relay_warm_sessions)),
             backoff=Backoff(budget_s=settings.reconnect_budget_s),
             greeting_delay_s=None if settings.greeting_delay_ms is None else settings.greeting_delay_ms / 1000,
             limits=settings.limits,
@@ -120,7 +117,6 @@ class AgentRelay:
             history_turns=settings.history_turns,
             keep_transcripts=settings.transcripts,
             say_forms=settings.say_forms,
-            tools=tools_of(profiles, self._tool_http, os.environ),
             references=CallReferences(clients.control),
         )
         self._worker = RelayWorker(context, clients.blocking, capacity=settings.relay_capacity)
@@ -131,10 +127,12 @@ class AgentRelay:
         self.parts.start("reader", context.reader.run())
         self.parts.start("say reader", context.say_reader.run())
         self.parts.start("writer", context.writer.run())
-        if settings.scopes:
-            self.parts.start("tokens", tokens.run())
-        if settings.relay_warm_sessions:
-            self._warming = self.parts.start("warm sessions", context.warm.run())
+        self.parts.start("tokens", tokens.run())
+        self._warming = self.parts.start("warm sessions", agents.run())
+        if settings.agent_profiles_file:
+            reloader = ProfileReloader(settings.agent_profiles_file, settings.profile_check, agents)
+            self.parts.start("profiles", reloader.run())
+        target = agents[DEFAULT].voice.target
         log.info("relay started", extra=fields(mode=target.mode, api_version=target.api_version))
 
     async def drain(self) -> None:

@@ -5,21 +5,18 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from agent_relay import metrics
+from agent_relay.agents import Agents, AgentVersion
 from agent_relay.core.dialog.conversation import Conversation
 from agent_relay.core.dialog.debt import Limits
 from agent_relay.core.dialog.history import from_transcript
 from agent_relay.core.dialog.manners import PendingHangUp
 from agent_relay.core.dialog.session_profile import SessionProfile, session_profile_of
-from agent_relay.core.protocol.agent_profile import AgentProfile
 from agent_relay.core.protocol.spoken_text import Form
-from agent_relay.profiles import DEFAULT
-from agent_relay.tools.runner import Tool
-from agent_relay.voice.voice_resources import VoiceResources
-from agent_relay.voice.warm_pool import WarmPool
+from agent_relay.voice.connection_quota import ConnectionQuota
 from bridge_common.base.log import fields
 from bridge_common.base.outage_logger import OutageLogger
 from bridge_common.base.retry import Backoff
@@ -42,8 +39,8 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallContext:
-    voice: VoiceResources
-    profiles: Mapping[str, AgentProfile]
+    agents: Agents
+    quota: ConnectionQuota
     reader: StreamReader
     writer: StreamWriter
     store: CallStore
@@ -56,7 +53,6 @@ class CallContext:
     fleet: Fleet
     leases: Leases
     keys: Keys
-    warm: WarmPool = field(default_factory=WarmPool)
     backoff: Backoff = field(default_factory=lambda: Backoff(budget_s=20.0))
     greeting_delay_s: float | None = None
     limits: Limits = field(default_factory=Limits)
@@ -65,8 +61,6 @@ class CallContext:
     stop_within_s: float = 0.5
     """After a hand-over: how long to wait for the previous owner to store its uplink position."""
     keep_transcripts: bool = True
-    tools: Mapping[str, Mapping[str, Tool]] = field(default_factory=dict)
-    """Runnable tools by profile name and tool name."""
     references: CallReferences | None = None
     say_forms: tuple[Form, ...] = ()
     """Forms in which announcements are requested. If set, they override those of the connection mode."""
@@ -77,32 +71,27 @@ class CallContext:
     )
     """Logs failures to access call data. It is shared by all calls, because an outage of Redis affects all of them."""
 
-    def profile_of(self, record: CallRecord) -> str:
-        """Return the name of the call's profile, or the default name if that profile does not exist."""
-        return record.profile if record.profile in self.profiles else DEFAULT
-
 
 def was_held(record: CallRecord) -> bool:
     """Return whether another relay has driven this call before, so that the conversation is resumed."""
     return bool(record.greeted or record.conversation_id or record.voice_session_id)
 
 
-async def begin_conversation(context: CallContext, record: CallRecord) -> Conversation:
+async def begin_conversation(context: CallContext, record: CallRecord, agent: AgentVersion) -> Conversation:
     """Create the conversation of a claimed call, with the state that a previous owner stored. Raises `OutsideError`."""
     resumed = was_held(record)
     metrics.CLAIMS.labels("taken over" if resumed else "new").inc()
     transcript = await context.store.read_whole_transcript(record.call_id) if resumed else []
-    name = context.profile_of(record)
-    if name != record.profile:
+    if agent.name != record.profile:
         log.warning("unknown profile; using the default", extra=fields(call_id=record.call_id, profile=record.profile))
     plan = session_profile_of(
-        context.profiles[name],
-        context.voice.target,
+        agent.profile,
+        agent.voice.target,
         greeting_delay_s=context.greeting_delay_s,
         limits=context.limits,
         keys_interrupt=context.dtmf_interrupts,
         keep_transcripts=context.keep_transcripts,
-        tools=frozenset(context.tools.get(name, {})),
+        tools=frozenset(agent.tools),
         say_forms=context.say_forms,
     )
     return Conversation(

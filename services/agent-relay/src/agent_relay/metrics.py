@@ -19,6 +19,12 @@ SESSIONS: Final = telemetry.counter(
     Label("result", ("open", "warm", "refused")),
 )
 WARM_SESSIONS: Final = telemetry.gauge("bridge_relay_warm_sessions", "Configured voice sessions that wait for a call")
+PROFILES_HASH: Final = telemetry.gauge(
+    "bridge_relay_profiles_hash", "Hash of the agent profiles that new calls use; equal if their content is equal"
+)
+PROFILES_RELOADED: Final = telemetry.gauge(
+    "bridge_relay_profiles_last_reload_successful", "0 while AGENT_PROFILES_FILE has mistakes or cannot be read"
+)
 LOST_SESSIONS: Final = telemetry.counter("bridge_relay_voice_sessions_lost_total", "Voice sessions lost during a call")
 QUOTA_WAITS: Final = telemetry.counter(
     "bridge_relay_quota_waits_total", "Times that no connection was left on a resource, by priority",

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import yaml
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
-from agent_relay.core.protocol.agent_profile import AgentProfile, Greeting
+from agent_relay.core.protocol.agent_profile import AgentProfile, Greeting, Silence
+from agent_relay.core.protocol.target_profile import TargetProfile
+from agent_relay.core.protocol.tool_profile import HttpTool
 from bridge_common.base.errors import InputError
+from bridge_common.service import insecure
 from bridge_common.service.setting_input import in_words, read_setting_file
 
 DEFAULT: Final = "default"
@@ -52,16 +55,29 @@ class _Loader(yaml.SafeLoader):
         return node
 
 
-def load_profiles(path: Path | None) -> Mapping[str, AgentProfile]:
+Check: TypeAlias = Callable[[Mapping[str, AgentProfile]], Iterable[str]]
+"""Returns mistakes that depend on the settings."""
+
+
+def load_profiles(path: Path | None, check: Check = lambda _: ()) -> Mapping[str, AgentProfile]:
     """Return the profiles of the file, always with a profile `default`. Raises `InputError`, which lists all errors of
     the file.
     """
-    if path is None:
-        return {DEFAULT: AgentProfile()}
+    return {DEFAULT: AgentProfile()} if path is None else decode_profiles(path, read_profiles(path), check)
+
+
+def read_profiles(path: Path) -> bytes:
+    """Raises `InputError`."""
     try:
-        content = yaml.load(read_setting_file(path, MAX_BYTES).decode(), _Loader)
+        return read_setting_file(path, MAX_BYTES)
     except InputError as error:
         raise InputError(f"{path} {error.message}") from error
+
+
+def decode_profiles(path: Path, text: bytes, check: Check) -> Mapping[str, AgentProfile]:
+    """Like `load_profiles`, with the content of the file."""
+    try:
+        content = yaml.load(text.decode(), _Loader)
     except (yaml.YAMLError, ValueError, LookupError, TypeError, OverflowError, RecursionError) as error:
         # PyYAML raises other exceptions than its own for values that do not fit an explicit tag.
         raise InputError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from error
@@ -74,15 +90,37 @@ def load_profiles(path: Path | None) -> Mapping[str, AgentProfile]:
             profiles[str(name)] = AgentProfile.model_validate(fields or {})
         except ValidationError as error:
             mistakes += [f"{_place(name, problem['loc'])}: {_words(dict(problem))}" for problem in error.errors()]
-    if mistakes:
+    if mistakes := [*mistakes, *check(profiles)]:
         raise InputError(f"{path}: " + "; ".join(mistakes))
     return profiles
+
+
+def target_mistakes(
+    profiles: Mapping[str, AgentProfile], secrets: Mapping[str, str], allowed: Collection[str] = ()
+) -> Iterator[str]:
+    """Secrets that are not set, and insecure endpoints. `allowed`: words of ALLOW_INSECURE."""
+    for name, profile in profiles.items():
+        if profile.target is None:
+            continue
+        secret = profile.target.api_key_secret
+        if secret and not secrets.get(secret):
+            yield f"{name}.target.api_key_secret: the environment variable {secret} is not set"
+        for endpoint in profile.target.endpoint:
+            faults = [fault for fault in insecure.URL.faults(endpoint) if fault.word not in allowed]
+            yield from (f"{name}.target.endpoint: {fault}" for fault in faults)
 
 
 def _words(problem: dict[str, Any]) -> str:
     if problem["type"] != "extra_forbidden":
         return in_words(problem)
-    known = Greeting if "greeting" in problem["loc"][:-1] else AgentProfile
+    parts: dict[int | str, type[BaseModel]] = {
+        "greeting": Greeting,
+        "target": TargetProfile,
+        "silence": Silence,
+        "tools": HttpTool,
+    }
+    outer, *inner = problem["loc"]
+    known = parts.get(outer, AgentProfile) if inner else AgentProfile
     return f"is unknown; known fields are {', '.join(known.model_fields)}"
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Final
 from urllib.parse import urlsplit
@@ -26,7 +27,7 @@ from agent_relay.core.protocol.voice_target import (
     is_version,
     version_date,
 )
-from agent_relay.profiles import load_profiles
+from agent_relay.profiles import Check, load_profiles, target_mistakes
 from agent_relay.tools.profile_tools import tool_mistakes
 from bridge_common.base.errors import InputError
 from bridge_common.service import insecure
@@ -116,18 +117,23 @@ class RelaySettings(ServiceSettings):
 
     @property
     def scopes(self) -> Mapping[TokenScope, str]:
-        names = {
+        return {
             TokenScope.AI: self.azure_ai_scope,
             TokenScope.COGNITIVE_SERVICES: self.azure_cognitive_services_scope,
         }
-        return {scope: names[scope] for scope in self.target.scopes()}
 
     @property
     def limits(self) -> Limits:
         return Limits(start_s=self.response_start_s, patience_s=self.agent_patience_s)
 
     def profiles(self) -> Mapping[str, AgentProfile]:
-        return load_profiles(self.agent_profiles_file)
+        return load_profiles(self.agent_profiles_file, self.profile_check)
+
+    @property
+    def profile_check(self) -> Check:
+        """For the profiles of a changed file."""
+        lists = {name: getattr(self, name) for name in ("allow_insecure", "tool_hosts", "tool_private_hosts")}
+        return partial(_profile_mistakes, given={name: ",".join(values) for name, values in lists.items()})
 
     @classmethod
     def mistakes(cls, given: Mapping[str, str]) -> Iterator[tuple[str, str]]:
@@ -161,13 +167,18 @@ def _mistakes(given: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     path = given.get("agent_profiles_file", "")
     if path:
         try:
-            profiles = load_profiles(Path(path))
+            load_profiles(Path(path), partial(_profile_mistakes, given=given))
         except InputError as error:
             yield "agent_profiles_file", error.message
-            return
-        hosts, private_hosts = (insecure.parts_of(given.get(name, "")) for name in ("tool_hosts", "tool_private_hosts"))
-        for mistake in tool_mistakes(profiles, hosts, private_hosts, os.environ):
-            yield "agent_profiles_file", f"{path}: {mistake}"
+
+
+def _profile_mistakes(profiles: Mapping[str, AgentProfile], given: Mapping[str, str]) -> Iterator[str]:
+    """Mistakes that depend on settings. `given`: texts of the settings."""
+    allowed, hosts, private_hosts = (
+        insecure.parts_of(given.get(name, "")) for name in ("allow_insecure", "tool_hosts", "tool_private_hosts")
+    )
+    yield from target_mistakes(profiles, os.environ, allowed)
+    yield from tool_mistakes(profiles, hosts, private_hosts, os.environ)
 
 
 def _mistakes_of_further(given: Mapping[str, str]) -> Iterator[tuple[str, str]]:

@@ -170,7 +170,7 @@ class CallControlSettings(AcsTrustSettings):
             raise ValueError("".join([f"{value}:", *(f"\n    {mistake}" for mistake in error.mistakes)])) from error
         key = info.data.get("routing_key")
         if policy and policy.shares and isinstance(key, SecretStr) and not key.get_secret_value():
-            raise ValueError(f"{value}: percent needs ROUTING_KEY (rule {', '.join(policy.shares)})")
+            raise ValueError(f"{value}: percent and agents need ROUTING_KEY (rule {', '.join(policy.shares)})")
         return value
 
     @classmethod

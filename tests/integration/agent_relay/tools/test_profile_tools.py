@@ -20,7 +20,7 @@ PROFILES = {"default": AgentProfile(), "sales": AgentProfile(tools=(TOOL,))}
 
 async def test_each_profile_has_its_own_tools() -> None:
     async with tool_session([]) as http:
-        tools = tools_of(PROFILES, http, {"SHOP_TOKEN": "x"})
+        tools = {name: tools_of(profile, http, {"SHOP_TOKEN": "x"}) for name, profile in PROFILES.items()}
     assert {name: list(found) for name, found in tools.items()} == {"default": [], "sales": ["order_status"]}
     assert tools["sales"]["order_status"].limit_s >= 2 * 3
 

@@ -104,7 +104,7 @@ async def test_every_mistake_is_reported_and_nothing_changes(board: Switchboard)
     for body, mistake in (
         (b"rules: [", "line 1"),
         (b"", "a policy must be a mapping"),
-        (json.dumps({"rules": shares}).encode(), "rule some: percent needs ROUTING_KEY"),
+        (json.dumps({"rules": shares}).encode(), "rule some: percent and agents need ROUTING_KEY"),
     ):
         reply = await board.http.put("/api/routing", content=body, headers=ANY)
         assert reply.status_code == 422
@@ -279,3 +279,68 @@ async def test_in_force_on_the_other_replica_within_a_second(
             return (await other.get("/api/routing", headers=OPERATOR)).headers["etag"] == etag
 
         await eventually(arrived, within_s=1)
+
+
+async def test_a_preview_shows_what_would_happen_and_changes_nothing(board: Switchboard) -> None:
+    policy = {
+        "human_agents": {"phone": AGENTS},
+        "time_zone": "Europe/Berlin",
+        "rules": [
+            {"name": "closed", "holidays": [{"country": "DE"}, "12-24"], "redirect": "human_agents"},
+            {"name": "gold", "header": {"X-Tier": "gold"}, "agent": "gold-desk"},
+            {"name": "the-rest", "agent": "front-desk"},
+        ],
+    }
+    assert (await put(board, policy)).status_code == 200
+    before = (await board.http.get("/api/routing", headers=OPERATOR)).json()
+
+    async def preview(**request: object) -> httpx.Response:
+        body = {"caller": "+14255550100", "callee": "+18005551212", "at": "2026-11-30T12:00:00Z"} | request
+        return await board.http.post("/api/routing/preview", json=body, headers=OPERATOR)
+
+    reply = await preview(headers={"x-tier": "gold"})
+    assert reply.status_code == 200
+    assert reply.json() == {
+        "version": 1,
+        "at_ms": 1796040000000,
+        "action": "agent",
+        "rule": "gold",
+        "reason": "agent gold-desk",
+        "agent": "gold-desk",
+        "passed_rules": [{"rule": "closed", "condition": "time"}],
+    }
+    assert (await preview(at="2026-12-25T12:00:00+01:00")).json()["target"] == f"4:{AGENTS}"
+    assert (await preview()).json()["rule"] == "the-rest"
+    assert (await preview(callee="x")).status_code == 400
+    assert (await board.http.post("/api/routing/preview", json={"callee": "+18005551212"})).status_code == 401
+    assert (await board.http.get("/api/routing", headers=OPERATOR)).json() == before
+    assert not board.acs.asked
+
+
+async def test_calls_are_routed_by_header_holiday_and_share(
+    redis_url: str, clients: RedisClients, acs: ScriptedAcs
+) -> None:
+    async with switchboard(redis_url, clients, acs, ROUTING_KEY="a key for the shares") as board:
+        await _routed_by_all_conditions(board)
+
+
+async def _routed_by_all_conditions(board: Switchboard) -> None:
+    policy = {
+        "human_agents": {"phone": AGENTS},
+        "rules": [
+            {"name": "never", "time_zone": "UTC", "holidays": "2020-12-24", "reject": "busy"},
+            {"name": "gold", "header": {"X-Tier": "gold"}, "agent": "gold-desk"},
+            {"name": "the-rest", "agents": {"front-desk": 50, "new-voice": 50}},
+        ],
+    }
+    assert (await put(board, policy)).status_code == 200
+    gold = PhoneCall(custom_context={"sipHeaders": {"X-Tier": "gold"}})
+    same = [PhoneCall(caller="+14255550100") for _ in range(3)]
+    for call in (gold, *same):
+        await board.ring(call)
+        await board.reaches(call, Status.RINGING)
+    shown = [(await board.http.get(f"/api/calls/{call.call_id}", headers=OPERATOR)).json() for call in (gold, *same)]
+    assert (shown[0]["profile"], shown[0]["route"]["rule"]) == ("gold-desk", "gold")
+    assert {one["profile"] for one in shown[1:]} < {"front-desk", "new-voice"}, "one caller has one agent"
+    assert shown[1]["route"]["reason"].startswith("50 %, bucket ")
+    assert shown[1]["route"]["reason"].endswith(f": agent {shown[1]['profile']}")

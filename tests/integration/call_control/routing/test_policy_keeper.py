@@ -167,7 +167,7 @@ async def test_a_stored_policy_that_could_not_be_decoded_changes_nothing(replica
 
 async def test_a_share_needs_a_key(replicas: Replicas) -> None:
     keeper = await replicas.start(policy("a"), key=b"")
-    with pytest.raises(PolicyError, match="rule share: percent needs ROUTING_KEY"):
+    with pytest.raises(PolicyError, match="rule share: percent and agents need ROUTING_KEY"):
         await put(keeper, policy("b", 25))
     await put(await replicas.start(policy("a")), policy("b", 25))
     assert await in_force(keeper) == [(2, policy("b", 25))]

@@ -64,6 +64,7 @@ class Redis:
         voice_session_id: str,
         voice_resource: str,
         announced: bool,
+        profile_version: str = "",
         call_reference: str = "",
     ) -> bool:
         self._reached((claim, owner, conversation_id, voice_session_id, "again" if announced else "announced"))
@@ -119,13 +120,17 @@ def _stage(*, keeps_transcript: bool = True, **redis: Any) -> Stage:
         return f"<{call.arguments}> of {call.key}"
 
     noting = OutageLogger(logging.getLogger("outbox"), "writing of calls")
-    context = SimpleNamespace(
-        store=one, says=one, inbox=one, leases=one, tools={"default": {"look": Tool(answer)}}, noting=noting
-    )
+    context = SimpleNamespace(store=one, says=one, inbox=one, leases=one, noting=noting)
     answers = Answers()
     lost: list[str] = []
     outbox = Outbox(
-        cast(CallContext, context), CLAIM, answers, lambda: lost.append("lease"), keeps_transcript=keeps_transcript
+        cast(CallContext, context),
+        CLAIM,
+        answers,
+        lambda: lost.append("lease"),
+        keeps_transcript=keeps_transcript,
+        tools={"look": Tool(answer)},
+        profile_version="5d41402abc4b",
     )
     return Stage(one, outbox, answers.received, lost)
 

@@ -112,6 +112,24 @@ async def test_no_identity_is_an_outside_error_that_may_pass() -> None:
 
 async def test_without_scopes_there_is_nothing_to_do() -> None:
     tokens = Tokens({}, lambda: pytest.fail("no credential is needed for a key"))
-    await tokens.run()
+    running = asyncio.create_task(tokens.run())
+    await asyncio.sleep(0)
     assert tokens.missing == []
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    await tokens.aclose()
+
+
+async def test_scopes_that_are_required_later_are_fetched_too() -> None:
+    mint = Mint()
+    tokens = Tokens({}, lambda: CachingCredential(mint))
+    running = asyncio.create_task(tokens.run())
+    await asyncio.sleep(0)
+    tokens.require(SCOPES)
+    assert tokens.missing == list(SCOPES.values())
+    await eventually(lambda: not tokens.missing)
+    tokens.require(SCOPES)
+    await eventually(lambda: mint.minted == 1)
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
     await tokens.aclose()

@@ -43,8 +43,8 @@ class EntraToken:
 
 
 class Tokens:
-    """The Entra tokens of a process. `scopes`: scope of each token by name. `run` renews the tokens before
-    they expire.
+    """The Entra tokens of a process. `scopes`: scope of each token by name; `require` adds others. `run` renews the
+    tokens before they expire.
     """
 
     def __init__(
@@ -57,6 +57,12 @@ class Tokens:
         self._credential: AsyncTokenCredential | None = None
         self._tokens: dict[str, EntraToken] = {}
         self._fetching = asyncio.Lock()
+        self._more = asyncio.Event()
+
+    def require(self, scopes: Mapping[K, str]) -> None:
+        """Keep these tokens as well."""
+        self._scopes.update(scopes.items())
+        self._more.set()
 
     async def get(self, scope: str) -> str:
         """Return the cached token; fetch one if there is none or it has expired. Raises `OutsideError`."""
@@ -83,10 +89,16 @@ class Tokens:
     async def run(self) -> None:
         """Fetch every token, and each again before it expires, until canceled."""
         outage = OutageLogger(log, begun="failed to fetch tokens", over="token fetch recovered")
+        renewed: set[str] = set()
         async with asyncio.TaskGroup() as tasks:
-            for scope, name in self._scopes.items():
-                refresh = partial(self._refresh, scope)
-                tasks.create_task(repeat(refresh, Backoff.constant(_RETRY_S), outage, task=scope, scope=name))
+            while True:
+                for scope, name in self._scopes.items():
+                    if scope not in renewed:
+                        refresh = partial(self._refresh, scope)
+                        tasks.create_task(repeat(refresh, Backoff.constant(_RETRY_S), outage, task=scope, scope=name))
+                renewed = set(self._scopes)
+                self._more.clear()
+                await self._more.wait()
 
     async def aclose(self) -> None:
         await self._replace_credential(None)

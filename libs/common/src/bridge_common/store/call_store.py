@@ -180,6 +180,7 @@ class CallStore(TranscriptStore):
         voice_session_id: str,
         voice_resource: str,
         announced: bool,
+        profile_version: str = "",
         call_reference: str = "",
     ) -> bool:
         """Store the voice session. Returns False if the lease no longer belongs to this claim (`Leases.owner_text`).
@@ -194,6 +195,8 @@ class CallStore(TranscriptStore):
             "voice_epoch": claim.epoch,
             "voice_resource": voice_resource,
         }
+        if profile_version:
+            session["profile_version"] = profile_version
         if call_reference:
             session["call_reference"] = call_reference
         async with redis_errors("storing the voice session"):

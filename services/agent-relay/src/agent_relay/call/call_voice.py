@@ -14,9 +14,10 @@ from collections.abc import Awaitable, Coroutine, Iterable
 from typing import Protocol
 
 from agent_relay import metrics
+from agent_relay.agents import AgentVersion
 from agent_relay.call.call_trace import CallTrace
 from agent_relay.call.reconnects import Reconnects
-from agent_relay.call_context import CallContext, was_held
+from agent_relay.call_context import was_held
 from agent_relay.core.dialog.conversation_commands import Ready
 from agent_relay.core.dialog.session_profile import SessionProfile
 from agent_relay.core.protocol.session_refusal import refused_session
@@ -31,6 +32,7 @@ from agent_relay.voice.voice_live_client import VoiceSocket
 from agent_relay.voice.warm_pool import WarmSession, open_session
 from bridge_common.base.errors import AuthError, BridgeError, OutsideError
 from bridge_common.base.log import fields
+from bridge_common.base.retry import Backoff
 from bridge_common.wire.call_record import CallRecord
 
 log = logging.getLogger(__name__)
@@ -69,11 +71,17 @@ class VoiceEvents(Protocol):
 
 class CallVoice:
     def __init__(
-        self, context: CallContext, record: CallRecord, profile: SessionProfile, trace: CallTrace, events: VoiceEvents
+        self,
+        backoff: Backoff,
+        record: CallRecord,
+        agent: AgentVersion,
+        profile: SessionProfile,
+        trace: CallTrace,
+        events: VoiceEvents,
     ) -> None:
         self.session_id = ""
         self.resource = record.voice_resource
-        self._context = context
+        self._agent = agent
         self._profile = profile
         self._events = events
         self._call_id = record.call_id
@@ -82,7 +90,7 @@ class CallVoice:
             record.call_id, trace.following(events.voice_event), shows_words=profile.keeps_transcript
         )
         self._now = asyncio.get_running_loop().time
-        self._reconnects = Reconnects(record.call_id, context.backoff, promised=was_held(record))
+        self._reconnects = Reconnects(record.call_id, backoff, promised=was_held(record))
         self._audio = UplinkAudio()
         self._link: VoiceLink | None = None
         self._next: WarmSession | None = None
@@ -156,7 +164,7 @@ class CallVoice:
     # -- one session
     async def _one_session(self) -> BridgeError:
         """Run one session from its handshake until it is lost. Return the failure."""
-        warm, self._next = self._next or self._context.warm.take(self._events.accepts), None
+        warm, self._next = self._next or self._agent.warm.take(self._events.accepts), None
         request_id = warm.request_id if warm else str(uuid.uuid4())
         self._trace.session_begins(request_id, kind="warm" if warm else "open")
         begun_on = self.resource
@@ -185,13 +193,13 @@ class CallVoice:
         if refusal := self._events.refusal:
             # The service rejects an invalid agent only on the open socket: it sends an error, then closes the socket.
             refused = refused_session(refusal)
-            await self._context.voice.pause_after(self.resource, refused)
+            await self._agent.voice.pause_after(self.resource, refused)
             return refused
         return failure
 
     async def _dial(self, request_id: str) -> tuple[VoiceSocket, str]:
         urgency = Urgency.RUNNING if self._reconnects.promised else Urgency.NEW
-        opened = await self._context.voice.dial(
+        opened = await self._agent.voice.dial(
             request_id, urgency, conversation_id=self._events.conversation_id, begun_on=self.resource
         )
         return opened.socket, opened.resource
@@ -205,7 +213,7 @@ class CallVoice:
             # After half of the lead time, it has priority over new calls.
             urgency = Urgency.BACKGROUND if self._now() < urgent_at else Urgency.RUNNING
             return open_session(
-                self._context.voice,
+                self._agent.voice,
                 self._profile,
                 urgency,
                 conversation_id=self._events.conversation_id,

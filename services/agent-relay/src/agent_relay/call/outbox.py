@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Final, Protocol, TypeAlias
@@ -21,8 +21,7 @@ from agent_relay.core.dialog.conversation_commands import (
     RequestAction,
     RunTool,
 )
-from agent_relay.profiles import DEFAULT
-from agent_relay.tools.runner import ToolCall, run_tool
+from agent_relay.tools.runner import Tool, ToolCall, run_tool
 from bridge_common.base.errors import OutsideError
 from bridge_common.base.log import fields
 from bridge_common.base.retry import Backoff, retry
@@ -65,10 +64,12 @@ class Outbox:
         lease_lost: Callable[[], None],
         *,
         keeps_transcript: bool,
-        profile: str = DEFAULT,
+        tools: Mapping[str, Tool],
+        profile_version: str,
         call_reference: str = "",
     ) -> None:
-        self._tools = context.tools.get(profile, {})
+        self._tools = tools
+        self._profile_version = profile_version
         self._call_reference = call_reference
         self._context = context
         self._claim = claim
@@ -150,6 +151,7 @@ class Outbox:
             conversation_id=ready.conversation_id,
             voice_session_id=ready.session_id,
             voice_resource=ready.resource,
+            profile_version=self._profile_version,
             call_reference=self._call_reference,
             announced=self._announced,
         )

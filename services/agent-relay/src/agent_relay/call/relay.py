@@ -8,9 +8,11 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Coroutine
+from dataclasses import replace
 from functools import partial
 from typing import Final, NamedTuple
 
+from agent_relay.agents import AgentVersion
 from agent_relay.call.announcement_reader import AnnouncementReader
 from agent_relay.call.call_trace import CallTrace
 from agent_relay.call.call_voice import CallVoice
@@ -41,9 +43,10 @@ _TEARDOWN_S: Final = 1.0
 
 
 async def open_relay(context: CallContext, claim: Claim, record: CallRecord) -> Relay:
-    conversation = await begin_conversation(context, record)
+    agent = context.agents.of(record)
+    conversation = await begin_conversation(context, record, agent)
     trace = CallTrace(claim, record.traceparent, shows_words=conversation.profile.keeps_transcript)
-    return Relay(context, claim, record, Driver(claim.call_id, conversation, trace), trace)
+    return Relay(context, claim, record, agent, Driver(claim.call_id, conversation, trace), trace)
 
 
 class _Tasks(NamedTuple):
@@ -53,9 +56,16 @@ class _Tasks(NamedTuple):
 
 class Relay:
     def __init__(
-        self, context: CallContext, claim: Claim, record: CallRecord, driver: Driver, trace: CallTrace
+        self,
+        context: CallContext,
+        claim: Claim,
+        record: CallRecord,
+        agent: AgentVersion,
+        driver: Driver,
+        trace: CallTrace,
     ) -> None:
         self.claim = claim
+        self._agent = agent
         self._context = context
         self._driver = driver
         self._loop = asyncio.get_running_loop()
@@ -66,14 +76,15 @@ class Relay:
             context.fleet, claim.previous_owner, record.voice_epoch, stop_within_s=context.stop_within_s
         )
         profile = driver.profile
-        self._voice = CallVoice(context, record, profile, trace, driver)
+        self._voice = CallVoice(context.backoff, record, agent, profile, trace, driver)
         self._outbox = Outbox(
             context,
             claim,
             driver,
             self._lose_lease,
             keeps_transcript=profile.keeps_transcript,
-            profile=context.profile_of(record),
+            tools=agent.tools,
+            profile_version=agent.version,
             call_reference=driver.reference,
         )
         self._downlink = DownlinkWriter(context.writer, context.keys.downlink(claim.call_id), claim, self._lose_lease)
@@ -123,7 +134,7 @@ class Relay:
         self._driver.hold_announcements(held)
 
     def amended(self, record: CallRecord) -> CallRecord:
-        return self._driver.amended(record)
+        return replace(self._driver.amended(record), profile_version=self._agent.version)
 
     def stop(self, why: str) -> None:
         if not self._over.done():

@@ -104,7 +104,7 @@ class HandOver:
     async def _free(self, resources: set[str], urgency: Urgency) -> Counter[str]:
         """Return the number of connections left on each resource."""
         try:
-            return Counter({one: await self._context.voice.quota.free(one, urgency) for one in resources})
+            return Counter({one: await self._context.quota.free(one, urgency) for one in resources})
         except OutsideError:
             return Counter()
 

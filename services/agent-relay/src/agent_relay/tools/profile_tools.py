@@ -1,4 +1,4 @@
-"""Creates the tools of all profiles, and checks their hosts and secrets."""
+"""Creates the tools of a profile, and checks the hosts and secrets of all profiles."""
 
 from __future__ import annotations
 
@@ -12,15 +12,10 @@ from agent_relay.tools.http_tool import HttpToolRunner
 from agent_relay.tools.runner import Tool
 
 
-def tools_of(
-    profiles: Mapping[str, AgentProfile], http: aiohttp.ClientSession, secrets: Mapping[str, str]
-) -> dict[str, dict[str, Tool]]:
-    """Return the runnable tools by profile name and tool name. `secrets`: the environment variables."""
-    found: dict[str, dict[str, Tool]] = {}
-    for name, profile in profiles.items():
-        runners = [HttpToolRunner(tool, http, secrets) for tool in profile.tools]
-        found[name] = {runner.tool.name: Tool(runner.run, runner.limit_s) for runner in runners}
-    return found
+def tools_of(profile: AgentProfile, http: aiohttp.ClientSession, secrets: Mapping[str, str]) -> dict[str, Tool]:
+    """Return the runnable tools by name. `secrets`: the environment variables."""
+    runners = [HttpToolRunner(tool, http, secrets) for tool in profile.tools]
+    return {runner.tool.name: Tool(runner.run, runner.limit_s) for runner in runners}
 
 
 def tool_mistakes(

@@ -166,7 +166,7 @@ class WarmPool:
         """Keep one session from its handshake until it was taken, became too old or was lost. Raises the failure."""
         session = await self._opened(config)
         self._ready.append(session)
-        metrics.WARM_SESSIONS.set(len(self._ready))
+        metrics.WARM_SESSIONS.inc()
         age_s = _most_age_s(config, session)
         try:
             if not await session.taken_or_lost(min(age_s, _STEADY_S)):
@@ -192,7 +192,7 @@ class WarmPool:
 
     def _remove(self, session: WarmSession) -> None:
         self._ready.remove(session)
-        metrics.WARM_SESSIONS.set(len(self._ready))
+        metrics.WARM_SESSIONS.dec()
 
 
 async def open_session(

@@ -108,6 +108,7 @@ def call_json(record: CallRecord) -> dict[str, object]:
         "on_behalf_of": record.on_behalf_of,
         "custom_context": shown_context(record.custom_context),
         "profile": record.profile,
+        "profile_version": record.profile_version,
         "route": {"rule": record.route, "reason": record.route_reason},
         "correlation_id": record.correlation_id,
         "trace_id": record.traceparent[3:35],

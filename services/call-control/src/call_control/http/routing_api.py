@@ -1,8 +1,9 @@
-"""The operator API for the routing policy: show the one in force, and change it at run time. See docs/routing.md."""
+"""The operator API for the routing policy: show, change and preview it at run time. See docs/routing.md."""
 
 from __future__ import annotations
 
 import asyncio
+from datetime import UTC, datetime
 from typing import Final
 
 from starlette.requests import Request
@@ -13,6 +14,7 @@ from bridge_common.base.errors import InputError
 from call_control.core.policy.policy_in_force import PolicyInForce
 from call_control.core.policy.policy_text import MAX_BYTES, policy_of_text
 from call_control.core.policy.routing_policy import encode_policy
+from call_control.core.routing_preview import decode_preview, incoming_call, preview
 from call_control.http.audit import audit_of
 from call_control.http.error_responses import Endpoint, PreconditionRequiredError, read_body
 from call_control.http.operator_access import Operators, operator_of
@@ -32,6 +34,7 @@ class RoutingApi:
             self._route("PUT", "/api/routing", self.put),
             self._route("DELETE", "/api/routing", self.reset),
             self._route("PUT", "/api/routing/kill_switch", self.kill_switch),
+            self._route("POST", "/api/routing/preview", self.preview),
             # The old name, accepted until 0.2.0.
             self._route("PUT", "/api/routing/everyone_to_people", self.kill_switch),
         ]
@@ -59,6 +62,13 @@ class RoutingApi:
             raise InputError("the body must be `true` or `false`")
         audit_of(request).more["on"] = body == b"true"
         return _changed(request, await self._keeper.switch(on=body == b"true", by=operator_of(request)))
+
+    async def preview(self, request: Request) -> Response:
+        """What would happen to a given call; nothing is changed."""
+        call = incoming_call(decode_preview(await read_body(request, MAX_BYTES)), datetime.now(UTC))
+        routing = await self._keeper.routing()
+        shown = {"version": self._keeper.held.version, "at_ms": call.received_ms}
+        return JSONResponse(shown | preview(routing, call))
 
     def _route(self, method: str, path: str, endpoint: Endpoint) -> Route:
         return self._operators.route(method, path, endpoint, "routing")

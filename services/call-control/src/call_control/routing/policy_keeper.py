@@ -124,7 +124,7 @@ class PolicyKeeper:
 
     def _checked(self, policy: Policy) -> Policy:
         if policy.shares and not self._settings.key:
-            raise PolicyError([f"rule {name}: percent needs ROUTING_KEY" for name in policy.shares])
+            raise PolicyError([f"rule {name}: percent and agents need ROUTING_KEY" for name in policy.shares])
         if mistakes := disallowed_targets(policy, self._settings, self._held.policy):
             raise PolicyError(mistakes)
         return policy

@@ -55,7 +55,7 @@ def test_the_example_of_the_documentation_is_good() -> None:
     documentation = Path(__file__).parents[5] / "docs" / "routing.md"
     example = documentation.read_text(encoding="utf-8").partition("```yaml\n")[2].partition("```")[0]
     policy = policy_of_text(example.encode())
-    assert [rule.name for rule in policy.rules] == ["refused", "night", "main-line", "the-rest"]
+    assert [rule.name for rule in policy.rules] == ["refused", "night", "closed", "gold", "main-line", "the-rest"]
 
 
 @pytest.mark.parametrize(
@@ -110,7 +110,9 @@ def test_invalid_json(text: bytes, mistake: str) -> None:
 def test_the_values_of_all_rules_together_are_bounded() -> None:
     rule = {"called": ",".join(["+1*"] * 900), "agent": "a"}
     rules = [rule | {"name": f"r{number}"} for number in range(MOST_VALUES // 900 + 1)]
-    with pytest.raises(PolicyError, match=f"at most {MOST_VALUES} values of called, caller, days, hours") as caught:
+    with pytest.raises(
+        PolicyError, match=f"at most {MOST_VALUES} values of called, caller, header, days, hours, holidays"
+    ) as caught:
         decode_policy({"rules": [*rules, {"name": "rest", "agent": "a"}]})
     assert len(caught.value.mistakes) == 1
     decode_policy({"rules": [*rules[1:], {"name": "rest", "agent": "a"}]})

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from datetime import UTC, datetime
 
 import pytest
@@ -11,6 +13,7 @@ from bridge_common.base.ids import call_id_of
 from bridge_common.wire.entries import IncomingCall
 from call_control.core.policy.policy_text import decode_policy
 from call_control.core.policy.routing import Accepted, Decision, Redirected, Rejected, Routing, bucket_of
+from call_control.core.policy.routing_policy import encode_policy
 
 CALL = IncomingCall("call_1", "e", "4:+14255550100", "4:+18005551212", "ctx", "corr", "", 0)
 KEY = b"a key for the tests of the routing"
@@ -217,3 +220,115 @@ def test_a_caller_has_the_same_bucket_in_any_case() -> None:
 def test_a_redirect_to_the_called_party_is_detected_in_any_case(target: str, called: str) -> None:
     routed = routing(rest(redirect={"acs_user": target})).route(replace(CALL, callee=called))
     assert routed.decision == Rejected("busy")
+
+
+def test_agents_share_the_callers_of_a_rule_as_written() -> None:
+    one = routing({"name": "test", "agents": {"front-desk": 90, "new-voice": 10}})
+    counts = Counter(one.route(call).reason.rpartition(" ")[2] for call in calls(9000))
+    assert set(counts) == {"front-desk", "new-voice"}
+    assert abs(counts["new-voice"] - 900) < 120
+    routed = one.route(CALL)
+    assert re.fullmatch(r"(90|10) %, bucket [0-9.]+: agent (front-desk|new-voice)", routed.reason), routed.reason
+    assert isinstance(routed.decision, Accepted)
+
+
+def test_a_caller_keeps_the_agent_when_its_share_grows() -> None:
+    def of(share: float) -> dict[str, str]:
+        one = routing({"name": "test", "agents": {"new": share, "old": 100 - share}})
+        return {call.caller: one.route(call).reason.rpartition(" ")[2] for call in calls(1000)}
+
+    small, large = of(10), of(30)
+    assert all(large[caller] == "new" for caller, agent in small.items() if agent == "new")
+    assert set(large.values()) == {"new", "old"}
+
+
+def test_the_share_of_agents_is_independent_of_the_percentage_that_selected_the_callers() -> None:
+    one = routing({"name": "test", "percent": 20, "agents": {"a": 50, "b": 50}}, rest())
+    routes = Counter(one.route(call).reason.split(": ")[-1] for call in calls(9000))
+    assert abs(routes["agent a"] - 900) < 120
+    assert abs(routes["agent b"] - 900) < 120
+    reason = next(found for call in calls(50) if "agent" in (found := one.route(call).reason))
+    assert re.fullmatch(r"20 %, bucket [0-9.]+: 50 %, bucket [0-9.]+: agent [ab]", reason), reason
+
+
+def test_without_a_key_the_agent_with_the_largest_share_takes_the_calls() -> None:
+    one = routing({"name": "test", "agents": {"a": 10, "b": 90}}, key=b"")
+    assert one.route(CALL).reason == "shares without ROUTING_KEY: agent b"
+    assert one.policy is not None
+    assert one.policy.shares == ("test",)
+    assert routing({"name": "test", "agents": {"a": 100}}).policy.shares == ()  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(
+    ("header", "matches"),
+    [
+        ({"X-Tier": "gold"}, True),
+        ({"x-tier": "GOLD"}, True),
+        ({"X-Tier": ["silver", "g?ld"]}, True),
+        ({"X-Tier": "*"}, True),
+        ({"X-Tier": "gol"}, False),
+        ({"X-Tier": "[g]old"}, False),
+        ({"X-Tier": "gold", "X-Other": "*"}, False),
+        ({"X-Tier": "gold", "Queue": "sales, *"}, True),
+        ({"User-To-User": "*"}, False),
+    ],
+)
+def test_headers(header: dict[str, object], matches: bool) -> None:
+    context = '{"sip_headers":{"X-Tier":"Gold"},"voip_headers":{"queue":"Sales, north"}}'
+    one = routing({"name": "header", "header": header, "agent": "a"}, rest(agent="b"))
+    assert one.route(replace(CALL, custom_context=context)).decision == Accepted("a" if matches else "b")
+    assert one.route(CALL).decision == Accepted("b")
+
+
+BAVARIA = {"country": "DE", "subdivision": "BY"}
+
+
+@pytest.mark.parametrize(
+    ("holidays", "local", "matches"),
+    [
+        (BAVARIA, "2026-01-06T12:00+01:00", True),
+        ({"country": "DE"}, "2026-01-06T12:00+01:00", False),
+        ({"country": "DE"}, "2026-10-03T00:00+02:00", True),
+        ({"country": "DE"}, "2026-10-02T23:59+02:00", False),
+        ([BAVARIA, "12-24"], "2027-12-24T12:00+01:00", True),
+        ("2026-12-24", "2026-12-24T12:00+01:00", True),
+        ("2026-12-24, 2026-12-31", "2026-12-31T12:00+01:00", True),
+        ("2026-12-24", "2027-12-24T12:00+01:00", False),
+        ("02-29", "2028-02-29T12:00+01:00", True),
+    ],
+)
+def test_holidays(holidays: object, local: str, matches: bool) -> None:
+    one = routing({"name": "closed", "holidays": holidays, "agent": "a"}, rest(agent="b"))
+    call = replace(CALL, received_ms=round(datetime.fromisoformat(local).timestamp() * 1000))
+    assert one.route(call).decision == Accepted("a" if matches else "b")
+
+
+@pytest.mark.parametrize(
+    ("local", "matches"),
+    [
+        ("2026-12-24T19:00+01:00", False),
+        ("2026-12-24T21:00+01:00", True),
+        ("2026-12-25T07:00+01:00", True),
+        ("2026-12-25T21:00+01:00", False),
+        ("2026-12-24T07:00+01:00", False),
+    ],
+)
+def test_hours_over_midnight_belong_to_the_holiday_on_which_they_begin(local: str, matches: bool) -> None:
+    one = routing({"name": "eve", "holidays": "12-24", "hours": "20:00-08:00", "agent": "a"}, rest(agent="b"))
+    call = replace(CALL, received_ms=round(datetime.fromisoformat(local).timestamp() * 1000))
+    assert one.route(call).decision == Accepted("a" if matches else "b")
+
+
+def test_new_conditions_and_shares_are_shown_as_written() -> None:
+    rule: dict[str, object] = {
+        "name": "test",
+        "header": {"X-Tier": ["gold", "a,b"]},
+        "holidays": [BAVARIA, "2026-12-24", "12-31"],
+        "agents": {"b": 90.0, "a": 10.0},
+    }
+    policy = routing(rule, rest()).policy
+    assert policy is not None
+    [shown, _] = encode_policy(policy)["rules"]
+    assert shown == rule
+    assert list(shown["agents"]) == ["b", "a"], "the order decides which callers an agent gets"
+    assert decode_policy(encode_policy(policy)) == policy

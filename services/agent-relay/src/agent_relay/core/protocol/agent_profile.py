@@ -6,10 +6,13 @@ only values that differ from the defaults.
 
 from __future__ import annotations
 
+import hashlib
+import json
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
 
+from agent_relay.core.protocol.target_profile import TargetProfile
 from agent_relay.core.protocol.tool_profile import HttpTool
 from agent_relay.core.protocol.voice_target import Mode, VoiceTarget
 from bridge_common.wire.agent_tools import AGENT_TOOLS
@@ -70,6 +73,10 @@ class Silence(_Strict):
 
 
 class AgentProfile(_Strict):
+    target: TargetProfile | None = None
+    """None: that of the settings."""
+    warm_sessions: Annotated[int, Field(ge=0, le=100)] | None = None
+    """Voice sessions that wait for calls. None: RELAY_WARM_SESSIONS for the profile `default`, none for others."""
     voice: Json | None = None
     """The voice of the agent; None: the default voice of the model."""
     language: str = Field(default="en-US", max_length=100)
@@ -120,6 +127,12 @@ class AgentProfile(_Strict):
         if twice := sorted({name for name in names if names.count(name) > 1}):
             raise ValueError(f"names of actions and tools must be unique; used twice: {', '.join(twice)}")
         return self
+
+    @property
+    def version(self) -> str:
+        """A hash of the content; fields with default values do not count."""
+        content = self.model_dump(mode="json", exclude_defaults=True)
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:12]
 
     def functions(self) -> list[Json]:
         """Return the function tools for the model: the allowed actions and the profile's own tools."""

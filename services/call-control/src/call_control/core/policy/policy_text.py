@@ -15,7 +15,7 @@ from pydantic import ValidationError
 
 from bridge_common.base.errors import InputError
 from call_control.core.policy.plain_yaml import PlainYaml
-from call_control.core.policy.routing_policy import HUMAN_AGENTS, MOST_RULES, OLD_NAMES, REDIRECT_TAGS, Policy, Target
+from call_control.core.policy.routing_policy import HUMAN_AGENTS, MOST_RULES, OLD_NAMES, UNION_TAGS, Policy, Target
 
 MAX_BYTES: Final = 64 * 1024
 MOST_VALUES: Final = 5000
@@ -25,14 +25,14 @@ MOST_MISTAKES: Final = 100
 _LONGEST_NAME: Final = 64
 RESERVED_NAMES: Final = frozenset({"DEFAULT_PROFILE", "REFUSED_CALLERS", *OLD_NAMES.values(), *OLD_NAMES})
 """Names that rules must not have: in a call record they show that a setting decided."""
-_ACTIONS: Final = ("agent", "redirect", "reject")
-_CONDITIONS: Final = ("called", "caller", "days", "hours")
+_ACTIONS: Final = ("agent", "agents", "redirect", "reject")
+_CONDITIONS: Final = ("called", "caller", "header", "days", "hours", "holidays")
 _PARTIES: Final = tuple(Target.model_fields)
 _FAULTS: Final = {
     "extra_forbidden": "unknown field; remove it or correct its name",
     "missing": "is missing",
     "model_type": "must be a mapping",
-    "too_short": "needs at least one rule",
+    "too_short": "needs at least one",
     "tuple_type": "must be a list",
 }
 """Messages by error type of pydantic; other types have a readable message of their own."""
@@ -82,7 +82,7 @@ def decode_policy(content: object, *, reserved: frozenset[str] = RESERVED_NAMES)
         of_fields = [
             f"{_location(one['loc'], fields)}: {_FAULTS.get(one['type'], one['msg'].removeprefix('Value error, '))}"
             for one in found
-            if one["type"] != "too_short" or not fields.get("rules")
+            if one["type"] != "too_short" or one["loc"] != ("rules",) or not fields.get("rules")
         ]
         raise PolicyError(list(dict.fromkeys(of_fields + mistakes))) from None
     if mistakes:
@@ -151,6 +151,8 @@ def _check_size(fields: Mapping[str, object]) -> None:
 def _length(value: object) -> int:
     if isinstance(value, str):
         return value.count(",") + 1
+    if isinstance(value, dict):
+        return sum(len(one) if isinstance(one, list) else 1 for one in value.values())
     return len(value) if isinstance(value, list) else 0
 
 
@@ -160,7 +162,7 @@ def _location(loc: Sequence[int | str], fields: Mapping[str, object]) -> str:
     for index, part in enumerate(loc):
         if isinstance(part, int):
             location += f"[{part}]" + (_rule_name(fields, part) if index == 1 and loc[0] == "rules" else "")
-        elif part not in REDIRECT_TAGS:
+        elif part not in UNION_TAGS:
             location += f".{_printable(part)}" if location else _printable(part)
     return location
 
@@ -204,15 +206,16 @@ def _across(fields: Mapping[str, object], reserved: frozenset[str]) -> Iterator[
     if rules and not takes_all:
         yield (
             f"{_location(('rules', len(rules) - 1), fields)}: the last rule must take every remaining call; "
-            "remove its called, caller, days, hours and percent"
+            f"remove its {', '.join(_CONDITIONS)} and percent"
         )
 
 
 def _within(rule: Mapping[str, object], location: str, fields: Mapping[str, object]) -> Iterator[str]:
     if sum(rule.get(action) is not None for action in _ACTIONS) != 1:
         yield f"{location}: needs exactly one of {', '.join(_ACTIONS)}"
-    if (rule.get("days") or rule.get("hours")) and not (rule.get("time_zone") or fields.get("time_zone")):
-        yield f"{location}.time_zone: is missing; days and hours need one, here or for the whole policy"
+    timed = rule.get("days") or rule.get("hours") or rule.get("holidays")
+    if timed and not (rule.get("time_zone") or fields.get("time_zone")):
+        yield f"{location}.time_zone: is missing; days, hours and holidays need one, here or for the whole policy"
     redirect = rule.get("redirect")
     if redirect == HUMAN_AGENTS and not fields.get(HUMAN_AGENTS):
         yield f"{location}.redirect: the policy has no {HUMAN_AGENTS}; add them, or redirect to a target"

@@ -10,12 +10,15 @@ all callers of a smaller one. The key prevents outsiders from computing the rout
 from __future__ import annotations
 
 import hmac
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import accumulate
 from typing import Final, TypeAlias
 
 from bridge_common.wire.entries import IncomingCall
+from call_control.core.policy.call_headers import Headers, has_headers, headers_of
+from call_control.core.policy.holiday_dates import is_holiday
 from call_control.core.policy.parties import PartyPattern, is_anonymous
 from call_control.core.policy.routing_policy import HUMAN_AGENTS, Policy, Rule, Target
 from call_control.core.policy.schedule import is_in, zone_of
@@ -111,8 +114,9 @@ class Routing:
 
     def _by_rules(self, policy: Policy, call: IncomingCall) -> Routed:
         passed: list[str] = []
+        headers = headers_of(call.custom_context)
         for rule in policy.rules:
-            if not _matches(rule, policy, call):
+            if mismatch(rule, policy, call, headers):
                 continue
             if rule.percent is None or rule.percent == 100:
                 return self._by_rule(rule, call, "", passed)
@@ -125,6 +129,9 @@ class Routing:
 
     def _by_rule(self, rule: Rule, call: IncomingCall, why: str, passed: list[str]) -> Routed:
         before = f" (not {'; '.join(passed)})"[:_LONGEST_REASON] if passed else ""
+        if rule.agents is not None:
+            agent, drawn = self._share(rule.name, rule.agents, call)
+            return Routed(Accepted(agent), rule.name, f"{why}{drawn}: agent {agent}{before}")
         if rule.agent is not None:
             return Routed(Accepted(rule.agent), rule.name, f"{why}agent {rule.agent}{before}")
         if rule.reject is not None:
@@ -139,9 +146,22 @@ class Routing:
         share = f"{rule.percent:g} %"
         if not self.key and rule.percent:
             return STEPS, f"{share} without ROUTING_KEY"
+        bucket, drawn = self._draw(rule.name, call)
+        return bucket, f"{share}, {drawn}"
+
+    def _share(self, rule: str, agents: Mapping[str, float], call: IncomingCall) -> tuple[str, str]:
+        """The agent of the caller. Independent of the bucket of `percent`, which has selected the callers."""
+        if not self.key:
+            return max(agents, key=lambda name: agents[name]), "shares without ROUTING_KEY"
+        bucket, drawn = self._draw(f"{rule}\0agents", call)
+        ends = accumulate(steps_of(percent) for percent in agents.values())
+        name = next(name for name, end in zip(agents, ends, strict=True) if bucket < end)
+        return name, f"{agents[name]:g} %, {drawn}"
+
+    def _draw(self, purpose: str, call: IncomingCall) -> tuple[int, str]:
         hidden = is_anonymous(call.caller)
-        bucket = bucket_of(self.key, rule.name, call.call_id if hidden else call.caller.lower())
-        return bucket, f"{share}, {'call drawn at' if hidden else 'bucket'} {bucket * 100 / STEPS:g}"
+        bucket = bucket_of(self.key, purpose, call.call_id if hidden else call.caller.lower())
+        return bucket, f"{'call drawn at' if hidden else 'bucket'} {bucket * 100 / STEPS:g}"
 
 
 def redirect_unless_circular(target: str, call: IncomingCall, rule: str, reason: str) -> Routed:
@@ -191,12 +211,19 @@ def _targets(policy: Policy) -> Iterator[tuple[str, str]]:
             yield f"rules[{index}] ({rule.name}).redirect", rule.redirect.raw_id
 
 
-def _matches(rule: Rule, policy: Policy, call: IncomingCall) -> bool:
-    for patterns, party in ((rule.called, call.callee), (rule.caller, call.caller)):
+def mismatch(rule: Rule, policy: Policy, call: IncomingCall, headers: Headers) -> str:
+    """The first condition that the call does not meet, empty if it meets all; `percent` is not considered."""
+    for name, patterns, party in (("called", rule.called, call.callee), ("caller", rule.caller, call.caller)):
         if patterns and not any(pattern.matches(party) for pattern in patterns):
-            return False
-    if not (rule.days or rule.hours):
+            return name
+    if rule.header and not has_headers(rule.header, headers):
+        return "header"
+    return "" if _is_time_of(rule, policy, call) else "time"
+
+
+def _is_time_of(rule: Rule, policy: Policy, call: IncomingCall) -> bool:
+    if not (rule.days or rule.hours or rule.holidays):
         return True
-    zone = zone_of(rule.time_zone or policy.time_zone or "UTC")
-    arrived = datetime.fromtimestamp(call.received_ms / 1000, UTC)
-    return is_in(arrived.astimezone(zone), rule.days, rule.hours)
+    zone, wanted = zone_of(rule.time_zone or policy.time_zone or "UTC"), rule.holiday_dates
+    arrived = datetime.fromtimestamp(call.received_ms / 1000, UTC).astimezone(zone)
+    return is_in(arrived, rule.days, rule.hours, lambda day: not wanted or is_holiday(day, wanted))

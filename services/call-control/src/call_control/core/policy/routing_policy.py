@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Final, Literal, TypeAlias, TypeVar
 
 from pydantic import (
@@ -18,10 +18,18 @@ from pydantic import (
     PlainSerializer,
     StrictBool,
     Tag,
+    model_validator,
 )
 from pydantic import PlainValidator as Plain
 
 from bridge_common.base.errors import InputError
+from call_control.core.policy.call_headers import HeaderPattern, decode_header_name, decode_header_pattern
+from call_control.core.policy.holiday_dates import (
+    HolidayDate,
+    PublicHolidays,
+    decode_date,
+    decode_public_holidays,
+)
 from call_control.core.policy.parties import PartyPattern, decode_pattern, raw_id_of
 from call_control.core.policy.schedule import DaySpan, HourSpan, decode_days, decode_hours, zone_of
 
@@ -29,6 +37,7 @@ T = TypeVar("T")
 
 MOST_RULES: Final = 256
 _MOST_PATTERNS: Final = 1000
+_MOST_AGENTS: Final = 16
 HUMAN_AGENTS: Final = "human_agents"
 OLD_NAMES: Final = {"people": HUMAN_AGENTS, "everyone_to_people": "kill_switch"}
 """Old names, accepted until 0.2.0. The stored policy has them too: replicas of the previous release read the same key
@@ -41,6 +50,11 @@ _NEVER: Final = re.compile(r"(?!)")
 def _split(value: object) -> object:
     """Split a list that is written as one string with commas; return other values unchanged."""
     return [part.strip() for part in value.split(",")] if isinstance(value, str) else value
+
+
+def _as_texts(value: object) -> object:
+    """Not split at commas, which may be part of a header's value."""
+    return [value] if isinstance(value, str) else value
 
 
 def _from_text(decode: Callable[[str], T]) -> Callable[[object], T]:
@@ -68,6 +82,22 @@ def _party(prefix: str, without_prefix: re.Pattern[str], fault: str) -> Callable
         return found
 
     return raw_id
+
+
+def _as_list(value: object) -> object:
+    return [value] if isinstance(value, Mapping) else _split(value)
+
+
+def _country(value: object) -> object:
+    if value is False:
+        raise ValueError('must be text; YAML reads NO as false, so write "NO" in quotes')
+    return value
+
+
+def _whole(shares: dict[str, float]) -> dict[str, float]:
+    if abs(sum(shares.values()) - 100) > 1e-6:
+        raise ValueError("the shares must add up to 100 %")
+    return shares
 
 
 def _not_boolean(value: object) -> object:
@@ -126,25 +156,76 @@ class Target(_Strict):
         return self.phone or self.acs_user or self.teams_user or self.teams_app or ""
 
 
-REDIRECT_TAGS: Final = frozenset({"target", "word"})
+UNION_TAGS: Final = frozenset({"target", "word", "calendar", "date"})
+"""Parts of pydantic's locations that are no fields."""
 Redirect: TypeAlias = Annotated[
     Annotated[Target, Tag("target")] | Annotated[Literal["human_agents"], Tag("word")],
     Discriminator(lambda value: "word" if isinstance(value, str) else "target"),
 ]
 
 
+class Calendar(_Strict):
+    """Public holidays."""
+
+    country: Annotated[str, BeforeValidator(_country)]
+    subdivision: str = ""
+
+    @model_validator(mode="after")
+    def _known(self) -> Calendar:
+        try:
+            decode_public_holidays(self.country, self.subdivision)
+        except InputError as error:
+            raise ValueError(error.message) from error
+        return self
+
+    @property
+    def days(self) -> PublicHolidays:
+        return PublicHolidays(self.country, self.subdivision)
+
+
+Holiday: TypeAlias = Annotated[
+    Annotated[Calendar, Tag("calendar")] | Annotated[HolidayDate, Plain(_from_text(decode_date)), _AsText, Tag("date")],
+    Discriminator(lambda value: "calendar" if isinstance(value, Mapping | Calendar) else "date"),
+]
+Holidays: TypeAlias = Annotated[tuple[Holiday, ...], BeforeValidator(_as_list)]
+HeaderPatterns: TypeAlias = Annotated[
+    tuple[Annotated[HeaderPattern, Plain(_from_text(decode_header_pattern)), _AsText], ...],
+    BeforeValidator(_as_texts),
+    Field(min_length=1),
+]
+HeaderName: TypeAlias = Annotated[str, AfterValidator(_from_text(decode_header_name))]
+AgentName: TypeAlias = Annotated[str, Field(pattern=r"^[^\s\x00-\x1f][^\x00-\x1f]{0,99}$")]
+
+
 class Rule(_Strict):
     name: Name
     called: Patterns = ()
     caller: Patterns = ()
+    header: Annotated[dict[HeaderName, HeaderPatterns], Field(max_length=16)] = Field(default_factory=dict)
+    """Values by name of a SIP or VoIP header; all of them must match."""
     days: Days = ()
     hours: Hours = ()
+    holidays: Holidays = ()
     time_zone: Zone | None = None
     percent: Share | None = None
     """Share of the callers that match all other conditions; the others continue with the next rule."""
-    agent: Annotated[str, Field(pattern=r"^[^\s\x00-\x1f][^\x00-\x1f]{0,99}$")] | None = None
+    agent: AgentName | None = None
+    agents: (
+        Annotated[dict[AgentName, Share], Field(min_length=1, max_length=_MOST_AGENTS), AfterValidator(_whole)] | None
+    ) = None
+    """Share of each agent profile, 100 % in total."""
     redirect: Redirect | None = None
     reject: Literal["busy", "forbidden"] | None = None
+
+    @property
+    def has_share(self) -> bool:
+        """Callers are distributed, so ROUTING_KEY is needed."""
+        shares = [*(() if self.percent is None else (self.percent,)), *(self.agents or {}).values()]
+        return any(0 < share < 100 for share in shares)
+
+    @property
+    def holiday_dates(self) -> list[HolidayDate | PublicHolidays]:
+        return [one.days if isinstance(one, Calendar) else one for one in self.holidays]
 
 
 class Policy(_Strict):
@@ -158,8 +239,8 @@ class Policy(_Strict):
 
     @property
     def shares(self) -> tuple[str, ...]:
-        """Names of the rules with a share (`percent`), which need ROUTING_KEY."""
-        return tuple(rule.name for rule in self.rules if rule.percent is not None and 0 < rule.percent < 100)
+        """Names of the rules with shares (`percent`, `agents`), which need ROUTING_KEY."""
+        return tuple(rule.name for rule in self.rules if rule.has_share)
 
 
 def switched(policy: Policy | None, profile: str, *, on: bool) -> Policy:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime, timedelta
 from functools import cache
 from typing import Final
 from zoneinfo import ZoneInfo, available_timezones
@@ -48,13 +48,22 @@ _ALL_DAYS: Final = (DaySpan(0, 6),)
 _ALL_DAY: Final = (HourSpan(0, DAY_MINUTES),)
 
 
-def is_in(local: datetime, days: Sequence[DaySpan], hours: Sequence[HourSpan]) -> bool:
-    """Return whether a local time is in any of the spans. No days: every day; no hours: the whole day.
+def is_in(
+    local: datetime,
+    days: Sequence[DaySpan],
+    hours: Sequence[HourSpan],
+    is_day: Callable[[date], bool] = lambda _: True,
+) -> bool:
+    """Return whether a local time is in any of the spans. No days: every day; no hours: the whole day. `is_day`: a
+    further condition on the day.
 
     Hours over midnight belong to the day on which they begin: `fri`, `20:00-08:00` lasts until Saturday morning.
     """
-    minute, today = local.hour * 60 + local.minute, local.weekday()
-    covered = [any(span.covers(day) for span in days or _ALL_DAYS) for day in (today, (today - 1) % 7)]
+    minute, today = local.hour * 60 + local.minute, local.date()
+    covered = [
+        any(span.covers(day.weekday()) for span in days or _ALL_DAYS) and is_day(day)
+        for day in (today, today - timedelta(days=1))
+    ]
     for span in hours or _ALL_DAY:
         if span.start < span.end:
             if covered[0] and span.start <= minute < span.end:

@@ -1,0 +1,97 @@
+"""What the routing policy would do with a given call, and why."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from typing import Annotated, Any, Final
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+
+from bridge_common.base.errors import InputError
+from bridge_common.wire.entries import IncomingCall
+from call_control.core.events.custom_context import MAX_HEADERS, MAX_NAME_LENGTH, MAX_VALUE_LENGTH
+from call_control.core.policy.call_headers import headers_of
+from call_control.core.policy.parties import is_anonymous, raw_id_of
+from call_control.core.policy.routing import Accepted, Redirected, Routed, Routing, mismatch
+
+_CALL_ID: Final = "preview"
+"""Decides the share of a caller without a number; each real call of such a caller is drawn separately."""
+_HeaderName = Annotated[str, Field(min_length=1, max_length=MAX_NAME_LENGTH)]
+_HeaderValue = Annotated[str, Field(max_length=MAX_VALUE_LENGTH)]
+
+
+class PreviewRequest(BaseModel):
+    """`caller`: a number or raw id; empty or `anonymous` for a hidden number. `at`: default: now."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    caller: Annotated[str, Field(max_length=256)] = ""
+    callee: Annotated[str, Field(max_length=256)]
+    headers: Annotated[dict[_HeaderName, _HeaderValue], Field(max_length=MAX_HEADERS)] = Field(default_factory=dict)
+    at: AwareDatetime | None = None
+
+
+def decode_preview(body: bytes) -> PreviewRequest:
+    """Raises `InputError`, without the values, which may be phone numbers."""
+    try:
+        return PreviewRequest.model_validate_json(body)
+    except ValidationError as error:
+        problems = error.errors(include_url=False, include_input=False, include_context=False)
+        raise InputError("; ".join(_words(one["loc"], one["msg"]) for one in problems[:10])) from None
+
+
+def _words(loc: tuple[int | str, ...], message: str) -> str:
+    location = ".".join(str(part)[:64] for part in loc)
+    return f"{location}: {message}" if location else message
+
+
+def incoming_call(request: PreviewRequest, now: datetime) -> IncomingCall:
+    """The call as the webhook would receive it. Raises `InputError`."""
+    at = request.at or now
+    hidden = is_anonymous(request.caller) or request.caller == "anonymous"
+    return IncomingCall(
+        call_id=_CALL_ID,
+        event_id="",
+        caller="" if hidden else _party("caller", request.caller),
+        callee=_party("callee", request.callee),
+        incoming_call_context="",
+        correlation_id="",
+        server_call_id="",
+        received_ms=round(at.timestamp() * 1000),
+        custom_context=json.dumps({"sip_headers": request.headers}) if request.headers else "",
+    )
+
+
+def _party(name: str, text: str) -> str:
+    try:
+        return raw_id_of(text)
+    except InputError:
+        raise InputError(f"{name}: is neither +<number> nor a raw id (4:+…, 8:acs:…, 8:orgid:…, 28:orgid:…)") from None
+
+
+def preview(routing: Routing, call: IncomingCall) -> dict[str, Any]:
+    """As JSON. Limits on incoming calls are not considered."""
+    routed = routing.route(call)
+    decision = routed.decision
+    shown: dict[str, Any] = {"action": routed.action, "rule": routed.rule, "reason": routed.reason}
+    if isinstance(decision, Accepted):
+        shown["agent"] = decision.profile
+    elif isinstance(decision, Redirected):
+        shown["target"] = decision.target
+    else:
+        shown["reject"] = decision.reason
+    return shown | {"passed_rules": list(_passed(routing, routed, call))}
+
+
+def _passed(routing: Routing, routed: Routed, call: IncomingCall) -> Iterator[Mapping[str, str]]:
+    """The rules before the one that decided, each with the condition that the call does not meet."""
+    rules = routing.policy.rules if routing.policy else ()
+    if routing.policy is None or all(rule.name != routed.rule for rule in rules):
+        return
+    headers = headers_of(call.custom_context)
+    for rule in rules:
+        if rule.name == routed.rule:
+            return
+        yield {"rule": rule.name, "condition": mismatch(rule, routing.policy, call, headers) or "percent"}

@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+
+import pytest
+
+from bridge_common.base.errors import InputError
+from call_control.core.policy.policy_text import decode_policy
+from call_control.core.policy.routing import Routing
+from call_control.core.routing_preview import decode_preview, incoming_call, preview
+
+NOW = datetime(2026, 12, 24, 12, tzinfo=UTC)
+POLICY = decode_policy(
+    {
+        "human_agents": {"phone": "+18005550000"},
+        "time_zone": "Europe/Berlin",
+        "rules": [
+            {"name": "sales", "called": "+18005550001", "agent": "sales"},
+            {"name": "gold", "header": {"X-Tier": "gold"}, "agent": "gold"},
+            {"name": "eve", "holidays": "12-24", "reject": "busy"},
+            {"name": "nobody", "percent": 0, "agent": "test"},
+            {"name": "rest", "redirect": "human_agents"},
+        ],
+    }
+)
+ROUTING = Routing(key=b"a key for the tests of the preview", policy=POLICY)
+
+
+def _preview(routing: Routing = ROUTING, **request: object) -> dict[str, object]:
+    body = json.dumps({"caller": "+14255550100", "callee": "+18005551212"} | request).encode()
+    return preview(routing, incoming_call(decode_preview(body), NOW))
+
+
+def test_the_decision_and_the_rules_before_it() -> None:
+    assert _preview(at="2026-12-25T12:00:00+01:00") == {
+        "action": "redirect",
+        "rule": "rest",
+        "reason": "redirect (not nobody: 0 %, bucket 67.31)",
+        "target": "4:+18005550000",
+        "passed_rules": [
+            {"rule": "sales", "condition": "called"},
+            {"rule": "gold", "condition": "header"},
+            {"rule": "eve", "condition": "time"},
+            {"rule": "nobody", "condition": "percent"},
+        ],
+    }
+
+
+def test_headers_and_time() -> None:
+    gold = _preview(headers={"x-tier": "Gold"})
+    assert (gold["action"], gold["rule"], gold["agent"]) == ("agent", "gold", "gold")
+    eve = _preview()
+    assert (eve["action"], eve["rule"], eve["reject"]) == ("reject", "eve", "busy")
+    assert _preview(at="2026-12-23T23:30:00Z")["rule"] == "eve", "it is midnight in Berlin"
+
+
+def test_settings_that_decide_without_a_rule() -> None:
+    found = _preview(Routing(profile="front-desk"))
+    assert (found["rule"], found["agent"], found["passed_rules"]) == ("DEFAULT_PROFILE", "front-desk", [])
+    refused = Routing(policy=POLICY, refused_callers=frozenset({"+14255550100"}))
+    assert (_preview(refused)["rule"], _preview(refused)["passed_rules"]) == ("REFUSED_CALLERS", [])
+
+
+@pytest.mark.parametrize("caller", ["", "anonymous", "4:anonymous"])
+def test_a_hidden_number(caller: str) -> None:
+    assert "call drawn at" in str(_preview(caller=caller, at="2026-12-25T12:00:00Z")["reason"])
+
+
+@pytest.mark.parametrize(
+    ("body", "fault"),
+    [
+        (b"", "Invalid JSON"),
+        (b"[]", "Input should be an object"),
+        (b"{}", "callee: Field required"),
+        (b'{"callee": "1800"}', "callee: is neither +<number> nor a raw id"),
+        (b'{"callee": "+18005551212", "caller": "x"}', "caller: is neither"),
+        (b'{"callee": "+18005551212", "at": "2026-12-24T12:00:00"}', "at: Input should have timezone info"),
+        (b'{"callee": "+18005551212", "headers": {"X": 1}}', "headers.X: Input should be a valid string"),
+        (b'{"callee": "+18005551212", "calee": "x"}', "calee: Extra inputs are not permitted"),
+    ],
+)
+def test_mistakes(body: bytes, fault: str) -> None:
+    with pytest.raises(InputError) as caught:
+        incoming_call(decode_preview(body), NOW)
+    assert fault in caught.value.message
