@@ -118,7 +118,7 @@ def test_a_managed_identity_needs_only_the_endpoint(environment: pytest.MonkeyPa
         ("EVENT_GRID_TENANT_ID", "t", "EVENT_GRID_AUDIENCE"),
         ("CALLS_OVER_LIMIT", "queue", "redirect"),
         ("CALLS_PER_MIN", "-1", "must be 0 or more"),
-        ("ALLOW_INSECURE", "everything", "the known words are open-webhook"),
+        ("ALLOW_INSECURE", "everything", "allowed are open-webhook"),
     ],
 )
 def test_bad_values_are_named(

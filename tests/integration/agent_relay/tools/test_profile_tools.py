@@ -27,7 +27,7 @@ async def test_each_profile_has_its_own_tools() -> None:
 
 def test_mistakes_name_the_profile_and_the_tool() -> None:
     assert list(tool_mistakes(PROFILES, [], [], {})) == [
-        "sales.tools (order_status): shop.example.com is not in TOOL_HOSTS",
+        "sales.tools (order_status): shop.example.com is not in TOOL_HOSTS; add it to allow it",
         "sales.tools (order_status): the environment variable SHOP_TOKEN is not set",
     ]
     assert list(tool_mistakes(PROFILES, ["*.example.com"], [], {"SHOP_TOKEN": "x"})) == []
