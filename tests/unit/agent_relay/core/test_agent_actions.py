@@ -168,6 +168,33 @@ def test_an_operator_s_hang_up_is_preceded_by_the_profile_s_goodbye() -> None:
     assert goodbyes(heard(talk, "a2")) == [("act_1", "heard")]
 
 
+def test_a_running_function_does_not_delay_the_hang_up_and_its_result_is_not_spoken() -> None:
+    for answers_during_goodbye in (False, True):
+        talk = talking(tools=frozenset({"look_up"}))
+        begin(talk, audible=False)
+        talk.hear(call("look_up"), vl.ResponseDone("r1", "completed", ""))
+        commands = talk.core.instruct(Instruct("act_1", "goodbye", '{"interruptible":false}'), talk.now)
+        assert "Goodbye." in json.dumps(sent(commands))
+        begin(talk, audible=True, response="r2", item="a2")
+        talk.hear(vl.ResponseDone("r2", "completed", ""))
+        talk.core.from_caller(Playing("a2"), talk.now)
+        if answers_during_goodbye:
+            answer = talk.core.tool_answered("c1", "{}", talk.now)
+            assert [event["type"] for event in sent(answer)] == ["conversation.item.create"]
+        commands = talk.core.from_caller(Played("a2", 1000, True), talk.now)
+        assert goodbyes(commands) == [("act_1", "heard")]
+        assert sent(wait(talk, 2.0)) == []
+
+
+def test_a_function_beside_the_hang_up_adds_no_words_to_the_goodbye() -> None:
+    talk = talking(tools=frozenset({"log_outcome"}))
+    begin(talk, audible=True)
+    talk.hear(call("log_outcome", call_id="c0"), call(reason="done"), vl.ResponseDone("r1", "completed", ""))
+    answer = talk.core.tool_answered("c0", "{}", talk.now)
+    assert [event["type"] for event in sent(answer)] == ["conversation.item.create"]
+    assert goodbyes(heard(talk)) == [("fn_c1", "heard")]
+
+
 def test_a_hang_up_through_a_tool_of_the_platform_waits_for_the_agent_s_goodbye() -> None:
     talk = talking()
     begin(talk, audible=True)
