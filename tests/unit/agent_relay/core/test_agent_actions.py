@@ -10,7 +10,7 @@ import pytest
 
 from agent_relay.core.dialog.conversation import Conversation
 from agent_relay.core.dialog.conversation_commands import Command, ReportGoodbye, RequestAction
-from agent_relay.core.dialog.history import History
+from agent_relay.core.dialog.history import History, ToolUse
 from agent_relay.core.dialog.manners import PendingHangUp
 from agent_relay.core.dialog.session_profile import MannersProfile, SessionProfile, session_profile_of
 from agent_relay.core.dialog.silence_policy import SilenceLimits
@@ -256,6 +256,20 @@ def test_a_relay_that_takes_over_finishes_the_goodbye(said: bool, asks: bool) ->
     commands += core.tick(4.0)
     assert ("Goodbye." in json.dumps(sent(commands))) is asks
     assert goodbyes(commands) == ([] if asks else [("act_1", "heard")])
+
+
+def test_a_relay_that_takes_over_a_goodbye_does_not_answer_the_function_call() -> None:
+    history = History()
+    history.tool(ToolUse("c1", END, "{}", '{"ok": true}'))
+    pending = PendingHangUp("act_1", interruptible=True, said=True)
+    core = Conversation(profile(), history, greeted=True, resumed=True, media_attached=True, pending=pending)
+    core.connected(1.0)
+    core.voice_event(vl.SessionCreated("s", "", 0), 1.0)
+    commands = core.attached(1.0) + core.caller_audio(1.0) + core.voice_event(updated(), 1.0)
+    for now in (2.0, 4.0, 8.0):
+        commands += core.tick(now)
+    assert [event for event in sent(commands) if event["type"] == "response.create"] == []
+    assert goodbyes(commands) == [("act_1", "heard")]
 
 
 def test_the_agent_learns_the_reference_of_its_call() -> None:

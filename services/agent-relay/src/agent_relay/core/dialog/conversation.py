@@ -74,7 +74,15 @@ class Conversation:
         self._session = VoiceSession(SessionSetup(profile.session, profile.essential_session), self._clock)
         self._prompts = Prompts(profile, self._clock, self._session)
         self._turns = Turns(
-            profile, history, self._prompts, self._clock, transcript, said=said, resumed=resumed, greeted=greeted
+            profile,
+            history,
+            self._prompts,
+            self._clock,
+            transcript,
+            said=said,
+            resumed=resumed,
+            greeted=greeted,
+            closing=pending is not None,
         )
         self._speech = self._turns.speech
         self._caller = self._turns.caller
