@@ -14,13 +14,14 @@ from pydantic import BaseModel
 from starlette.applications import Starlette
 from starlette.routing import Route
 
-from lab import identity
+from lab import business, identity
 from lab.acs.acs_faults import CallbackFault, EventGridFault, FaultPlan, MediaFault, OddFrame, RestFault
 from lab.acs.app import create_app as acs_app
 from lab.acs.lab_api import NewCall, SayRequest, Tones
 from lab.acs.rest import OPERATIONS
 from lab.acs.settings import AcsSettings
 from lab.acs.shared_state import CalleePlan
+from lab.business import AnswerDelay, BusinessFaults, BusinessSettings, RefusedRequest
 from lab.identity import IdentityFaults, IdentitySettings
 from lab.scenario import (
     Agent,
@@ -28,7 +29,10 @@ from lab.scenario import (
     Scenario,
     ScenarioCaller,
     ScenarioFunctionCall,
+    ScenarioOutcome,
+    ScenarioStack,
     ScenarioStep,
+    ScenarioTool,
     load_scenario,
 )
 from lab.stack import API_KEY, IDENTITY_HEADER, Ports
@@ -58,13 +62,17 @@ def _section(page: str, title: str) -> str:
     [
         ("Scenarios", [Scenario, ScenarioCaller]),
         ("Steps of the caller", [ScenarioStep]),
-        ("The agent script", [Agent, Reply, ScenarioFunctionCall]),
+        ("The agent script", [Agent, Reply, ScenarioFunctionCall, ScenarioTool]),
+        ("Stories", [ScenarioStack, ScenarioOutcome]),
         ("Calls by hand", [NewCall]),
         ("Control routes of the simulated ACS", [CalleePlan, Tones, SayRequest]),
         ("Control routes of the simulated identity", [IdentityFaults]),
         (
             "Faults",
-            [FaultPlan, RestFault, EventGridFault, CallbackFault, MediaFault, OddFrame, voice_faults.VoiceLiveFaults],
+            [
+                *(FaultPlan, RestFault, EventGridFault, CallbackFault, MediaFault, OddFrame),
+                *(voice_faults.VoiceLiveFaults, BusinessFaults, AnswerDelay, RefusedRequest),
+            ],
         ),
     ],
 )
@@ -100,8 +108,9 @@ def test_every_operation_that_can_fail_is_listed_and_no_other(page: str) -> None
         ("Control routes of the simulated ACS", acs_app(AcsSettings())),
         ("Control routes of the simulated Voice Live", voice_live_app(VoiceLiveSettings())),
         ("Control routes of the simulated identity", identity.create_app(IdentitySettings())),
+        ("Control routes of the simulated business", business.create_app(BusinessSettings())),
     ],
-    ids=["acs", "voice-live", "identity"],
+    ids=["acs", "voice-live", "identity", "business"],
 )
 def test_the_routes_are_those_of_the_code(title: str, app: Starlette, page: str) -> None:
     assert set(_ROUTE.findall(_section(page, title))) == set(_routes_of(app))
@@ -109,7 +118,9 @@ def test_the_routes_are_those_of_the_code(title: str, app: Starlette, page: str)
 
 def _routes_of(app: Starlette) -> Iterator[tuple[str, str]]:
     for route in app.routes:
-        if isinstance(route, Route) and route.path.startswith(("/lab/", "/healthz", "/msi/")):
+        if isinstance(route, Route) and route.path.startswith(
+            ("/lab/", "/healthz", "/msi/", "/orders/", "/appointments")
+        ):
             yield from ((method, route.path) for method in sorted(route.methods or ()) if method != "HEAD")
 
 
@@ -119,6 +130,7 @@ def _routes_of(app: Starlette) -> Iterator[tuple[str, str]]:
         ("Simulated ACS:", AcsSettings),
         ("Simulated Voice Live:", VoiceLiveSettings),
         ("Simulated identity:", IdentitySettings),
+        ("Simulated business:", BusinessSettings),
     ],
 )
 def test_the_settings_are_those_of_the_code(heading: str, settings: type[Any], page: str) -> None:

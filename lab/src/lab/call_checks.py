@@ -38,8 +38,8 @@ def check_call(call: ObservedCall, scenario: Scenario, recording: Recording, tra
         _script(call, scenario),
         *_turns(call, scenario, transcript),
         *_barge_in(call, scenario, recording),
-        *_speech(call, recording),
-        _ended(call),
+        *_speech(call, recording, hold_tone=scenario.expect.hold_tone),
+        _ended(call, scenario),
     ]
 
 
@@ -169,7 +169,7 @@ def _barge_in(call: ObservedCall, scenario: Scenario, recording: Recording) -> I
     yield CallCheck("the agent is silent within 100 ms of the Clear", late_ms <= STOP_MS, f"{late_ms:.0f} ms")
 
 
-def _speech(call: ObservedCall, recording: Recording) -> Iterator[CallCheck]:
+def _speech(call: ObservedCall, recording: Recording, *, hold_tone: bool) -> Iterator[CallCheck]:
     """Check that every utterance of the agent can be heard in the right channel, in order, up to the point where it was
     truncated.
     """
@@ -192,6 +192,9 @@ def _speech(call: ObservedCall, recording: Recording) -> Iterator[CallCheck]:
         return
     gaps = [sound_ms(recording.agent, recording.rate_hz, a, b) for a, b in list(pairwise(found_all))[1::2]]
     stray_ms = max([*gaps, 0.0])
+    if hold_tone:
+        yield CallCheck("hold tone between the agent's turns", stray_ms > STOP_MS, f"{stray_ms:.0f} ms")
+        return
     yield CallCheck("silence between the agent's turns", stray_ms <= STOP_MS, f"{stray_ms:.0f} ms")
 
 
@@ -200,8 +203,13 @@ def _at_rate(pcm24k: bytes, rate_hz: int) -> bytes:
     return samples.astype("<i2").tobytes()
 
 
-def _ended(call: ObservedCall) -> CallCheck:
-    return CallCheck("ended by the caller", call.phone.get("state") == "ended", str(call.phone.get("end_reason")))
+def _ended(call: ObservedCall, scenario: Scenario) -> CallCheck:
+    by_caller = any(step.hang_up for step in scenario.caller.steps)
+    return CallCheck(
+        "ended by the caller" if by_caller else "ended",
+        call.phone.get("state") == "ended",
+        str(call.phone.get("end_reason")),
+    )
 
 
 def _interrupting(scenario: Scenario) -> dict[int, str]:

@@ -19,6 +19,7 @@ SIMULATORS = {
     "acs": "run the simulated ACS",
     "voice-live": "run the simulated Voice Live",
     "identity": "run the simulated managed identity",
+    "business": "run a small business with an HTTP API for function tools",
 }
 
 
@@ -55,6 +56,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         from lab.identity import main as identity_main
 
         return identity_main(others)
+    if arguments.command == "business":
+        from lab.business import main as business_main
+
+        return business_main(others)
     if arguments.command in ("demo", "call"):
         from lab.demo import DEFAULT_SCENARIO, call_running_stack, demo
 
@@ -103,7 +108,7 @@ def _parser() -> argparse.ArgumentParser:
         ("call", "place one call on a running stack"),
     ):
         command = commands.add_parser(name, help=about)
-        command.add_argument("scenario", type=Path, nargs="?", help="a scenario file (default: the built-in one)")
+        command.add_argument("scenario", type=Path, nargs="?", help="a scenario file, or the name of a built-in one")
         command.add_argument("--out", type=Path, default=Path("out"), help="folder for the WAV file and the transcript")
         command.add_argument("--play", action="store_true", help="play the recording afterwards")
     load = commands.add_parser("load", help="place many concurrent calls and check their audio frame by frame")

@@ -17,8 +17,9 @@ from lab.kept_stack import find_stack, lab_command, load_stack, not_ready, stack
 from lab.metric_checks import MetricsBefore
 from lab.observed_call import ObservedCall, place_call, save_recording
 from lab.redis_server import NoRedisError
-from lab.scenario import Scenario, ScenarioError, load_scenario
+from lab.scenario import Scenario, ScenarioError, ScenarioStack, load_scenario
 from lab.stack import Ports, Stack, StackError, running, show_ready, stack_folder
+from lab.story import outcome_checks, prepare, stack_for
 from lab.timeline import format_event
 from lab.unanswered_call import outcome_of, unchecked
 from lab.wire import Json, WireError
@@ -39,8 +40,12 @@ def demo(scenario_path: Path, folder: Path, out: Path, *, play: bool = False) ->
         print(line, file=sys.stderr)
     print("Starting:", end="", flush=True)
     try:
-        with running(Stack(Ports.free(), folder, progress=show_ready)) as stack:
+        wanted = stack_for(scenario, folder)
+        wanted.progress = show_ready
+        with running(wanted) as stack:
             print(flush=True)
+            stack.progress = None
+            prepare(stack, scenario.stack)
             return run_call(stack, scenario, out, play=play)
     except (StackError, NoRedisError, WireError) as error:
         print(f"\nThe demo could not run: {error}", file=sys.stderr)
@@ -53,6 +58,9 @@ def call_running_stack(
     """Place one call on a running stack of `lab up` or Docker Compose. `only_here`: use only the stack of `folder`."""
     scenario = _read(scenario_path)
     if scenario is None:
+        return 2
+    if scenario.stack != ScenarioStack():
+        print(f"{scenario_path} needs a stack of its own (`stack`); use `lab demo`.", file=sys.stderr)
         return 2
     ports = Ports()
     stack = load_stack(folder) if only_here else find_stack(folder, ports)
@@ -88,7 +96,10 @@ def _no_stack(folder: Path, ports: Ports) -> str:
 
 
 def _read(path: Path) -> Scenario | None:
-    """Load the scenario. If it is invalid, print the reason and return None."""
+    """Load the scenario, which may be given by its name if it is built in. If invalid, print why and return None."""
+    if path.name == str(path) and not path.exists():
+        built_in = DEFAULT_SCENARIO.with_name(f"{path.stem}.yaml")
+        path = built_in if built_in.exists() else path
     try:
         return load_scenario(path)
     except OSError as error:
@@ -118,6 +129,7 @@ def run_call(stack: Stack, scenario: Scenario, out: Path, *, play: bool) -> int:
             "call-control reports the call as ended", record.get("status") == "ended", str(record.get("end_reason"))
         )
     )
+    checks += outcome_checks(call, scenario, record, transcript, recording)
     checks += before.checks(call, transcript)
     if before.other_calls:
         print("Other calls were running; the services' metrics were not checked.", file=sys.stderr)

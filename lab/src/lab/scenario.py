@@ -70,8 +70,16 @@ class ScenarioFunctionCall(_Part):
     arguments: dict[str, object] = {}
 
 
+class ScenarioTool(ScenarioFunctionCall):
+    """A tool of a Foundry agent, which the service calls itself. It adds the call reference to the arguments."""
+
+    via: Literal["mcp", "openapi"] = "mcp"
+
+
 class Reply(_Part):
     """The agent's reaction to a caller's turn: it speaks `say`, or calls a function and speaks `say` after the result.
+    It speaks `say_first` in the same response, before the function call. `tool` is called by the service, not by the
+    client.
 
     Replies are used in order, one for each turn: an utterance, or keys pressed together. `heard` does not select a
     reply. It is the simulated transcription of the turn, and a demo checks it against the caller's words. Turns of keys
@@ -80,12 +88,18 @@ class Reply(_Part):
 
     heard: str = ""
     say: str | None = None
+    say_first: str | None = None
     call: ScenarioFunctionCall | None = None
+    tool: ScenarioTool | None = None
 
     @model_validator(mode="after")
     def _something(self) -> Reply:
-        if self.say is None and self.call is None:
-            raise ValueError("must contain `say`, `call`, or both, got neither")
+        if self.call is not None and self.tool is not None:
+            raise ValueError("has both `call` and `tool`; keep one")
+        if self.say is None and self.call is None and self.tool is None:
+            raise ValueError("must contain `say`, `call` or `tool`, got none of them")
+        if self.say_first is not None and self.call is None:
+            raise ValueError("has `say_first`, which only a `call` can follow; use `say`")
         return self
 
 
@@ -97,10 +111,36 @@ class Agent(_Part):
     greeting: str | None = None
 
 
+class ScenarioStack(_Part):
+    """The stack that `lab demo` starts for the scenario. `model`: model mode with this model, instead of an agent.
+    `profile`: the agent profile `default`; `BUSINESS` in it becomes the address of the simulated business.
+    """
+
+    model: str | None = None
+    settings: dict[str, str] = {}
+    profile: dict[str, object] = {}
+    faults: dict[Literal["acs", "voice-live", "business"], dict[str, object]] = {}
+
+
+class ScenarioOutcome(_Part):
+    """Checked after the call. `actions`: each with its state (`hang_up done`), in order; `says`: parts of the agent's
+    turns, in order; `hold_tone`: the caller hears it while the agent works.
+    """
+
+    end_reason: str | None = None
+    actions: tuple[str, ...] | None = None
+    says: tuple[str, ...] = ()
+    tones: str | None = None
+    hold_tone: bool = False
+    silence_at_end_s: float | None = Field(default=None, gt=0)
+
+
 class Scenario(_Part):
     name: str = Field(pattern=r"^\w[\w .-]{0,99}$")
     caller: ScenarioCaller = ScenarioCaller()
     agent: Agent = Agent()
+    stack: ScenarioStack = ScenarioStack()
+    expect: ScenarioOutcome = ScenarioOutcome()
 
 
 def load_scenario(path: Path) -> Scenario:

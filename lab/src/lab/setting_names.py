@@ -9,6 +9,7 @@ from difflib import get_close_matches
 from typing import Final
 
 from lab.acs.settings import AcsSettings
+from lab.business import BusinessSettings
 from lab.identity import IdentitySettings
 from lab.voice_live.settings import VoiceLiveSettings
 
@@ -43,7 +44,9 @@ OF_SERVICES: Final = frozenset(
 )
 """All names in .env.example; a test compares the two."""
 _OF_SIMULATORS: Final = frozenset(
-    one.name.upper() for settings in (AcsSettings, VoiceLiveSettings, IdentitySettings) for one in fields(settings)
+    one.name.upper()
+    for settings in (AcsSettings, VoiceLiveSettings, IdentitySettings, BusinessSettings)
+    for one in fields(settings)
 )
 _PREFIXES: Final = ("ACS_", "AZURE_VOICE_", "EVENT_GRID_", "MEDIA_", "RELAY_", "ROUTING_", "VOICE_")
 """Prefixes of setting names that no other program uses."""

@@ -14,7 +14,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Final
 
@@ -28,10 +28,12 @@ from lab.stack_process import SIMULATORS, Process, probe_of
 API_KEY: Final = "lab-operator-key"
 """Operator API key of the simulated stack. It is public, not a secret."""
 MEDIA_TOKEN_KEY: Final = "lab-media-token-key-lab-media-token-key"
+AGENT_TOOLS_KEY: Final = "lab-agent-tools-key-of-the-platform"
+"""Key that the simulated agent platform sends to the tools of call-control; a documented value, not a secret."""
 EVENT_GRID_SECRET: Final = "lab-event-grid-secret"
 IDENTITY_HEADER: Final = "lab-identity-header"
 PARTS: Final = ("identity", "voice-live", "acs", "call-control", "media-gateway", "agent-relay")
-"""Process names in start order; Redis is started before them."""
+"""Process names in start order; Redis is started before them. `business` is started only for scenarios that use it."""
 _READY_TIMEOUT_S: Final = 30.0
 STOP_TIMEOUT_S: Final = 10.0
 _HASTY_S: Final = 1.0
@@ -52,11 +54,12 @@ class Ports:
     call_control: int = 8080
     media_gateway: int = 8081
     agent_relay: int = 8082
+    business: int = 8094
 
     @classmethod
     def free(cls) -> Ports:
         chosen: set[int] = set()
-        while len(chosen) < 7:
+        while len(chosen) < len(fields(cls)):
             chosen.add(free_port())
         return cls(*chosen)
 
@@ -145,6 +148,12 @@ class Stack:
         command = [str(scripts / "lab"), name] if name in SIMULATORS else [str(scripts / name)]
         self.launch(name, command, self.port_of(name), probe_of(name), self._environment(name))
 
+    def launch_second(self, service: str) -> None:
+        """Start another process of a service on a free port, named `SERVICE-2`."""
+        command = [str(Path(sys.executable).parent / service)]
+        settings = {**self._environment(service), **self.extra.get(service, {})}
+        self.launch(f"{service}-2", command, free_port(), probe_of(service), settings)
+
     def port_of(self, name: str) -> int:
         port: int = getattr(self.ports, name.replace("-", "_"))
         return port
@@ -193,7 +202,11 @@ class Stack:
         folder = str(self.folder.absolute())
         values = {
             "identity": {"IDENTITY_HEADER": IDENTITY_HEADER},
-            "voice-live": {},
+            "business": {},
+            "voice-live": {
+                "AGENT_TOOLS_URL": f"http://127.0.0.1:{ports.call_control}/agent",
+                "AGENT_TOOLS_KEY": AGENT_TOOLS_KEY,
+            },
             "acs": {"WEBHOOK_URL": webhook, "EVENT_GRID_SECRET": EVENT_GRID_SECRET, "STACK_FOLDER": folder},
             "call-control": {
                 **service,
@@ -204,6 +217,7 @@ class Stack:
                 "ACS_CONNECTION_STRING": f"endpoint={acs};accesskey={LAB_ACCESS_KEY}",
                 "EVENT_GRID_SECRETS": EVENT_GRID_SECRET,
                 "API_KEYS": API_KEY,
+                "AGENT_TOOLS_KEYS": AGENT_TOOLS_KEY,
                 "CALLS_PER_CALLER_PER_MIN": "0",
                 "ALLOWED_TARGETS": "+1*",
             },

@@ -11,7 +11,7 @@ from typing import Final
 
 import psutil
 
-SIMULATORS: Final = frozenset({"acs", "voice-live", "identity"})
+SIMULATORS: Final = frozenset({"acs", "voice-live", "identity", "business"})
 
 
 @dataclass(slots=True)

@@ -2,8 +2,10 @@ from __future__ import annotations
 
 import pytest
 
-from agent_relay.call_context import was_held
-from bridge_common.wire.call_record import CallRecord, Status
+from agent_relay.call_context import pending_hang_up, was_held
+from agent_relay.core.dialog.manners import PendingHangUp
+from bridge_common.wire.call_record import CallAction, CallRecord, Status
+from bridge_common.wire.entries import Saying, TranscriptEntry, Turn
 
 
 @pytest.mark.parametrize(
@@ -18,3 +20,29 @@ from bridge_common.wire.call_record import CallRecord, Status
 )
 def test_a_call_was_driven_if_its_record_has_a_trace(record: CallRecord, held: bool) -> None:
     assert was_held(record) is held
+
+
+AT_MS = 10_000
+
+
+@pytest.mark.parametrize(
+    ("entries", "said"),
+    [
+        ([], False),
+        ([Saying("a1", "Goodbye.", 9_500, 2_000)], True),
+        ([Saying("a1", "Hello.", 1_000, 2_000)], False),
+        ([Saying("a1", "Goodbye.", 9_500, 2_000), Turn("agent", "a1", "Good", 9_500, True, 200)], False),
+        ([Turn("agent", "a1", "Goodbye.", 9_500, False, 2_000)], True),
+        ([Turn("agent", "a1", "Hello.", 1_000, False, 2_000)], False),
+        ([Turn("agent", "a2", "Goodbye.", 11_000, False, -1)], True),
+        ([Turn("caller", "u1", "Goodbye.", 11_000, False, -1)], False),
+    ],
+)
+def test_speech_at_the_time_of_the_request_is_the_goodbye(entries: list[TranscriptEntry], said: bool) -> None:
+    action = CallAction("act_1", "hang_up", "{}", "agent", AT_MS, "running")
+    record = CallRecord(call_id="call_1", status=Status.CONNECTED, closing="act_1", actions=(action,))
+    assert pending_hang_up(record, entries) == PendingHangUp("act_1", interruptible=True, said=said)
+
+
+def test_without_a_requested_hang_up_nothing_is_pending() -> None:
+    assert pending_hang_up(CallRecord(call_id="call_1", status=Status.CONNECTED), []) is None

@@ -80,7 +80,7 @@ def test_nothing_is_up(
 
 
 def test_the_addresses_of_all_parts_are_listed_below_each_other(tmp_path: Path) -> None:
-    ports = Ports(*range(20_001, 20_008))
+    ports = Ports(*range(20_001, 20_009))
     stack = Stack(ports, tmp_path)
     stack.processes = [Process("redis", ports.redis, None)]
     lines = addresses(stack)

@@ -43,7 +43,7 @@ CASES = {
     ),
     "a key of a reply": (
         "name: x\nagent:\n  replies:\n    - say: a\n      text: b\n",
-        "line 5: unknown key `text` in `agent.replies[0]`; allowed: heard, say, call",
+        "line 5: unknown key `text` in `agent.replies[0]`; allowed: heard, say, say_first, call, tool",
     ),
     "a key of a function call": (
         "name: x\nagent:\n  replies:\n    - call: {name: a, args: {}}\n",

@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from lab.scenario import Agent, Reply
+from lab.scenario import Agent, Reply, ScenarioTool
 from lab.voice_live.conversation_items import ConversationItem, ConversationItems
 from lab.voice_live.server_events import RefusedError
 
@@ -28,9 +28,19 @@ class CallFunction:
     name: str
     arguments: str
     """Arguments of the function as a JSON string."""
+    text: str = ""
+    """Spoken before the call, in the same response."""
 
 
-Plan = SayStep | CallFunction
+@dataclass(frozen=True)
+class UseTool:
+    """The service calls the tool itself, then speaks `text`, or the tool's answer without a text."""
+
+    tool: ScenarioTool
+    text: str = ""
+
+
+Plan = SayStep | CallFunction | UseTool
 
 
 def heard_in_turn(agent: Agent, turn: int) -> str:
@@ -67,7 +77,10 @@ def _answer(reply: Reply | None, spaced_arguments: bool) -> Plan:
     if reply is None:
         return SayStep(AFTER_THE_SCRIPT)
     if reply.call is not None:
-        return CallFunction(reply.call.name, _json(reply.call.arguments, spaced=spaced_arguments))
+        arguments = _json(reply.call.arguments, spaced=spaced_arguments)
+        return CallFunction(reply.call.name, arguments, reply.say_first or "")
+    if reply.tool is not None:
+        return UseTool(reply.tool, reply.say or "")
     return SayStep(reply.say or AFTER_THE_SCRIPT)
 
 
@@ -82,7 +95,12 @@ def _after_function(agent: Agent, conversation: ConversationItems, last: Convers
     reply = _reply(agent, conversation)
     if reply is not None and reply.call is not None and reply.say:
         return SayStep(reply.say)
-    return SayStep(f"I found this: {last.output or 'nothing'}"[:400])
+    return SayStep(found(last.output or ""))
+
+
+def found(output: str) -> str:
+    """The agent's words about the result of a function."""
+    return f"I found this: {output or 'nothing'}"[:400]
 
 
 def _reply(agent: Agent, conversation: ConversationItems) -> Reply | None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from lab.scenario import Agent
 from lab.voice_live.agent_script import Plan, SayStep, next_plan
+from lab.voice_live.conversation_items import ConversationItem
 from lab.voice_live.handshake import AgentMode
 from lab.voice_live.injected_faults import VoiceLiveFaults, due
 from lab.voice_live.record import SessionRecord
@@ -83,6 +84,14 @@ class Answering:
         self._remember(response)
         return opening
 
+    def close_message(self, response: Response) -> list[Event]:
+        """Before a function call in the same response."""
+        closing = response.close_message()
+        self._keep(response)
+        if response.item is not None:
+            self._note_said(response, response.item, "completed")
+        return closing
+
     def open_call(self, response: Response, name: str) -> list[Event]:
         opening = list(response.open_call(name, self._previous_item_id(response)))
         self._remember(response)
@@ -127,12 +136,15 @@ class Answering:
             self.active = None
         item = response.item
         if item is not None and item.type == "message":
-            said = {"item_id": item.id, "text": item.text, "ms": item.audio_ms, "bytes": response.audio_bytes}
-            self.record.said.append({**said, "status": response.status})
+            self._note_said(response, item, response.status)
         elif item is not None:
             self.record.note(now, "function_call", name=item.name, call_id=item.call_id, status=response.status)
         self.record.note(now, "response_done", response_id=response.id, status=response.status)
         return [*self.take_deferred(), *closing]
+
+    def _note_said(self, response: Response, item: ConversationItem, status: str) -> None:
+        said = {"item_id": item.id, "text": item.text, "ms": item.audio_ms, "bytes": response.audio_bytes}
+        self.record.said.append({**said, "status": status})
 
     def take_deferred(self) -> list[Event]:
         deferred, self.deferred = self.deferred, []

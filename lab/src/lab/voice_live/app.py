@@ -47,6 +47,7 @@ def create_app(settings: VoiceLiveSettings) -> Starlette:
             ticking = tasks.create_task(resource.ticker.run())
             yield
             ticking.cancel()
+            resource.tools.stop()
 
     # All paths are routed here: clients append the path of the service to the path of their endpoint.
     routes = [*control_routes(resource), WebSocketRoute("/{path:path}", voice_live)]

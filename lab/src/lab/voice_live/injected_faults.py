@@ -160,6 +160,17 @@ class RepeatedFault(InjectedFault):
     types: list[str] = Field(min_length=1)
 
 
+class AgentToolFault(InjectedFault):
+    """Change the first request of a tool that the agent's platform calls.
+
+    `anonymous`: without the key, then with it, like a connection in its first minute. `twice`: the same request again
+    after the answer. `garbled`: with a wrong call reference; `missing`: without one; the model tries again after the
+    refusal. `reformatted`: with the reference in lower case and without hyphens. `after_end`: after the session.
+    """
+
+    form: Literal["anonymous", "twice", "garbled", "missing", "reformatted", "after_end"]
+
+
 class OddEventsFault(InjectedFault):
     """Send events unknown to all SDKs after `response.created`, and a `warning` after `session.updated`."""
 
@@ -184,5 +195,6 @@ class VoiceLiveFaults(BaseModel):
     stall: StallFault | None = None
     parts: PartsFault | None = None
     odd_deltas: OddDeltasFault | None = None
+    agent_tool: AgentToolFault | None = None
     repeated: RepeatedFault | None = None
     odd_events: OddEventsFault | None = None

@@ -12,6 +12,7 @@ from lab.voice_live.conversation_items import ConversationItems
 from lab.voice_live.handshake import AgentMode, Credentials, Mode
 from lab.voice_live.injected_faults import VoiceLiveFaults
 from lab.voice_live.measuring import MarksTicker
+from lab.voice_live.platform_tools import PlatformTools
 from lab.voice_live.record import SessionRecord
 from lab.voice_live.server_events import new_id
 from lab.voice_live.settings import VoiceLiveSettings
@@ -75,12 +76,14 @@ class Resource:
     sessions: dict[str, KeptSession] = field(default_factory=dict)
     ticker: MarksTicker = field(default_factory=MarksTicker)
     quota: HandshakeQuota = field(init=False)
+    tools: PlatformTools = field(init=False)
     unsupported: Unsupported = field(init=False)
     refused_handshakes: list[dict[str, object]] = field(default_factory=list)
     _conversations: dict[str, ConversationItems] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.quota = HandshakeQuota(self.settings.new_connections_per_minute)
+        self.tools = PlatformTools(self.settings.agent_tools_url, self.settings.agent_tools_key)
         self.unsupported = unsupported_fields(strict=self.settings.lab_strict)
 
     def credentials(self, wall_s: float) -> Credentials:

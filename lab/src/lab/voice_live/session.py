@@ -12,12 +12,12 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from lab.scenario import Agent
 from lab.speech import SpeechError
 from lab.voice_live import ga_dialect, server_events
-from lab.voice_live.agent_script import CallFunction, Plan, SayStep
+from lab.voice_live.agent_script import CallFunction, Plan, SayStep, UseTool, found
 from lab.voice_live.answering import Answering, audio_token_limit
 from lab.voice_live.client_connection import connection_of
 from lab.voice_live.client_events import ClientEvent, decode_client_event, plain_append
 from lab.voice_live.dialogue import Dialogue
-from lab.voice_live.injected_faults import CloseFault, ResponseFault
+from lab.voice_live.injected_faults import CloseFault, ResponseFault, due
 from lab.voice_live.measured_line import MeasuredLine, measured_line
 from lab.voice_live.record import SessionRecord
 from lab.voice_live.resource import Resource
@@ -47,6 +47,7 @@ class SimulatedSession:
         self._sending = asyncio.Lock()
         self._muted = False
         self._closed = False
+        self._over = asyncio.Event()
         self._background: set[asyncio.Task[None]] = set()
 
     async def run(self) -> None:
@@ -59,6 +60,7 @@ class SimulatedSession:
                 for task in self._background:
                     task.cancel()
                 self.record.state = "closed"
+                self._over.set()
 
     async def _converse(self, tasks: asyncio.TaskGroup) -> None:
         await asyncio.sleep(self._resource.settings.session_setup_s + self._fault_delay_s("session_created"))
@@ -199,8 +201,10 @@ class SimulatedSession:
     async def _respond(self, response: Response, plan: Plan, began_at: float) -> None:
         answering, settings, faults = self._answering, self._resource.settings, self._resource.faults
         speech: SpeechPlan | Ending | None = None
-        if isinstance(plan, SayStep) and response.form.spoken and not response.silent:
-            speech = await asyncio.to_thread(self._plan, plan, response)
+        if isinstance(plan, UseTool):
+            plan = SayStep(await self._use_tool(plan))
+        if plan.text and response.form.spoken and not response.silent:
+            speech = await asyncio.to_thread(self._plan, plan.text, response)
         await _until(began_at + settings.reply_delay_s + response.works_s)
         if response.hidden and not response.over:
             await self._send(answering.reveal(response))
@@ -214,23 +218,42 @@ class SimulatedSession:
         if isinstance(speech, Ending):
             await self._send(answering.end(response, speech, time.monotonic()))
         elif isinstance(plan, CallFunction):
-            opening = answering.open_call(response, plan.name) + answering.call_with(response, plan.arguments)
-            await self._send(opening + answering.end(response, COMPLETED, time.monotonic()))
+            if speech is not None:
+                await self._speak(response, speech, follows=True)
+            await self._call_function(response, plan)
         elif speech is None:
             await self._write_out(response, plan.text)
         else:
             await self._speak(response, speech)
+
+    async def _call_function(self, response: Response, plan: CallFunction) -> None:
+        """After the words of the plan, if it has any. No effect on a response that is over."""
+        if response.over:
+            return
+        answering = self._answering
+        events = answering.close_message(response) if response.item is not None else []
+        events += answering.open_call(response, plan.name) + answering.call_with(response, plan.arguments)
+        await self._send(events + answering.end(response, COMPLETED, time.monotonic()))
+
+    async def _use_tool(self, plan: UseTool) -> str:
+        """Return what the agent says then."""
+        fault = due(self._resource.faults.agent_tool)
+        running = self._resource.tools.use(plan.tool, self.record, fault, self._over)
+        if fault is not None and fault.form == "after_end":
+            return plan.text or found("")
+        answer = await asyncio.shield(running)
+        return plan.text or found(answer)
 
     async def _fail(self, fault: ResponseFault) -> Ending:
         if fault.form == "both":
             await self._send([server_events.error(RefusedError(fault.message, fault.code, kind=fault.type))])
         return failed(fault.code, fault.message, fault.type)
 
-    def _plan(self, plan: SayStep, response: Response) -> SpeechPlan | Ending:
+    def _plan(self, text: str, response: Response) -> SpeechPlan | Ending:
         """Synthesize a reply and cut it into deltas. Blocks, so run it in a thread."""
         limit = audio_token_limit(response, self.record)
         try:
-            return plan_speech(plan.text, response.form.output_audio_format, self._resource.settings.delta_ms, limit)
+            return plan_speech(text, response.form.output_audio_format, self._resource.settings.delta_ms, limit)
         except SpeechError as error:
             return failed("speech_synthesis_failed", str(error))
 
@@ -243,7 +266,8 @@ class SimulatedSession:
             await self._send(answering.write(response, f" {word}" if number else word))
         await self._send(answering.end(response, COMPLETED, time.monotonic()))
 
-    async def _speak(self, response: Response, speech: SpeechPlan) -> None:
+    async def _speak(self, response: Response, speech: SpeechPlan, *, follows: bool = False) -> None:
+        """`follows`: a function call follows; leave the message and the response open."""
         answering, speed, faults = self._answering, self._resource.settings.speed, self._resource.faults
         pause = faults.parts if faults.parts is not None and faults.parts.take() else None
         if faults.odd_deltas is not None and faults.odd_deltas.take():
@@ -267,6 +291,8 @@ class SimulatedSession:
                 self.record.note(time.monotonic(), "stalled")
             if cut_reason is not None:
                 break
+        if follows:
+            return
         ending = incomplete(cut_reason or "max_output_tokens") if cut_reason or speech.cut else COMPLETED
         await self._send(answering.end(response, ending, time.monotonic()))
 

@@ -37,6 +37,11 @@ class VoiceLiveSettings(SimulatorSettings):
     marks_interrupt_s: Seconds = 0.0
     """Mean time between interruptions of a session in marks mode; 0: no interruptions."""
 
+    agent_tools_url: str = ""
+    """Where the agent's platform calls tools: the address of call-control with `/agent`. Empty: tools fail."""
+    agent_tools_key: str = ""
+    """Key of the project connection, which it sends to the tools."""
+
     new_connections_per_minute: Count = 0
     """Maximum number of handshakes in a rolling minute; more are answered with 429. 0: no limit. Default of Azure: 30.
     """

@@ -65,7 +65,7 @@ class ResponseForm:
 
 @dataclass
 class Response:
-    """One response. It has at most one output item, which may have several audio parts."""
+    """One response. It has one output item, which may have several audio parts, or a message and a function call."""
 
     form: ResponseForm
     id: str = field(default_factory=lambda: new_id("resp"))
@@ -86,6 +86,7 @@ class Response:
     """The complete parts, each with the duration of its audio in milliseconds."""
     _text: str = ""
     """The text of the current part."""
+    _earlier_items: list[ConversationItem] = field(default_factory=list)
 
     @property
     def over(self) -> bool:
@@ -113,10 +114,20 @@ class Response:
         yield from self._open(item, previous_item_id)
 
     def _open(self, item: ConversationItem, previous_item_id: str | None) -> Iterator[Event]:
+        if self.item is not None:
+            self._earlier_items.append(self.item)
         self.item = item
-        yield event("response.output_item.added", response_id=self.id, output_index=0, item=item.to_wire())
+        yield event("response.output_item.added", response_id=self.id, output_index=self._index, item=item.to_wire())
         if self.form.conversation_id is not None:
             yield item_event("created", previous_item_id, item.to_wire())
+
+    @property
+    def _index(self) -> int:
+        return len(self._earlier_items)
+
+    def close_message(self) -> list[Event]:
+        """A function call follows in the same response: `open_call`."""
+        return self._close_item("completed")
 
     def text_delta(self, text: str) -> Event:
         """Add words to the transcript of a spoken response, otherwise to the text."""
@@ -158,21 +169,31 @@ class Response:
     def arguments_delta(self, text: str) -> Event:
         item = self._opened()
         self.item = replace(item, arguments=(item.arguments or "") + text)
-        where: Event = {"response_id": self.id, "item_id": item.id, "output_index": 0, "call_id": item.call_id}
+        where: Event = {
+            "response_id": self.id,
+            "item_id": item.id,
+            "output_index": self._index,
+            "call_id": item.call_id,
+        }
         return event("response.function_call_arguments.delta", **where, delta=text)
 
     def finish(self, ending: Ending) -> list[Event]:
         """Return the events from the last delta to `response.done`. Call it once."""
         self.status, self._details = ending.status, ending.details
-        closing = self._close_item() if self.item is not None else []
+        done = "completed" if self.status == "completed" else "incomplete"
+        closing = self._close_item(done) if self.item is not None else []
         return [*closing, event("response.done", response=self._to_wire())]
 
-    def _close_item(self) -> list[Event]:
+    def _close_item(self, done: str) -> list[Event]:
         item = self._opened()
-        done = "completed" if self.status == "completed" else "incomplete"
         if item.type == "function_call":
             self.item = replace(item, status=done)
-            where: Event = {"response_id": self.id, "item_id": item.id, "output_index": 0, "call_id": item.call_id}
+            where: Event = {
+                "response_id": self.id,
+                "item_id": item.id,
+                "output_index": self._index,
+                "call_id": item.call_id,
+            }
             kind = "response.function_call_arguments.done"
             closing = [event(kind, **where, name=item.name, arguments=item.arguments)] if done == "completed" else []
         elif self.spoken:
@@ -189,7 +210,7 @@ class Response:
                 self._part_event("response.content_part.done", part={"type": "text", "text": kept}),
             ]
         wire = self._opened().to_wire()
-        return [*closing, event("response.output_item.done", response_id=self.id, output_index=0, item=wire)]
+        return [*closing, event("response.output_item.done", response_id=self.id, output_index=self._index, item=wire)]
 
     def _opened(self) -> ConversationItem:
         if self.item is None:
@@ -197,7 +218,7 @@ class Response:
         return self.item
 
     def _part_event(self, kind: str, **parts: object) -> Event:
-        where: Event = {"response_id": self.id, "item_id": self._opened().id, "output_index": 0}
+        where: Event = {"response_id": self.id, "item_id": self._opened().id, "output_index": self._index}
         return event(kind, **where, content_index=len(self._earlier_parts), **parts)
 
     def _to_wire(self) -> Event:
@@ -208,7 +229,7 @@ class Response:
             "id": self.id,
             "status": self.status,
             "status_details": self._details,
-            "output": [self.item.to_wire()] if over and self.item else [],
+            "output": [item.to_wire() for item in self._items] if over else [],
             "usage": self._usage() if over else None,
             "conversation_id": "" if form.cascaded and form.conversation_id is not None else form.conversation_id,
             "modalities": list(form.modalities),
@@ -219,8 +240,12 @@ class Response:
             "metadata": form.metadata,
         }
 
+    @property
+    def _items(self) -> list[ConversationItem]:
+        return [*self._earlier_items, *([self.item] if self.item else [])]
+
     def _usage(self) -> Event:
-        words = (self.item.text + (self.item.arguments or "")) if self.item else ""
+        words = "".join(item.text + (item.arguments or "") for item in self._items)
         text, audio = len(words) // CHARACTERS_PER_TOKEN, int(self._audio_ms * AUDIO_TOKENS_PER_S / 1000)
         kinds: Event = {"text_tokens": 0, "audio_tokens": 0, "image_tokens": 0}
         cached: Event = {"cached_tokens": 0, "cache_write_tokens": 0, **kinds, "cached_tokens_details": kinds}

@@ -12,7 +12,7 @@ from agent_relay import metrics
 from agent_relay.agents import Agents, AgentVersion
 from agent_relay.core.dialog.conversation import Conversation
 from agent_relay.core.dialog.debt import Limits
-from agent_relay.core.dialog.history import from_transcript
+from agent_relay.core.dialog.history import from_transcript, left_saying
 from agent_relay.core.dialog.manners import PendingHangUp
 from agent_relay.core.dialog.session_profile import SessionProfile, session_profile_of
 from agent_relay.core.protocol.spoken_text import Form
@@ -104,16 +104,20 @@ async def begin_conversation(context: CallContext, record: CallRecord, agent: Ag
         transcript=transcript,
         unix_offset_s=time.time() - asyncio.get_running_loop().time(),
         said=record.said,
-        pending=_pending_hang_up(record, transcript),
+        pending=pending_hang_up(record, transcript),
         reference=await _reference(context, record, plan),
     )
 
 
-def _pending_hang_up(record: CallRecord, transcript: Sequence[TranscriptEntry]) -> PendingHangUp | None:
+def pending_hang_up(record: CallRecord, transcript: Sequence[TranscriptEntry]) -> PendingHangUp | None:
+    """Speech of the agent at the time of the request, or later, counts as the goodbye."""
     action = next((action for action in record.actions if action.id == record.closing), None)
     if action is None:
         return None
-    said = any(isinstance(one, Turn) and one.role == "agent" and one.at_ms >= action.at_ms for one in transcript)
+    turns = (one for one in transcript if isinstance(one, Turn) and one.role == "agent")
+    ends_ms = [turn.at_ms + max(turn.heard_ms, 0) for turn in turns]
+    ends_ms += [saying.at_ms + saying.generated_ms for saying in left_saying(transcript)]
+    said = any(end_ms >= action.at_ms for end_ms in ends_ms)
     return PendingHangUp(action.id, action.by in AGENTS, said)
 
 

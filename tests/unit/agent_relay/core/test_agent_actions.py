@@ -10,7 +10,7 @@ import pytest
 
 from agent_relay.core.dialog.conversation import Conversation
 from agent_relay.core.dialog.conversation_commands import Command, ReportGoodbye, RequestAction
-from agent_relay.core.dialog.history import History
+from agent_relay.core.dialog.history import History, ToolUse
 from agent_relay.core.dialog.manners import PendingHangUp
 from agent_relay.core.dialog.session_profile import MannersProfile, SessionProfile, session_profile_of
 from agent_relay.core.dialog.silence_policy import SilenceLimits
@@ -168,6 +168,33 @@ def test_an_operator_s_hang_up_is_preceded_by_the_profile_s_goodbye() -> None:
     assert goodbyes(heard(talk, "a2")) == [("act_1", "heard")]
 
 
+def test_a_running_function_does_not_delay_the_hang_up_and_its_result_is_not_spoken() -> None:
+    for answers_during_goodbye in (False, True):
+        talk = talking(tools=frozenset({"look_up"}))
+        begin(talk, audible=False)
+        talk.hear(call("look_up"), vl.ResponseDone("r1", "completed", ""))
+        commands = talk.core.instruct(Instruct("act_1", "goodbye", '{"interruptible":false}'), talk.now)
+        assert "Goodbye." in json.dumps(sent(commands))
+        begin(talk, audible=True, response="r2", item="a2")
+        talk.hear(vl.ResponseDone("r2", "completed", ""))
+        talk.core.from_caller(Playing("a2"), talk.now)
+        if answers_during_goodbye:
+            answer = talk.core.tool_answered("c1", "{}", talk.now)
+            assert [event["type"] for event in sent(answer)] == ["conversation.item.create"]
+        commands = talk.core.from_caller(Played("a2", 1000, True), talk.now)
+        assert goodbyes(commands) == [("act_1", "heard")]
+        assert sent(wait(talk, 2.0)) == []
+
+
+def test_a_function_beside_the_hang_up_adds_no_words_to_the_goodbye() -> None:
+    talk = talking(tools=frozenset({"log_outcome"}))
+    begin(talk, audible=True)
+    talk.hear(call("log_outcome", call_id="c0"), call(reason="done"), vl.ResponseDone("r1", "completed", ""))
+    answer = talk.core.tool_answered("c0", "{}", talk.now)
+    assert [event["type"] for event in sent(answer)] == ["conversation.item.create"]
+    assert goodbyes(heard(talk)) == [("fn_c1", "heard")]
+
+
 def test_a_hang_up_through_a_tool_of_the_platform_waits_for_the_agent_s_goodbye() -> None:
     talk = talking()
     begin(talk, audible=True)
@@ -229,6 +256,20 @@ def test_a_relay_that_takes_over_finishes_the_goodbye(said: bool, asks: bool) ->
     commands += core.tick(4.0)
     assert ("Goodbye." in json.dumps(sent(commands))) is asks
     assert goodbyes(commands) == ([] if asks else [("act_1", "heard")])
+
+
+def test_a_relay_that_takes_over_a_goodbye_does_not_answer_the_function_call() -> None:
+    history = History()
+    history.tool(ToolUse("c1", END, "{}", '{"ok": true}'))
+    pending = PendingHangUp("act_1", interruptible=True, said=True)
+    core = Conversation(profile(), history, greeted=True, resumed=True, media_attached=True, pending=pending)
+    core.connected(1.0)
+    core.voice_event(vl.SessionCreated("s", "", 0), 1.0)
+    commands = core.attached(1.0) + core.caller_audio(1.0) + core.voice_event(updated(), 1.0)
+    for now in (2.0, 4.0, 8.0):
+        commands += core.tick(now)
+    assert [event for event in sent(commands) if event["type"] == "response.create"] == []
+    assert goodbyes(commands) == [("act_1", "heard")]
 
 
 def test_the_agent_learns_the_reference_of_its_call() -> None:

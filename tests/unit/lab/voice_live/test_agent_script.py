@@ -6,13 +6,14 @@ import json
 
 import pytest
 
-from lab.scenario import Agent
+from lab.scenario import Agent, ScenarioTool
 from lab.voice_live.agent_script import (
     AFTER_THE_SCRIPT,
     DEFAULT_GREETING,
     UNHEARD,
     CallFunction,
     SayStep,
+    UseTool,
     heard_in_turn,
     next_plan,
 )
@@ -56,6 +57,23 @@ def test_after_a_function_it_says_what_comes_next_or_the_result() -> None:
     silent = conversation("user", "user", "user")
     silent.items.append(output)
     assert next_plan(AGENT, silent, {}) == SayStep('I found this: {"state": "late"}')
+
+
+def test_a_goodbye_in_the_response_of_the_function_call_and_a_tool_of_the_platform() -> None:
+    end = {"name": "end_call", "arguments": {"reason": "done"}}
+    agent = Agent.model_validate(
+        {
+            "replies": [
+                {"say_first": "Goodbye.", "call": end},
+                {"tool": {**end, "via": "openapi"}, "say": "Goodbye."},
+                {"tool": end},
+            ]
+        }
+    )
+    assert next_plan(agent, conversation("user"), {}) == CallFunction("end_call", '{"reason":"done"}', "Goodbye.")
+    tool = ScenarioTool(name="end_call", arguments={"reason": "done"}, via="openapi")
+    assert next_plan(agent, conversation("user", "user"), {}) == UseTool(tool, "Goodbye.")
+    assert next_plan(agent, conversation(*["user"] * 3), {}) == UseTool(ScenarioTool.model_validate(end))
 
 
 def test_greetings() -> None:

@@ -59,6 +59,26 @@ def test_what_is_said_is_kept_in_the_conversation_as_it_grows() -> None:
     assert stage.end(response, cancelled("turn_detected"), 4.0) == []
 
 
+def test_a_message_before_a_function_call_is_kept_and_counted_once() -> None:
+    stage = answering()
+    begin(stage)
+    response, _ = stage.begun[0]
+    stage.open_message(response)
+    stage.say(response, DELTA, 2.0)
+    stage.close_message(response)
+    stage.open_call(response, "end_call")
+    stage.call_with(response, "{}")
+    stage.end(response, COMPLETED, 3.0)
+    message, call = stage.record.conversation.items
+    assert (message.text, message.status, call.type, call.arguments) == (
+        "Hello there",
+        "completed",
+        "function_call",
+        "{}",
+    )
+    assert [said["text"] for said in stage.record.said] == ["Hello there"]
+
+
 def test_cancelling() -> None:
     stage = answering()
     with pytest.raises(RefusedError) as refusal:

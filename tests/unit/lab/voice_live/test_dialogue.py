@@ -192,7 +192,7 @@ def test_replayed_items_count_as_turns_and_start_no_response() -> None:
     assert dialogue.answering.begun == []
     events = hear(dialogue, TURN)
     assert part(events[-2], "item", "content") == [{"type": "input_audio", "transcript": "second"}]
-    assert dialogue.answering.begun[-1][1].text == "two"  # type: ignore[union-attr]  # a `SayStep`, or the test fails
+    assert dialogue.answering.begun[-1][1].text == "two"
 
 
 @pytest.mark.parametrize(

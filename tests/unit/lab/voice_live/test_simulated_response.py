@@ -55,6 +55,28 @@ def test_a_spoken_response_has_the_recorded_order() -> None:
     assert response.item.audio_ms == 250
 
 
+def test_a_function_call_after_a_message_is_the_second_item() -> None:
+    response = Response(FORM)
+    message = [*response.open_message("item_u1"), response.text_delta("Bye"), response.audio_delta("AA", 9, 50.0, 1.0)]
+    call = [*response.close_message(), *response.open_call("end_call", "item_m1"), response.arguments_delta("{}")]
+    call += response.finish(COMPLETED)
+    assert kinds(call) == [
+        "response.audio.done",
+        "response.audio_transcript.done",
+        "response.content_part.done",
+        "response.output_item.done",
+        "response.output_item.added",
+        "conversation.item.created",
+        "response.function_call_arguments.delta",
+        "response.function_call_arguments.done",
+        "response.output_item.done",
+        "response.done",
+    ]
+    assert {one.get("output_index") for one in message if "output_index" in one} == {0}
+    assert [one["output_index"] for one in call if "output_index" in one] == [0] * 4 + [1] * 4
+    assert part(call[-1], "response", "output") == [call[3]["item"], call[-2]["item"]]
+
+
 def test_fields_are_in_the_recorded_order() -> None:
     _, events = spoken(COMPLETED)
     created = part(events[0], "response")

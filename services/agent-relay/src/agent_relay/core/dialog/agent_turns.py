@@ -210,7 +210,8 @@ class AgentTurns:
             self._tools.drop_answer()
         return commands
 
-    def tool_answered(self, call_id: str, output: str, now: float) -> list[Command]:
+    def tool_answered(self, call_id: str, output: str, now: float, *, last: bool = False) -> list[Command]:
+        """`last`: nothing is to be said about it, because the agent has said goodbye."""
         answer = self._tools.answer(call_id, output, self._speech.session)
         if answer is None:
             return []
@@ -218,6 +219,8 @@ class AgentTurns:
         self._history.tool(use)
         record = Record(tool_notice(TOOL_CALL, use, self._clock.unix_ms(now)))
         commands = [record, *self._prompts.to_session(events)]
+        if last and self._tools.drop_answer():
+            self._owed.taken_back()
         self._after_tools(now)
         return commands
 

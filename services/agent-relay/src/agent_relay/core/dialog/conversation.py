@@ -74,7 +74,15 @@ class Conversation:
         self._session = VoiceSession(SessionSetup(profile.session, profile.essential_session), self._clock)
         self._prompts = Prompts(profile, self._clock, self._session)
         self._turns = Turns(
-            profile, history, self._prompts, self._clock, transcript, said=said, resumed=resumed, greeted=greeted
+            profile,
+            history,
+            self._prompts,
+            self._clock,
+            transcript,
+            said=said,
+            resumed=resumed,
+            greeted=greeted,
+            closing=pending is not None,
         )
         self._speech = self._turns.speech
         self._caller = self._turns.caller
@@ -226,7 +234,8 @@ class Conversation:
         return self._prompts.greeting_granted(granted, now) + self._advance(now)
 
     def tool_answered(self, call_id: str, output: str, now: float) -> list[Command]:
-        return self._turns.of_agent.tool_answered(call_id, output, now) + self._advance(now)
+        last = self._manners.goodbye_said
+        return self._turns.of_agent.tool_answered(call_id, output, now, last=last) + self._advance(now)
 
     # -- actions of the agent
     def _act(self, event: vl.FunctionCall, now: float) -> list[Command]:
@@ -313,8 +322,11 @@ class Conversation:
     def _advance(self, now: float) -> list[Command]:
         """Return the requests that are possible now: first the pending response, then announcements."""
         commands = self._floor.greet(now) + self._turns.advance(now)
-        quiet = self.quiet and self._floor.free(now)
-        commands += self._manners.advance(now, quiet=quiet, caller_speaks=self._caller.speaks)
+        free = self._floor.free(now)
+        still = self._speech.quiet and self._prompts.responses.idle and self._announcements.quiet
+        commands += self._manners.advance(
+            now, quiet=free and self.quiet, still=free and still, caller_speaks=self._caller.speaks
+        )
         return commands + self._floor.announce(now)
 
     def next_at(self) -> float | None:

@@ -63,6 +63,11 @@ class Manners:
     def closing(self) -> bool:
         return self._closing.active
 
+    @property
+    def goodbye_said(self) -> bool:
+        """The goodbye has begun, and the call ends when it was heard."""
+        return self._closing.said
+
     def next_at(self) -> float | None:
         times = (self._silence.next_at(), self._closing.next_at())
         return min((at for at in times if at is not None), default=None)
@@ -104,9 +109,9 @@ class Manners:
         return []
 
     # -- time
-    def advance(self, now: float, *, quiet: bool, caller_speaks: bool) -> list[Command]:
+    def advance(self, now: float, *, quiet: bool, still: bool, caller_speaks: bool) -> list[Command]:
         """Return the commands that are due. Call it after every event. `quiet`: nobody speaks or is about to speak, and
-        the agent could be heard.
+        the agent could be heard. `still`: the same, except that a function may be running, or its result may be due.
         """
         if self._pending is not None and quiet:
             pending, self._pending = self._pending, None
@@ -114,7 +119,7 @@ class Manners:
                 pending.action_id, now, interruptible=pending.interruptible, said=pending.said, expected=False
             )
         commands: list[Command] = []
-        step = self._closing.advance(now, quiet=quiet, caller_speaks=caller_speaks)
+        step = self._closing.advance(now, quiet=still, caller_speaks=caller_speaks)
         if step is not None:
             what, action_id = step
             if what is GoodbyeStep.ASK:
@@ -129,7 +134,7 @@ class Manners:
                 action_id = f"silence-{self._clock.unix_ms(now)}"
                 self._closing.begin(action_id, now, interruptible=True, said=False, expected=False)
                 commands.append(RequestAction(action_id, HANG_UP, '{"reason":"silence"}', SILENCE_POLICY))
-                commands += self.advance(now, quiet=quiet, caller_speaks=caller_speaks)
+                commands += self.advance(now, quiet=quiet, still=still, caller_speaks=caller_speaks)
         return commands
 
     def _say(self, say_id: str, text: str, now: float) -> list[Command]:

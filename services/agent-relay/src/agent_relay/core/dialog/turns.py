@@ -26,7 +26,7 @@ it again. Then the relay requests an answer to the text of the speech.
 
 class Turns:
     """The turns of one call. `transcript` and `said`: the transcript of the previous relay, and its progress in the
-    announcements.
+    announcements. `closing`: a hang-up was requested.
     """
 
     def __init__(
@@ -40,6 +40,7 @@ class Turns:
         said: str = "",
         resumed: bool = False,
         greeted: bool = False,
+        closing: bool = False,
     ) -> None:
         self.media_away = False
         """Whether the media socket is detached. The caller then hears nothing: no response is requested, and time
@@ -50,7 +51,9 @@ class Turns:
         self._prompts = prompts
         self._owed = prompts.owed
         self._left_owing: DebtKind | None = None
-        if resumed and history.awaits_answer:
+        if closing:
+            pass  # the call ends: only the goodbye is left to say
+        elif resumed and history.awaits_answer:
             self._left_owing = DebtKind.WORDS
         elif resumed and greeted and history.empty and profile.greeting is not None:
             self._left_owing = DebtKind.GREETING  # a relay marked the call as greeted and died before it spoke

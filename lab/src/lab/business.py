@@ -1,0 +1,176 @@
+"""A small business with an HTTP API for the function tools of agents: orders, and appointments to book once.
+
+Errors of the business are normal answers (404 for an unknown order). Other failures are injected.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+import uvicorn
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from lab.control_errors import HTTP_ERRORS, decode_body
+from lab.environment import Port, SimulatorSettings
+from lab.simulator import KEEP_ALIVE_S, log, run_simulator
+from lab.tls import Tls
+from lab.voice_live.injected_faults import InjectedFault, due
+
+ORDERS: Final = {"42": "on its way", "43": "being packed"}
+
+
+@dataclass(frozen=True)
+class BusinessSettings(SimulatorSettings):
+    host: str = "127.0.0.1"
+    port: Port = 8094
+
+
+class AnswerDelay(InjectedFault):
+    delay_s: float = Field(ge=0, le=600)
+
+
+class RefusedRequest(InjectedFault):
+    status: int = Field(ge=400, le=599)
+    retry_after_s: int | None = Field(default=None, ge=0, le=600)
+
+
+class BusinessFaults(BaseModel):
+    """`slow`: works after a delay. `late`: works at once and answers after a delay, when the client may be gone.
+    `failing`: this status without any work. `never`: no answer until the client closes the connection.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+    slow: AnswerDelay | None = None
+    late: AnswerDelay | None = None
+    failing: RefusedRequest | None = None
+    never: InjectedFault | None = None
+
+
+@dataclass
+class _Business:
+    faults: BusinessFaults = field(default_factory=BusinessFaults)
+    requests: list[dict[str, object]] = field(default_factory=list)
+    appointments: dict[str, dict[str, object]] = field(default_factory=dict)
+    """By idempotency key."""
+
+    async def order(self, request: Request) -> Response:
+        number = str(request.path_params["number"])
+
+        def look_up() -> Response:
+            if number not in ORDERS:
+                return JSONResponse({"error": f"there is no order {number}"}, 404)
+            return JSONResponse({"order": number, "state": ORDERS[number]})
+
+        return await self._answer(request, look_up)
+
+    async def book(self, request: Request) -> Response:
+        """The same appointment for the same `Idempotency-Key`."""
+        try:
+            wanted = json.loads(await request.body())
+        except ValueError:
+            wanted = None
+        key = request.headers.get("idempotency-key", "")
+
+        def note_down() -> Response:
+            if not isinstance(wanted, dict) or not isinstance(wanted.get("day"), str):
+                return JSONResponse({"error": "`day` is missing"}, 400)
+            number = len(self.appointments) + 1
+            booked = self.appointments.setdefault(
+                key or f"without-key-{number}", {"number": number, "day": wanted["day"]}
+            )
+            return JSONResponse(booked, 201)
+
+        return await self._answer(request, note_down)
+
+    async def _answer(self, request: Request, work: Callable[[], Response]) -> Response:
+        noted: dict[str, object] = {
+            "t": time.monotonic(),
+            "method": request.method,
+            "path": request.url.path,
+            "key": request.headers.get("idempotency-key", ""),
+            "call_id": request.headers.get("x-call-id", ""),
+            "signed": "webhook-signature" in request.headers,
+            "status": 0,
+        }
+        self.requests.append(noted)
+        faults = self.faults
+        if due(faults.never) is not None:
+            await _until_gone(request)
+            return Response(status_code=499)
+        if (failing := due(faults.failing)) is not None:
+            headers = {} if failing.retry_after_s is None else {"Retry-After": str(failing.retry_after_s)}
+            noted["status"] = failing.status
+            return JSONResponse({"error": "injected fault"}, failing.status, headers)
+        if (slow := due(faults.slow)) is not None:
+            await asyncio.sleep(slow.delay_s)
+        answer = work()
+        if (late := due(faults.late)) is not None:
+            await asyncio.sleep(late.delay_s)
+        noted["status"] = answer.status_code
+        log.info("request answered", extra={"path": request.url.path, "status": answer.status_code})
+        return answer
+
+    async def list_requests(self, _: Request) -> Response:
+        return JSONResponse({"requests": self.requests, "appointments": list(self.appointments.values())})
+
+    async def get_faults(self, _: Request) -> Response:
+        return JSONResponse(self.faults.model_dump(mode="json", exclude_none=True))
+
+    async def set_faults(self, request: Request) -> Response:
+        self.faults = await decode_body(request, BusinessFaults)
+        return await self.get_faults(request)
+
+    async def clear_faults(self, _: Request) -> Response:
+        self.faults = BusinessFaults()
+        return Response(status_code=204)
+
+
+async def _until_gone(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+
+
+async def _healthz(_: Request) -> Response:
+    return JSONResponse({"status": "ok"})
+
+
+def create_app(_: BusinessSettings) -> Starlette:
+    business = _Business()
+    return Starlette(
+        routes=[
+            Route("/orders/{number}", business.order),
+            Route("/appointments", business.book, methods=["POST"]),
+            Route("/lab/requests", business.list_requests),
+            Route("/lab/faults", business.get_faults),
+            Route("/lab/faults", business.set_faults, methods=["PUT"]),
+            Route("/lab/faults", business.clear_faults, methods=["DELETE"]),
+            Route("/healthz", _healthz),
+        ],
+        exception_handlers=HTTP_ERRORS,
+    )
+
+
+def server_config(settings: BusinessSettings, tls: Tls | None = None) -> uvicorn.Config:
+    return uvicorn.Config(
+        create_app(settings),
+        host=settings.host,
+        port=settings.port,
+        log_level="warning",
+        timeout_keep_alive=KEEP_ALIVE_S,
+        timeout_graceful_shutdown=1,
+        ssl_context_factory=tls.context_factory if tls else None,
+    )
+
+
+def main(argv: Sequence[str] = ()) -> int:
+    about = "A small business with an HTTP API for function tools."
+    return run_simulator("business", about, BusinessSettings, server_config, argv)

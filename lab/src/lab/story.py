@@ -1,0 +1,80 @@
+"""The parts of a scenario beside its call: the stack with its agent profile and faults, and checks of the outcome."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+import yaml
+
+from lab.call_checks import CallCheck
+from lab.heard_audio import Recording, last_sound_s
+from lab.observed_call import ObservedCall
+from lab.scenario import Scenario, ScenarioStack
+from lab.stack import Ports, Stack
+from lab.wire import Json, call_json, rows
+
+BUSINESS: Final = "BUSINESS"
+"""Stands for the address of the simulated business in a profile."""
+
+
+def stack_for(scenario: Scenario, folder: Path) -> Stack:
+    """A stack on free ports that is not started yet. Writes the scenario's agent profile into `folder`."""
+    ports, wanted = Ports.free(), scenario.stack
+    relay = dict(wanted.settings)
+    if wanted.model:
+        relay |= {"VOICE_LIVE_MODEL": wanted.model, "AGENT_NAME": "", "AGENT_PROJECT_NAME": ""}
+    if wanted.profile:
+        text = yaml.safe_dump({"default": wanted.profile}).replace(BUSINESS, f"http://127.0.0.1:{ports.business}")
+        folder.mkdir(parents=True, exist_ok=True)
+        path = (folder / "profiles.yaml").absolute()
+        path.write_text(text, encoding="utf-8")
+        relay |= {"AGENT_PROFILES_FILE": str(path), "TOOL_PRIVATE_HOSTS": "127.0.0.1"}
+    return Stack(ports, folder, {"agent-relay": relay, "call-control": wanted.settings})
+
+
+def prepare(stack: Stack, wanted: ScenarioStack) -> None:
+    """Start the business if the profile uses it, and inject the faults. Raises `StackError`, `WireError`."""
+    if BUSINESS in str(wanted.profile):
+        stack.launch_part("business")
+        stack.await_ready()
+    for simulator, faults in wanted.faults.items():
+        call_json("PUT", f"{stack.url(simulator)}/lab/faults", faults)
+
+
+def outcome_checks(
+    call: ObservedCall, scenario: Scenario, record: Json, transcript: list[Json], recording: Recording
+) -> Iterator[CallCheck]:
+    expected = scenario.expect
+    if expected.end_reason is not None:
+        found = str(record.get("end_reason"))
+        yield CallCheck(f"the end reason is {expected.end_reason}", found == expected.end_reason, found)
+    if expected.actions is not None:
+        url = f"{call.stack.url('call-control')}/api/calls/{record['call_id']}/actions"
+        states = [f"{one['action']} {one['state']}" for one in rows(call_json("GET", url))]
+        claim = f"the actions are {', '.join(expected.actions) or 'none'}"
+        yield CallCheck(claim, states == list(expected.actions), ", ".join(states) or "none")
+    if expected.says:
+        said = [str(row["text"]) for row in transcript if row.get("role") == "agent"]
+        rest = iter(said)
+        in_order = all(any(text in turn for turn in rest) for text in expected.says)
+        yield CallCheck("the agent says what is expected", in_order, " | ".join(said))
+    if expected.tones is not None:
+        sent = "".join(
+            str(row["tone"])
+            for row in call.phone.get("timeline", [])
+            if row["event"] == "dtmf" and row["by"] == "agent"
+        )
+        yield CallCheck(f"the phone gets the tones {expected.tones}", sent == expected.tones, sent or "none")
+    if expected.silence_at_end_s is not None:
+        silence_s = _silence_at_end_s(call, recording)
+        claim = f"the call ends {expected.silence_at_end_s:g} s after the last word, or earlier"
+        yield CallCheck(claim, 0.0 <= silence_s <= expected.silence_at_end_s, f"{silence_s:.2f} s")
+
+
+def _silence_at_end_s(call: ObservedCall, recording: Recording) -> float:
+    opened, ended = call.times("phone", "media_open"), call.times("phone", "ended")
+    if not opened or not ended:
+        return -1.0
+    return ended[-1] - opened[0] - last_sound_s(recording.agent, recording.rate_hz, 0.0, recording.seconds)

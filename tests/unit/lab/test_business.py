@@ -1,0 +1,52 @@
+"""The simulated business: orders, appointments that are booked once, and its faults."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import httpx
+import pytest
+
+from lab.business import BusinessSettings, create_app
+
+
+@pytest.fixture
+async def business() -> AsyncIterator[httpx.AsyncClient]:
+    transport = httpx.ASGITransport(create_app(BusinessSettings()))
+    async with httpx.AsyncClient(transport=transport, base_url="http://business") as client:
+        yield client
+
+
+async def test_orders(business: httpx.AsyncClient) -> None:
+    assert (await business.get("/orders/42")).json() == {"order": "42", "state": "on its way"}
+    assert (await business.get("/orders/7")).status_code == 404
+
+
+async def test_an_appointment_is_booked_once_for_each_key(business: httpx.AsyncClient) -> None:
+    for key, day in (("a", "Monday"), ("a", "Monday"), ("b", "Friday")):
+        reply = await business.post("/appointments", json={"day": day}, headers={"Idempotency-Key": key})
+        assert (reply.status_code, reply.json()["day"]) == (201, day)
+    known = (await business.get("/lab/requests")).json()
+    assert known["appointments"] == [{"number": 1, "day": "Monday"}, {"number": 2, "day": "Friday"}]
+    assert [row["key"] for row in known["requests"]] == ["a", "a", "b"]
+
+
+@pytest.mark.parametrize("body", [b"", b"[]", b'{"day": 7}'])
+async def test_an_appointment_needs_a_day(business: httpx.AsyncClient, body: bytes) -> None:
+    assert (await business.post("/appointments", content=body)).status_code == 400
+
+
+async def test_faults_happen_as_often_as_asked(business: httpx.AsyncClient) -> None:
+    failing = {"failing": {"status": 503, "retry_after_s": 2, "times": 1}}
+    assert (await business.put("/lab/faults", json=failing)).json() == failing
+    refused = await business.post("/appointments", json={"day": "Monday"})
+    assert (refused.status_code, refused.headers["retry-after"]) == (503, "2")
+    assert (await business.post("/appointments", json={"day": "Monday"})).status_code == 201
+    assert (await business.put("/lab/faults", json={"slow": {"delay_s": 0.01}})).status_code == 200
+    assert (await business.get("/orders/42")).status_code == 200
+    assert (await business.put("/lab/faults", json={"late": {"delay_s": 0.01}})).status_code == 200
+    assert (await business.get("/orders/42")).status_code == 200
+    assert (await business.delete("/lab/faults")).status_code == 204
+    assert (await business.get("/lab/faults")).json() == {}
+    assert (await business.put("/lab/faults", json={"sleepy": {}})).status_code == 400
+    assert len((await business.get("/lab/requests")).json()["appointments"]) == 1

@@ -1,0 +1,88 @@
+"""The stack of a scenario, and the checks of its outcome."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+
+from lab import story
+from lab.heard_audio import Recording
+from lab.observed_call import ObservedCall
+from lab.scenario import Scenario
+from lab.stack import Ports, Stack
+from lab.stack_process import Process
+from lab.story import outcome_checks, stack_for
+
+RATE_HZ = 16_000
+
+
+def scenario(**parts: Any) -> Scenario:
+    return Scenario.model_validate({"name": "x", **parts})
+
+
+def test_a_scenario_without_a_stack_changes_nothing(tmp_path: Path) -> None:
+    stack = stack_for(scenario(), tmp_path / "stack")
+    assert dict(stack.extra) == {"agent-relay": {}, "call-control": {}}
+    assert not (tmp_path / "stack").exists()
+
+
+def test_the_profile_is_written_with_the_address_of_the_business(tmp_path: Path) -> None:
+    wanted = {"model": "gpt-4.1", "profile": {"tools": [{"url": "BUSINESS/x"}]}, "settings": {"MAX_CALL_S": "9"}}
+    stack = stack_for(scenario(stack=wanted), tmp_path)
+    relay, control = stack.extra["agent-relay"], stack.extra["call-control"]
+    assert (relay["VOICE_LIVE_MODEL"], relay["AGENT_NAME"], relay["MAX_CALL_S"]) == ("gpt-4.1", "", "9")
+    assert control == {"MAX_CALL_S": "9"}
+    profile = yaml.safe_load(Path(relay["AGENT_PROFILES_FILE"]).read_text(encoding="utf-8"))
+    assert profile["default"]["tools"][0]["url"] == f"http://127.0.0.1:{stack.ports.business}/x"
+
+
+def checks(expect: dict[str, Any], monkeypatch: pytest.MonkeyPatch, *, ended: float = 3.3) -> dict[str, bool]:
+    """The result of each check of a call whose agent is heard until 3.0 s."""
+    stack = Stack(Ports(), Path("x"), processes=[Process("call-control", 8080, None)])
+    timeline = [
+        {"event": "media_open", "t": 0.0},
+        {"event": "dtmf", "by": "agent", "tone": "1", "t": 1.0},
+        {"event": "dtmf", "by": "caller", "tone": "9", "t": 1.0},
+        {"event": "ended", "t": ended},
+    ]
+    call = ObservedCall(stack, "lab_1", frozenset(), phone={"timeline": timeline})
+    agent = np.concatenate([np.full(3 * RATE_HZ, 5000.0), np.zeros(RATE_HZ // 4)])
+    actions = {"actions": [{"action": "hang_up", "state": "done"}]}
+    monkeypatch.setattr(story, "call_json", lambda *_: actions)
+    transcript = [
+        {"role": "agent", "text": "Hello there."},
+        {"role": "caller", "text": "Bye."},
+        {"role": "agent", "text": "Bye."},
+    ]
+    record = {"call_id": "call_1", "end_reason": "hung_up_by_agent"}
+    recording = Recording(RATE_HZ, agent * 0, agent)
+    found = outcome_checks(call, scenario(expect=expect), record, transcript, recording)
+    return {check.claim: check.holds for check in found}
+
+
+@pytest.mark.parametrize(
+    ("expect", "holds"),
+    [
+        ({"end_reason": "hung_up_by_agent"}, True),
+        ({"end_reason": "too_long"}, False),
+        ({"actions": ["hang_up done"]}, True),
+        ({"actions": []}, False),
+        ({"says": ["Hello", "Bye."]}, True),
+        ({"says": ["Bye.", "Hello"]}, False),
+        ({"tones": "1"}, True),
+        ({"tones": "9"}, False),
+        ({"silence_at_end_s": 0.5}, True),
+        ({"silence_at_end_s": 0.2}, False),
+    ],
+)
+def test_each_expectation_is_checked(expect: dict[str, Any], holds: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert list(checks(expect, monkeypatch).values()) == [holds]
+
+
+def test_a_call_that_ends_before_the_last_word_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert list(checks({"silence_at_end_s": 0.5}, monkeypatch, ended=2.0).values()) == [False]
+    assert checks({}, monkeypatch) == {}
