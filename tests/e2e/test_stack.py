@@ -70,7 +70,7 @@ def test_the_simulators_alone_are_no_stack(tmp_path: Path, monkeypatch: pytest.M
 
 def test_a_redis_of_another_machine_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("REDIS_URL", "rediss://prod.example.com:10000/0")
-    with pytest.raises(StackError, match="another machine"):
+    with pytest.raises(StackError, match="remote host"):
         Stack(Ports.free(), tmp_path).start()
 
 

@@ -1,4 +1,4 @@
-"""What the routing policy would do with a given call, and why."""
+"""Preview of a routing decision: the action for a given call, and the reason."""
 
 from __future__ import annotations
 

@@ -64,7 +64,7 @@ class RoutingApi:
         return _changed(request, await self._keeper.switch(on=body == b"true", by=operator_of(request)))
 
     async def preview(self, request: Request) -> Response:
-        """What would happen to a given call; nothing is changed."""
+        """Return the decision for a given call, without any effect."""
         call = incoming_call(decode_preview(await read_body(request, MAX_BYTES)), datetime.now(UTC))
         routing = await self._keeper.routing()
         shown = {"version": self._keeper.held.version, "at_ms": call.received_ms}
