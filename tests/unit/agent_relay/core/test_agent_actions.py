@@ -53,6 +53,11 @@ def heard(talk: Talk, item: str = "a1", *, complete: bool = True) -> list[Comman
     return first + talk.core.from_caller(Played(item, 1000, complete), talk.now)
 
 
+def finished(talk: Talk, item: str = "a1") -> list[Command]:
+    """The item is heard to its end, and nothing follows for a moment."""
+    return heard(talk, item) + wait(talk, 0.4)
+
+
 def requested(commands: list[Command]) -> list[tuple[str, str, str]]:
     return [(one.action_id, one.action, one.by) for one in commands if isinstance(one, RequestAction)]
 
@@ -86,7 +91,7 @@ def test_a_goodbye_in_the_same_response_is_heard_before_the_hang_up() -> None:
     commands = talk.hear(vl.ResponseDone("r1", "completed", ""))
     assert [event for event in sent(commands) if event["type"] == "response.create"] == []
     assert goodbyes(commands) == []
-    assert goodbyes(heard(talk)) == [("fn_c1", "heard")]
+    assert goodbyes(finished(talk)) == [("fn_c1", "heard")]
 
 
 def test_a_goodbye_in_the_next_response() -> None:
@@ -96,7 +101,7 @@ def test_a_goodbye_in_the_next_response() -> None:
     assert [event["type"] for event in sent(commands)] == ["conversation.item.create", "response.create"]
     begin(talk, audible=True, response="r2", item="a2")
     assert goodbyes(talk.hear(vl.ResponseDone("r2", "completed", ""))) == []
-    assert goodbyes(heard(talk, "a2")) == [("fn_c1", "heard")]
+    assert goodbyes(finished(talk, "a2")) == [("fn_c1", "heard")]
 
 
 def test_the_caller_keeps_the_call_by_speaking() -> None:
@@ -146,7 +151,7 @@ def test_an_agreed_phrase_ends_the_call() -> None:
     commands = talk.hear(vl.AgentTranscriptDone("r1", "a1", "Thank you. Have a nice day!"))
     assert requested(commands) == [("phrase_r1", "hang_up", "agent")]
     talk.hear(vl.ResponseDone("r1", "completed", ""))
-    assert goodbyes(heard(talk)) == [("phrase_r1", "heard")]
+    assert goodbyes(finished(talk)) == [("phrase_r1", "heard")]
 
 
 def test_other_words_do_not() -> None:
@@ -165,7 +170,7 @@ def test_an_operator_s_hang_up_is_preceded_by_the_profile_s_goodbye() -> None:
     assert talk.core.instruct(Instruct("act_1", "goodbye", '{"interruptible":false}'), talk.now) == []
     begin(talk, audible=True, response="r2", item="a2")
     talk.hear(vl.ResponseDone("r2", "completed", ""))
-    assert goodbyes(heard(talk, "a2")) == [("act_1", "heard")]
+    assert goodbyes(finished(talk, "a2")) == [("act_1", "heard")]
 
 
 def test_a_running_function_does_not_delay_the_hang_up_and_its_result_is_not_spoken() -> None:
@@ -181,7 +186,7 @@ def test_a_running_function_does_not_delay_the_hang_up_and_its_result_is_not_spo
         if answers_during_goodbye:
             answer = talk.core.tool_answered("c1", "{}", talk.now)
             assert [event["type"] for event in sent(answer)] == ["conversation.item.create"]
-        commands = talk.core.from_caller(Played("a2", 1000, True), talk.now)
+        commands = talk.core.from_caller(Played("a2", 1000, True), talk.now) + wait(talk, 0.4)
         assert goodbyes(commands) == [("act_1", "heard")]
         assert sent(wait(talk, 2.0)) == []
 
@@ -192,7 +197,7 @@ def test_a_function_beside_the_hang_up_adds_no_words_to_the_goodbye() -> None:
     talk.hear(call("log_outcome", call_id="c0"), call(reason="done"), vl.ResponseDone("r1", "completed", ""))
     answer = talk.core.tool_answered("c0", "{}", talk.now)
     assert [event["type"] for event in sent(answer)] == ["conversation.item.create"]
-    assert goodbyes(heard(talk)) == [("fn_c1", "heard")]
+    assert goodbyes(finished(talk)) == [("fn_c1", "heard")]
 
 
 def test_a_hang_up_through_a_tool_of_the_platform_waits_for_the_agent_s_goodbye() -> None:
@@ -200,7 +205,7 @@ def test_a_hang_up_through_a_tool_of_the_platform_waits_for_the_agent_s_goodbye(
     begin(talk, audible=True)
     talk.core.instruct(Instruct("act_1", "goodbye", '{"interruptible":true}'), talk.now)
     talk.hear(vl.ResponseDone("r1", "completed", ""))
-    assert goodbyes(heard(talk)) == [("act_1", "heard")]
+    assert goodbyes(finished(talk)) == [("act_1", "heard")]
 
 
 def test_outcomes_are_told_to_the_agent() -> None:
@@ -232,7 +237,7 @@ def test_a_silent_caller_is_asked_and_then_hung_up() -> None:
     assert "Bye." in json.dumps(sent(commands))
     begin(talk, audible=True, response="r3", item="a3")
     talk.hear(vl.ResponseDone("r3", "completed", ""))
-    assert [outcome for _, outcome in goodbyes(heard(talk, "a3"))] == ["heard"]
+    assert [outcome for _, outcome in goodbyes(finished(talk, "a3"))] == ["heard"]
 
 
 def test_a_key_is_a_sign_of_life() -> None:

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from agent_relay.core.dialog.closing import Closing, ClosingLimits, GoodbyeStep
 
 START_S = ClosingLimits().start_s
+AFTER_S = ClosingLimits().after_s
 
 
 def begun(*, interruptible: bool = True, said: bool = False, expected: bool = True) -> Closing:
@@ -19,7 +20,8 @@ def begun(*, interruptible: bool = True, said: bool = False, expected: bool = Tr
 def test_a_goodbye_in_the_same_response_is_heard_to_its_end() -> None:
     closing = begun(said=True)
     assert closing.advance(1.0, quiet=False) is None
-    assert closing.advance(9.0, quiet=True) == (GoodbyeStep.HEARD, "a")
+    assert closing.advance(9.0, quiet=True) is None
+    assert closing.advance(9.0 + AFTER_S, quiet=True) == (GoodbyeStep.HEARD, "a")
     assert not closing.active
     assert closing.advance(10.0, quiet=True) is None
 
@@ -31,7 +33,8 @@ def test_a_goodbye_in_the_next_response() -> None:
     closing.sound()
     assert closing.next_at() is None
     assert closing.advance(START_S + 1, quiet=False) is None
-    assert closing.advance(START_S + 2, quiet=True) == (GoodbyeStep.HEARD, "a")
+    assert closing.advance(START_S + 2, quiet=True) is None
+    assert closing.advance(START_S + 2 + AFTER_S, quiet=True) == (GoodbyeStep.HEARD, "a")
 
 
 def test_an_agent_that_says_nothing_is_replaced_by_the_profile_s_goodbye() -> None:
@@ -39,7 +42,8 @@ def test_an_agent_that_says_nothing_is_replaced_by_the_profile_s_goodbye() -> No
     assert closing.advance(START_S, quiet=True) == (GoodbyeStep.ASK, "a")
     assert closing.advance(START_S + 0.1, quiet=True) is None
     closing.sound()
-    assert closing.advance(START_S + 3, quiet=True) == (GoodbyeStep.HEARD, "a")
+    assert closing.advance(START_S + 3, quiet=True) is None
+    assert closing.advance(START_S + 3 + AFTER_S, quiet=True) == (GoodbyeStep.HEARD, "a")
 
 
 def test_nothing_is_heard_at_all() -> None:
@@ -60,10 +64,21 @@ def test_the_caller_interrupts() -> None:
     assert closing.advance(1.0, quiet=False, caller_speaks=True) is None
 
 
+def test_speech_that_follows_the_goodbye_is_heard_as_well() -> None:
+    closing = begun(said=True)
+    assert closing.advance(1.0, quiet=True) is None
+    assert closing.next_at() == 1.0 + AFTER_S
+    assert closing.advance(1.1, quiet=False) is None
+    assert closing.next_at() is None
+    assert closing.advance(3.0, quiet=True) is None
+    assert closing.advance(3.0 + AFTER_S, quiet=True) == (GoodbyeStep.HEARD, "a")
+
+
 def test_one_hang_up_is_followed_once() -> None:
     closing = begun(said=True)
     assert not closing.begin("b", 1.0, interruptible=True, said=True, expected=True)
     closing.advance(1.0, quiet=True)
+    closing.advance(1.0 + AFTER_S, quiet=True)
     assert not closing.begin("a", 2.0, interruptible=True, said=True, expected=True)
     assert closing.begin("b", 2.0, interruptible=True, said=True, expected=True)
 

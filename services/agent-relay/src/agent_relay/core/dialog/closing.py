@@ -22,6 +22,8 @@ class GoodbyeStep(StrEnum):
 class ClosingLimits:
     start_s: float = 4.0
     """Longest time from the hang-up request, or from the request of the profile's goodbye, to the first audio."""
+    after_s: float = 0.25
+    """Time from the end of playout to the hang-up: the network and the phone still hold the last words."""
 
 
 @dataclass(slots=True)
@@ -31,6 +33,7 @@ class _Goodbye:
     said: bool
     start_by: float
     asked: bool = False
+    quiet_since: float | None = None
 
 
 class Closing:
@@ -67,7 +70,9 @@ class Closing:
 
     def next_at(self) -> float | None:
         goodbye = self._goodbye
-        return goodbye.start_by if goodbye is not None and not goodbye.said else None
+        if goodbye is None or (goodbye.said and goodbye.quiet_since is None):
+            return None
+        return goodbye.start_by if goodbye.quiet_since is None else goodbye.quiet_since + self._limits.after_s
 
     def advance(self, now: float, *, quiet: bool, caller_speaks: bool = False) -> tuple[GoodbyeStep, str] | None:
         """Return the next step and the id of its action, each step once; None if no step is due. `quiet`: the caller
@@ -79,7 +84,12 @@ class Closing:
         if caller_speaks and goodbye.interruptible:
             return self._finish(GoodbyeStep.INTERRUPTED)
         if goodbye.said:
-            return self._finish(GoodbyeStep.HEARD) if quiet else None
+            if not quiet:
+                goodbye.quiet_since = None
+                return None
+            if goodbye.quiet_since is None:
+                goodbye.quiet_since = now
+            return self._finish(GoodbyeStep.HEARD) if now >= goodbye.quiet_since + self._limits.after_s else None
         if now < goodbye.start_by:
             return None
         if goodbye.asked:
