@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Final
 
@@ -45,6 +45,7 @@ class Office:
 
     def __init__(self, stack: Stack, profiles: Path) -> None:
         self.profiles = profiles
+        self._placed: list[str] = []
         self._acs = httpx.Client(base_url=stack.url("acs"), trust_env=False)
         self._operator = httpx.Client(
             base_url=stack.url("call-control"), headers={"X-Api-Key": API_KEY}, timeout=30, trust_env=False
@@ -52,7 +53,15 @@ class Office:
         self._voice_live = httpx.Client(base_url=stack.url("voice-live"), trust_env=False)
         self._relay = httpx.Client(base_url=stack.url("agent-relay"), trust_env=False)
 
-    def close(self) -> None:
+    async def close(self) -> None:
+        """Hang up every call, so that the relay need not wait for them when it is stopped."""
+        for lab_id in self._placed:
+            self._acs.post(f"/lab/calls/{lab_id}/hangup")
+
+        def ended() -> bool:
+            return all(call["status"] == "ended" for call in self._calls())
+
+        await eventually(ended, within_s=20, what="the end of every call")
         for client in (self._acs, self._operator, self._voice_live, self._relay):
             client.close()
 
@@ -62,6 +71,7 @@ class Office:
         body = {"from": caller, "to": number, "audio": "silence", **event}
         reply = self._acs.post("/lab/calls", json=body)
         assert reply.status_code == 201, reply.text
+        self._placed.append(reply.json()["id"])
 
         async def connected() -> Json | None:
             found = [call for call in self._calls() if call["call_id"] not in known]
@@ -102,7 +112,7 @@ class Office:
 
 
 @pytest.fixture
-def office(tmp_path: Path) -> Iterator[Office]:
+async def office(tmp_path: Path) -> AsyncIterator[Office]:
     profiles, policy = tmp_path / "profiles.yaml", tmp_path / "routing.yaml"
     profiles.write_text(PROFILES)
     policy.write_text(POLICY)
@@ -115,7 +125,7 @@ def office(tmp_path: Path) -> Iterator[Office]:
         with running(Stack(Ports.free(), tmp_path, extra)) as stack:
             office = Office(stack, profiles)
             yield office
-            office.close()
+            await office.close()
             assert stack.dead() == []
 
 

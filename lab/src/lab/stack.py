@@ -111,18 +111,16 @@ class Stack:
         self.stop_within_s = _HASTY_S
 
     def stop(self) -> None:
-        """Stop all processes, services first, so that they can clean up in Redis."""
-        for process in reversed(self.processes):
-            if process.popen and process.popen.poll() is None:
-                process.popen.send_signal(signal.SIGTERM)
+        """Stop all processes, Redis last, because the services write to it while they stop."""
         deadline = time.monotonic() + self.stop_within_s
-        for process in reversed(self.processes):
-            if process.popen:
-                with contextlib.suppress(subprocess.TimeoutExpired):
-                    process.popen.wait(max(0.1, deadline - time.monotonic()))
-                if process.popen.poll() is None:
-                    process.popen.kill()
-                    process.popen.wait()
+        redis = [process for process in self.processes if process.name == "redis"]
+        others = [process for process in reversed(self.processes) if process.name != "redis"]
+        for group in (others, redis):
+            for process in group:
+                if process.popen and process.popen.poll() is None:
+                    process.popen.send_signal(signal.SIGTERM)
+            for process in group:
+                _await_exit(process, deadline)
         with contextlib.suppress(OSError):  # A folder that is not empty is not removed.
             for folder in self.created:
                 folder.rmdir()
@@ -278,6 +276,17 @@ def running(stack: Stack) -> Iterator[Stack]:
         raise
     finally:
         stack.stop()
+
+
+def _await_exit(process: Process, deadline: float) -> None:
+    """Wait until the process has exited; kill it after `deadline` (monotonic, s)."""
+    if process.popen is None:
+        return
+    try:
+        process.popen.wait(max(0.5, deadline - time.monotonic()))
+    except subprocess.TimeoutExpired:
+        process.popen.kill()
+        process.popen.wait()
 
 
 def show_ready(name: str) -> None:
