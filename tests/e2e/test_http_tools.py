@@ -1,4 +1,6 @@
-"""Function tools that are HTTP requests, with a business that is slow, late, failing or silent."""
+"""Function tools that are HTTP requests, with a business that is late or failing. `test_stories` shows a slow and a
+silent one.
+"""
 
 from __future__ import annotations
 
@@ -64,31 +66,6 @@ def booked(stack: Stack, requests: list[Any]) -> list[Any]:
     [_] = {row["key"] for row in requests}
     found: list[Any] = call_json("GET", f"{stack.url('business')}/lab/requests")["appointments"]
     return found
-
-
-@pytest.mark.timeout(90)
-async def test_the_agent_speaks_the_answer_of_a_slow_tool(tool_stack: Stack) -> None:
-    reply = Reply(heard="Please do it.", say_first="One moment.", call=LOOK_UP, say="It is on its way.")
-    ended, requests = await call_with(
-        tool_stack, {"slow": {"delay_s": 2.5, "times": 1}}, reply, steps=(GREETED, ASK, ANSWERED, ANSWERED, HANG_UP)
-    )
-    assert [row["status"] for row in requests] == [200]
-    assert ended.agent_turns == ["Hello.", "One moment.", "It is on its way."]
-    [used] = [row for row in ended.transcript if row.get("what") == "tool_call"]
-    assert "on its way" in used["detail"]
-
-
-@pytest.mark.timeout(90)
-async def test_the_agent_is_told_that_a_tool_did_not_answer_and_the_call_goes_on(tool_stack: Stack) -> None:
-    replies = (
-        Reply(heard="Please do it.", call=LOOK_UP),
-        Reply(heard="Never mind.", say="Thank you for your patience."),
-    )
-    steps = (GREETED, ASK, ANSWERED, ScenarioStep(say="Never mind."), ANSWERED, HANG_UP)
-    ended, requests = await call_with(tool_stack, {"never": {"times": 1}}, *replies, steps=steps)
-    assert [row["status"] for row in requests] == [0]
-    assert "did not answer in time" in ended.agent_turns[1]
-    assert ended.agent_turns[2] == "Thank you for your patience."
 
 
 @pytest.mark.timeout(90)
