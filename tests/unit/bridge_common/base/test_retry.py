@@ -187,7 +187,7 @@ def test_repeat_survives_outages_and_logs_each_in_two_lines(caplog: pytest.LogCa
     repeated(step, OutageLogger(logging.getLogger("x"), "reading"), 50.0)
     pauses = [after - before for before, after in pairwise(at)]
     assert pauses[0] <= 0.1
-    assert 2.0 <= max(pauses) <= 4.0, "also beyond the budget"
+    assert 2.0 <= max(pauses) <= 4.001, "also beyond the budget; differences of times are rounded"
     assert caplog.messages == ["reading fails", "reading works again"]
     assert vars(caplog.records[0])["bridge_fields"] == {"part": "a", "error": "Redis is unavailable"}
 

@@ -23,7 +23,7 @@ class ClosingLimits:
     start_s: float = 4.0
     """Longest time from the hang-up request, or from the request of the profile's goodbye, to the first audio."""
     after_s: float = 0.25
-    """Time from the end of playout to the hang-up: the network and the phone still hold the last words."""
+    """Time from the end of playout to the hang-up: the end of the goodbye is still on its way to the phone."""
 
 
 @dataclass(slots=True)
