@@ -102,6 +102,18 @@ async def test_a_pause_applies_to_the_fleet_and_is_reported_once(clients: RedisC
     assert (await one.take(RESOURCE, RUNNING)).wait_s <= MOST_PAUSE_S
 
 
+async def test_a_pause_of_a_credential_leaves_the_others(clients: RedisClients) -> None:
+    one, other = ConnectionQuota(clients.control, 30), ConnectionQuota(clients.control, 30)
+    assert await one.pause(RESOURCE, 5, "key a")
+    assert not await other.pause(RESOURCE, 1, "key a")
+    assert (await other.take(RESOURCE, RUNNING, "key b")).token
+    assert (await other.take(RESOURCE, RUNNING)).token
+    assert 4 < (await other.take(RESOURCE, RUNNING, "key a")).wait_s <= 5
+    assert await other.pause(RESOURCE, 10)
+    for credential in ("key a", "key b"):
+        assert 9 < (await one.take(RESOURCE, RUNNING, credential)).wait_s <= 10, "the later end of both pauses"
+
+
 async def test_without_a_limit_only_pauses_count(clients: RedisClients) -> None:
     one = ConnectionQuota(clients.control, 0)
     assert await _granted(one, BACKGROUND, 200) == 200

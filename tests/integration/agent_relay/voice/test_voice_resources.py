@@ -88,6 +88,18 @@ async def test_refused_credentials_pause_the_resource_after_one_retry(clients: R
             await _dial(voice)
 
 
+async def test_denied_credentials_leave_profiles_with_others(clients: RedisClients) -> None:
+    async with scripted(Script(refuses=401), Script()) as service:
+        target = model_target(service.url)
+        denied = _voice(clients, [dataclasses.replace(target, api_key="expired")])
+        with pytest.raises(NoConnectionError, match="401"):
+            await _dial(denied)
+        valid = _voice(clients, [dataclasses.replace(target, api_key="valid")])
+        assert await _dial(valid) == valid.dialers[0].resource
+        with pytest.raises(NoConnectionError, match="used up"):
+            await _dial(denied)
+
+
 async def test_an_unreachable_resource_costs_no_token_for_long(clients: RedisClients) -> None:
     away = dataclasses.replace(model_target("ws://127.0.0.1:1"))
     async with scripted(Script()) as service:

@@ -65,12 +65,13 @@ class ConnectionQuota:
         self._give_back = redis.register_script(load_script("agent_relay.voice", "quota_give_back"))
         self._pause = redis.register_script(load_script("agent_relay.voice", "quota_pause"))
 
-    async def take(self, resource: str, urgency: Urgency) -> Grant:
+    async def take(self, resource: str, urgency: Urgency, credential: str = "") -> Grant:
+        """`credential`: identifies the credential of the connection; the pauses of others do not apply to it."""
         token = uuid.uuid4().hex
         async with redis_errors("taking a connection"):
             granted, wait_ms = await self._take(
                 keys=[quota(resource)],
-                args=[token, self._most(urgency), self._back_after_ms, _TTL_MS],
+                args=[token, self._most(urgency), self._back_after_ms, _TTL_MS, credential],
             )
         return Grant(token) if granted else Grant(wait_s=int(wait_ms) / 1000)
 
@@ -84,11 +85,14 @@ class ConnectionQuota:
         async with redis_errors("giving a connection back"):
             await self._give_back(keys=[quota(resource)], args=[grant.token, self._failed_ms])
 
-    async def pause(self, resource: str, for_s: float) -> bool:
-        """Prevent all relays from connecting to the resource for this time. Return False if it was already paused."""
+    async def pause(self, resource: str, for_s: float, credential: str = "") -> bool:
+        """Prevent all relays from connecting to the resource for this time, or only with this credential. Return False
+        if it was already paused.
+        """
+        member = f"pause:{credential}" if credential else "pause"
         pause_ms = int(min(max(for_s, 0.0), MOST_PAUSE_S) * 1000)
         async with redis_errors("pausing a resource"):
-            return bool(await self._pause(keys=[quota(resource)], args=[pause_ms, _TTL_MS]))
+            return bool(await self._pause(keys=[quota(resource)], args=[pause_ms, _TTL_MS, member]))
 
     def _most(self, urgency: Urgency) -> int:
         return max(1, int(self._per_minute * urgency.value)) if self._per_minute else _UNLIMITED

@@ -1,6 +1,7 @@
 """The Voice Live resources of a relay: the first is preferred, the others are used when it has no connection left.
 
-A resource that rejects connections is paused for the whole fleet, by the quota in Redis.
+A resource that rejects connections is paused for the whole fleet, by the quota in Redis: after 401 or 403 only for the
+credential of the connection, because other profiles may have another one for the same resource.
 """
 
 from __future__ import annotations
@@ -69,11 +70,12 @@ class VoiceResources:
         failure: AuthError | OutsideError | None = None
         later: NoConnectionError | None = None
         for dialer in sorted(self.dialers, key=lambda one: one.resource != begun_on):
-            grant = await self.quota.take(dialer.resource, urgency)
+            grant = await self.quota.take(dialer.resource, urgency, dialer.target.credential)
             if not grant.token:
                 metrics.QUOTA_WAITS.labels(dialer.resource, urgency.name.lower()).inc()
                 later = _sooner(
-                    later, NoConnectionError(f"the connection quota of {dialer.resource} is used up", grant.wait_s)
+                    later,
+                    NoConnectionError(f"{dialer.resource} is paused, or its connection quota is used up", grant.wait_s),
                 )
                 continue
             resumes = begun_on in ("", dialer.resource)
@@ -96,8 +98,8 @@ class VoiceResources:
         for_s = pause_s(error)
         if not for_s:
             return False
-        if await self.quota.pause(resource, for_s):
-            status = error.details.get("status", 0)
+        status = error.details.get("status", 0)
+        if await self.quota.pause(resource, for_s, self._denied_credential(resource, status)):
             where = {"resource": resource, "for_s": for_s, "error": error.message}
             metrics.PAUSES.labels(resource, str(status)).inc()
             if status in (401, 403):
@@ -105,6 +107,11 @@ class VoiceResources:
             else:
                 log.warning("Voice Live resource paused", extra=fields(**where))
         return True
+
+    def _denied_credential(self, resource: str, status: object) -> str:
+        if status not in (401, 403):
+            return ""
+        return next((one.target.credential for one in self.dialers if one.resource == resource), "")
 
 
 def pause_s(error: AuthError | OutsideError) -> float:

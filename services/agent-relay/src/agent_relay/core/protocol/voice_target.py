@@ -6,6 +6,7 @@ which looks like a missing role.
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -63,6 +64,12 @@ class VoiceTarget:
     def speaks_fixed_text(self) -> bool:
         """Whether this api-version supports `pre_generated_assistant_message`."""
         return self.spec.pre_generated and version_date(self.api_version) >= version_date(FIRST_PRE_GENERATED_VERSION)
+
+    @property
+    def credential(self) -> str:
+        """Identifies what the resource authorizes: the API key, or the relay's identity for this project."""
+        used = [self.api_key if self.spec.takes_key else "", self.agent_project_name, *self.scopes()]
+        return hashlib.sha256("\0".join(used).encode()).hexdigest()[:12]
 
     def scopes(self) -> tuple[TokenScope, ...]:
         """Return the scopes of the tokens that a connection needs; none if an API key is used."""
