@@ -18,7 +18,7 @@ from lab.scenario import Agent, Reply, Scenario, ScenarioCaller, ScenarioStep
 from lab.stack import Stack
 from lab.wire import Json, call_json
 from media_gateway.core.rate_change import rate_change
-from media_gateway.recordings import WAIT, load_recording
+from media_gateway.recordings import WAIT, load_recordings
 from tests.support.eventually import eventually
 
 SLOW = Scenario(
@@ -159,7 +159,7 @@ async def test_a_caller_is_asked_to_wait_for_an_agent_that_works_long(stack: Sta
 
     recording = read_recording(call.recording())
     wait = rate_change(VOICE_RATE_HZ, recording.rate_hz)
-    phrase = load_recording("", WAIT)
+    phrase = load_recordings("", WAIT).default
     asked_to_wait = find_speech(recording.agent, recording.rate_hz, wait.feed(phrase) + wait.flush())
     voice = rate_change(VOICE_RATE_HZ, recording.rate_hz)
     speech = call.speech(str(call.voice["said"][-1]["item_id"]))

@@ -27,7 +27,7 @@ from bridge_common.streams.reader import StreamReader
 from bridge_common.wire.keys import Keys
 from media_gateway import metrics
 from media_gateway.admission import Admission
-from media_gateway.recordings import APOLOGY, WAIT, load_recording
+from media_gateway.recordings import APOLOGY, WAIT, load_recordings
 from media_gateway.relay_watch import RelayWatch, RelayWatchTiming
 from media_gateway.settings import GatewaySettings
 from media_gateway.socket.gateway_server import gateway_server
@@ -68,8 +68,8 @@ class MediaGateway:
             ticker=Ticker(),
             admission=Admission(settings.gateway_capacity, self._limits.attaches_per_s),
             limits=self._limits,
-            apology=load_recording(settings.apology_audio, APOLOGY),
-            wait_phrase=load_recording(settings.wait_audio, WAIT),
+            apologies=load_recordings(settings.apology_audio, APOLOGY),
+            wait_phrases=load_recordings(settings.wait_audio, WAIT),
         )
         self._fleet = Fleet(control, self.name, KIND, keys)
         self._watch = RelayWatch(Leases(control, keys, self.name), self.context.inbox, self._sessions, watch)

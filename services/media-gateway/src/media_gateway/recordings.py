@@ -1,11 +1,13 @@
 """Recordings for callers: the apology when no voice session is available, and the phrase that asks the
-caller to wait.
+caller to wait. Agent profiles may have their own, for example in their language.
 """
 
 from __future__ import annotations
 
 import io
 import wave
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -22,13 +24,43 @@ LONGEST_S: Final = 10.0
 """Maximum length: call-control hangs up after 12 s in any case."""
 
 
-def load_recording(setting: str, default: Path) -> bytes:
-    """Load the WAV file `setting`, or `default` if it is empty, and return its 24 kHz PCM; b"" for `none`. Raises
-    `InputError`.
+@dataclass(frozen=True, slots=True)
+class Recordings:
+    """One recording as 24 kHz PCM, empty for none, and those of agent profiles that have their own."""
+
+    default: bytes = b""
+    of_profile: Mapping[str, bytes] = field(default_factory=dict)
+
+    def of(self, profile: str) -> bytes:
+        return self.of_profile.get(profile, self.default)
+
+
+def load_recordings(setting: str, default: Path) -> Recordings:
+    """Load `setting`: `none`, a WAV file, or a folder with `<profile>.wav` for agent profiles and `default.wav` for the
+    others. `default` is used if `setting` is empty or the folder has no `default.wav`. Raises `InputError` with all
+    mistakes.
     """
     if setting == NONE:
-        return b""
+        return Recordings()
     path = Path(setting) if setting else default
+    if not path.is_dir():
+        return Recordings(_load(path))
+    files = sorted(path.glob("*.wav"))
+    if not files:
+        raise InputError(f"{path} contains no WAV file; add default.wav, or <profile>.wav for an agent profile")
+    found: dict[str, bytes] = {}
+    mistakes: list[str] = []
+    for file in files:
+        try:
+            found[file.stem] = _load(file)
+        except InputError as error:
+            mistakes.append(error.message)
+    if mistakes:
+        raise InputError("; ".join(mistakes))
+    return Recordings(found.pop("default", None) or _load(default), found)
+
+
+def _load(path: Path) -> bytes:
     try:
         with wave.open(io.BytesIO(read_setting_file(path, MAX_BYTES)), "rb") as recording:
             kind = (recording.getnchannels(), recording.getsampwidth(), recording.getframerate())

@@ -9,7 +9,7 @@ from pydantic import BeforeValidator, Field, field_validator
 from bridge_common.base.errors import InputError
 from bridge_common.service.acs_settings import AcsTrustSettings, lower
 from bridge_common.wire.audio import PHONE_RATE_HZ, VOICE_RATE_HZ
-from media_gateway.recordings import APOLOGY, load_recording
+from media_gateway.recordings import APOLOGY, load_recordings
 
 
 class GatewaySettings(AcsTrustSettings):
@@ -30,18 +30,20 @@ class GatewaySettings(AcsTrustSettings):
     """Maximum queued audio of one call; more is dropped."""
 
     apology_audio: str = ""
-    """WAV file that is played to a caller whose voice session cannot be restored; empty: the built-in one, `none`: no
-    apology.
+    """WAV file that is played to a caller whose voice session cannot be restored, or a folder with a file for each agent
+    profile; empty: the built-in one, `none`: no apology.
     """
 
     wait_audio: str = ""
-    """WAV file that asks the caller to wait while the agent works; empty: the built-in one, `none`: only the tone."""
+    """WAV file that asks the caller to wait while the agent works, or a folder with a file for each agent profile;
+    empty: the built-in one, `none`: only the tone.
+    """
 
     @field_validator("apology_audio", "wait_audio")
     @classmethod
     def _recording(cls, value: str) -> str:
         try:
-            load_recording(value, APOLOGY)
+            load_recordings(value, APOLOGY)
         except InputError as error:
             raise ValueError(error.message) from error
         return value

@@ -13,6 +13,7 @@ from bridge_common.streams.writer import StreamWriter
 from bridge_common.wire.keys import Keys
 from media_gateway.admission import Admission
 from media_gateway.core.peer_limits import PER_S
+from media_gateway.recordings import Recordings
 from media_gateway.settings import GatewaySettings
 from media_gateway.ticker import Ticker
 
@@ -56,7 +57,7 @@ class SocketContext:
     inbox_outage: OutageLogger = field(
         default_factory=lambda: OutageLogger(log, begun="failed to write to the inbox", over="inbox write recovered")
     )
-    apology: bytes = b""
-    """Recording for a caller whose voice session cannot be restored, 24 kHz PCM; empty: no apology."""
-    wait_phrase: bytes = b""
-    """Recording for a caller who waits for the agent, 24 kHz PCM; empty: only the hold tone."""
+    apologies: Recordings = field(default_factory=Recordings)
+    """For a caller whose voice session cannot be restored; empty: no apology."""
+    wait_phrases: Recordings = field(default_factory=Recordings)
+    """For a caller who waits for the agent; empty: only the hold tone."""

@@ -63,6 +63,25 @@ async def test_a_caller_without_a_voice_is_told_that_we_are_sorry(
     assert not await line.told(MediaLost)
 
 
+async def test_a_profile_has_its_own_apology(
+    start_gateway: StartGateway, line: Line, clients: RedisClients, sorry: str
+) -> None:
+    await clients.control.hset(Keys().record(line.call_id), "profile", "sales-de")
+    Path(sorry).rename(Path(sorry).with_name("sales-de.wav"))
+    async with start_gateway(apology_audio=str(Path(sorry).parent)) as gateway, gateway.dial(line.call_id) as acs:
+        await acs.metadata(24_000)
+        await eventually(lambda: line.said(MediaAttached))
+        await line.store.end_streams(line.call_id, "voice_lost", apologize=True)
+
+        async def asked() -> list[object]:
+            with contextlib.suppress(ConnectionClosed):  # closed after the apology
+                await acs.frame(bytes(960))
+            return list(await line.told(HangUp))
+
+        await eventually(asked)
+        assert _loud_s(acs.pcm) == pytest.approx(SORRY_S, abs=0.05)
+
+
 async def test_frames_that_the_ended_stream_refuses_do_not_cut_it_short(
     start_gateway: StartGateway, line: Line, sorry: str
 ) -> None:

@@ -36,6 +36,7 @@ class CallStreams:
         self._call_id = grant.record.call_id
         self._cursor = grant.downlink_cursor
         self._context = context
+        self._wait_phrase = context.wait_phrases.of(grant.record.profile)
         self._clock = clock
         self._buffer = buffer
         self._trace = trace
@@ -66,7 +67,7 @@ class CallStreams:
             report=report,
             on_stopped=self._trace.stopped,
             on_ended=self._on_ended,
-            wait_phrase=self._context.wait_phrase,
+            wait_phrase=self._wait_phrase,
         )
 
     def send_probe(self) -> None:

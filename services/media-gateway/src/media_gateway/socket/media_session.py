@@ -30,6 +30,7 @@ class MediaSession:
         self.call_id = grant.record.call_id
         self.epoch = grant.epoch
         self._caller = grant.record.caller
+        self._apology = context.apologies.of(grant.record.profile)
         self._state = SessionState.OPENING
         self._ending = SessionEnding()
         self._is_ending = asyncio.Event()
@@ -144,10 +145,10 @@ class MediaSession:
         ending = await known_ending(self._context, self.call_id, self._ending)
         if ending.ended is not None and ending.ended.apologize:
             # Without a relay, only the gateway can send audio to the caller.
-            if self._context.apology and self._streams.downlink is not None:
+            if self._apology and self._streams.downlink is not None:
                 self._socket.listen(self._receiver)  # ACS closes a socket whose audio is not read
                 log.info("playing the apology to the caller", extra=fields(call_id=self.call_id))
-                await apologize(self._context, self._streams.new_downlink, self._gone)
+                await apologize(self._context, self._apology, self._streams.new_downlink, self._gone)
             await self._notify(HangUp(self.call_id, "media-gateway", APOLOGY))
         self._trace.closed(ending.code, ending.reason)
         self._socket.close(INTERNAL if ending.code == ABRUPT else ending.code, ending.reason)

@@ -46,13 +46,16 @@ def call_over(ended: Ended) -> SessionEnding:
 
 
 async def apologize(
-    context: SocketContext, new_downlink: Callable[[Callable[[Report], None]], DownlinkPlayout], gone: asyncio.Event
+    context: SocketContext,
+    pcm: bytes,
+    new_downlink: Callable[[Callable[[Report], None]], DownlinkPlayout],
+    gone: asyncio.Event,
 ) -> None:
-    """Play the apology, and return when the caller has heard it.
+    """Play the apology `pcm` (24 kHz), and return when the caller has heard it.
 
     `new_downlink`: creates a playout that reports to its argument. `gone`: set when the caller's socket has closed.
     """
-    pcm, reports = context.apology, asyncio.Queue[Report]()
+    reports = asyncio.Queue[Report]()
     playout = new_downlink(reports.put_nowait)
     playout.take("", Audio(APOLOGY, pcm))
     playout.take("", ItemEnd(APOLOGY))
