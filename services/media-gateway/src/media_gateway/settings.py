@@ -30,8 +30,8 @@ class GatewaySettings(AcsTrustSettings):
     """Maximum queued audio of one call; more is dropped."""
 
     apology_audio: str = ""
-    """WAV file that is played to a caller whose voice session cannot be restored, or a folder with a file for each agent
-    profile; empty: the built-in one, `none`: no apology.
+    """WAV file that is played to a caller whose voice session cannot be restored, or a folder with a file for each
+    agent profile; empty: the built-in one, `none`: no apology.
     """
 
     wait_audio: str = ""

@@ -66,9 +66,9 @@ async def test_a_caller_without_a_voice_is_told_that_we_are_sorry(
 async def test_a_profile_has_its_own_apology(
     start_gateway: StartGateway, line: Line, clients: RedisClients, sorry: str
 ) -> None:
-    await clients.control.hset(Keys().record(line.call_id), "profile", "sales-de")
-    Path(sorry).rename(Path(sorry).with_name("sales-de.wav"))
-    async with start_gateway(apology_audio=str(Path(sorry).parent)) as gateway, gateway.dial(line.call_id) as acs:
+    profile, folder = Path(sorry).stem, Path(sorry).parent
+    await clients.control.hset(Keys().record(line.call_id), "profile", profile)
+    async with start_gateway(apology_audio=str(folder)) as gateway, gateway.dial(line.call_id) as acs:
         await acs.metadata(24_000)
         await eventually(lambda: line.said(MediaAttached))
         await line.store.end_streams(line.call_id, "voice_lost", apologize=True)

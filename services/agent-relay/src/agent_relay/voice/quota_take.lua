@@ -1,7 +1,7 @@
 -- include: now
 -- KEYS quota; ARGV token, how many may be out, ms until it is back, ttl_ms, credential   -> {1, 0} or {0, ms to wait}
 -- A member is a connection, its score the time when it no longer counts; the members `pause` (for all) and
--- `pause:<credential>` end at their scores. The latter count as a connection, because nothing tells their number.
+-- `pause:<credential>` end at their scores. The latter count as a connection, because their number is unknown.
 local now = now_ms()
 redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', as_int(now))
 if redis.call('ZSCORE', KEYS[1], ARGV[1]) then return {1, 0} end
