@@ -89,7 +89,7 @@ class NoLimits(ConnectionQuota):
 
     def __init__(self) -> None: ...
 
-    async def take(self, resource: str, urgency: Urgency) -> Grant:
+    async def take(self, resource: str, urgency: Urgency, credential: str = "") -> Grant:
         return Grant("token")
 
     async def free(self, resource: str, urgency: Urgency) -> int:
@@ -97,7 +97,7 @@ class NoLimits(ConnectionQuota):
 
     async def give_back(self, resource: str, grant: Grant) -> None: ...
 
-    async def pause(self, resource: str, for_s: float) -> bool:
+    async def pause(self, resource: str, for_s: float, credential: str = "") -> bool:
         return True
 
 

@@ -57,7 +57,7 @@ def load_recordings(setting: str, default: Path) -> Recordings:
             mistakes.append(error.message)
     if mistakes:
         raise InputError("; ".join(mistakes))
-    return Recordings(found.pop("default", None) or _load(default), found)
+    return Recordings(found.pop("default", b"") or _load(default), found)
 
 
 def _load(path: Path) -> bytes:
