@@ -19,6 +19,7 @@ from agent_relay.core.protocol.spoken_text import Form
 from agent_relay.core.protocol.voice_target import Mode, TokenScope, VoiceTarget
 from agent_relay.fleet.hand_over import HandOverLimits
 from agent_relay.fleet.relay_worker import KIND, RelayWorker
+from agent_relay.profile_versions import ProfileVersions
 from agent_relay.profiles import DEFAULT
 from agent_relay.tools.runner import Tool
 from agent_relay.voice.connection_quota import BACK_AFTER_MS, ConnectionQuota, Grant, Urgency
@@ -156,8 +157,10 @@ async def relay_process(
         pool = warm if warm is not None else WarmPool()
         return AgentVersion(name=name, profile=profile, voice=voice, tools=tools_of_profile, warm=pool)
 
+    agents = Agents(make_agent or agent, {DEFAULT: profile or AgentProfile(greeting=None)} | dict(profiles or {}))
     context = CallContext(
-        agents=Agents(make_agent or agent, {DEFAULT: profile or AgentProfile(greeting=None)} | dict(profiles or {})),
+        agents=agents,
+        versions=ProfileVersions(clients.control, agents),
         quota=quota,
         reader=StreamReader(clients.blocking),
         writer=StreamWriter(clients.media),

@@ -1,7 +1,7 @@
 """The agents of a relay: each is one version of a profile with its connections, tools and warm voice sessions.
 
-New calls use the newest version. A call keeps the version that its record names, also when another relay takes it over,
-as long as that relay has read the version.
+New calls use the newest version. A call keeps the version that its record names, also when another relay takes it over
+(`profile_versions`).
 """
 
 from __future__ import annotations
@@ -105,8 +105,17 @@ class Agents:
         metrics.PROFILES_HASH.set(_hash_of(newest))
         return {name for name in before.keys() | newest.keys() if before.get(name) is not newest.get(name)}
 
+    def keep(self, name: str, profile: AgentProfile) -> AgentVersion:
+        """Return the agent of a version that is not the newest."""
+        key = (name, profile.version)
+        if key not in self._kept:
+            self._kept[key] = self._make(name, profile)
+        return self._kept[key]
+
     def of(self, record: CallRecord) -> AgentVersion:
-        """The default agent if the profile of the call does not exist."""
+        """The version of the record if it is known here, otherwise the newest. If the profile does not exist: the
+        default agent.
+        """
         kept = self._kept.get((record.profile, record.profile_version))
         return kept or self._newest.get(record.profile) or self._newest[DEFAULT]
 

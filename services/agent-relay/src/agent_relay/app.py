@@ -18,6 +18,7 @@ from agent_relay.agents import AgentFactory, Agents
 from agent_relay.call_context import CallContext
 from agent_relay.fleet.relay_worker import KIND, RelayWorker
 from agent_relay.profile_reloader import ProfileReloader
+from agent_relay.profile_versions import ProfileVersions
 from agent_relay.profiles import DEFAULT
 from agent_relay.settings import RelaySettings
 from agent_relay.tools.egress import tool_session
@@ -100,6 +101,7 @@ class AgentRelay:
         agents = Agents(make_agent, settings.profiles())
         context = CallContext(
             agents=agents,
+            versions=ProfileVersions(clients.control, agents, settings.profile_check),
             quota=quota,
             reader=StreamReader(clients.blocking),
             writer=stream_writer(clients.media),

@@ -16,6 +16,7 @@ from agent_relay.core.dialog.history import from_transcript, left_saying
 from agent_relay.core.dialog.manners import PendingHangUp
 from agent_relay.core.dialog.session_profile import SessionProfile, session_profile_of
 from agent_relay.core.protocol.spoken_text import Form
+from agent_relay.profile_versions import ProfileVersions
 from agent_relay.voice.connection_quota import ConnectionQuota
 from bridge_common.base.log import fields
 from bridge_common.base.outage_logger import OutageLogger
@@ -40,6 +41,7 @@ log = logging.getLogger(__name__)
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallContext:
     agents: Agents
+    versions: ProfileVersions
     quota: ConnectionQuota
     reader: StreamReader
     writer: StreamWriter

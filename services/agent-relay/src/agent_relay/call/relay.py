@@ -43,7 +43,7 @@ _TEARDOWN_S: Final = 1.0
 
 
 async def open_relay(context: CallContext, claim: Claim, record: CallRecord) -> Relay:
-    agent = context.agents.of(record)
+    agent = await context.versions.agent_of(record)
     conversation = await begin_conversation(context, record, agent)
     trace = CallTrace(claim, record.traceparent, shows_words=conversation.profile.keeps_transcript)
     return Relay(context, claim, record, agent, Driver(claim.call_id, conversation, trace), trace)
