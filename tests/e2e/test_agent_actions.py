@@ -248,6 +248,19 @@ async def test_a_reference_in_another_notation_names_the_call(agent_stack: Stack
 
 
 @pytest.mark.timeout(90)
+async def test_a_call_reference_that_the_agent_speaks_is_not_heard(agent_stack: Stack) -> None:
+    set_faults(agent_stack, "voice-live", {"agent_tool": {"form": "spoken", "times": 1}})
+    reply = foundry_goodbye("openapi")
+    ended = await run_call(agent_stack, scenario(reply, reply, steps=(GREETED, DONE, GREETED, DONE)))
+    check_hung_up(ended, "agent", GOODBYE)
+    [leak] = [said for said in ended.call.voice["said"] if "The reference of this call is" in str(said)]
+    assert "call_reference_spoken" in [row.get("what") for row in ended.transcript]
+    reference = next(text for text in ended.told if text.startswith("Call reference")).split()[2].rstrip(".")
+    assert reference in str(leak)
+    assert reference not in str(ended.transcript)
+
+
+@pytest.mark.timeout(90)
 async def test_a_request_after_the_end_of_the_call_changes_nothing(agent_stack: Stack) -> None:
     set_faults(agent_stack, "voice-live", {"agent_tool": {"form": "after_end", "times": 1}})
     steps = (GREETED, DONE, ScenarioStep(wait_for="agent_ends", ms=600), ScenarioStep(hang_up=True))

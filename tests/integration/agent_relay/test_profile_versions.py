@@ -98,9 +98,7 @@ async def test_without_a_usable_version_the_newest_is_used(
     assert reason in vars(line)["bridge_fields"]["reason"]
 
 
-async def test_a_failing_lookup_does_not_stop_the_call(
-    clients: RedisClients, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_a_failing_lookup_does_not_stop_the_call(clients: RedisClients, caplog: pytest.LogCaptureFixture) -> None:
     versions = ProfileVersions(clients.control, _agents(NEW))
     await clients.control.hset(f"profile:{OLD.version}", "field", "a value that GET rejects")
     with caplog.at_level(logging.WARNING):

@@ -43,9 +43,16 @@ class Talk:
         said: str = "",
         transcript: Sequence[TranscriptEntry] = (),
         alone: bool = True,
+        reference: str = "",
     ) -> None:
         self.core = Conversation(
-            profile, history or History(), greeted=greeted, resumed=resumed, said=said, transcript=transcript
+            profile,
+            history or History(),
+            greeted=greeted,
+            resumed=resumed,
+            said=said,
+            transcript=transcript,
+            reference=reference,
         )
         if alone:
             self.core.left_alone(0.0)

@@ -166,9 +166,10 @@ class AgentToolFault(InjectedFault):
     `anonymous`: without the key, then with it, like a connection in its first minute. `twice`: the same request again
     after the answer. `garbled`: with a wrong call reference; `missing`: without one; the model tries again after the
     refusal. `reformatted`: with the reference in lower case and without hyphens. `after_end`: after the session.
+    `spoken`: the agent says the call reference instead of calling the tool.
     """
 
-    form: Literal["anonymous", "twice", "garbled", "missing", "reformatted", "after_end"]
+    form: Literal["anonymous", "twice", "garbled", "missing", "reformatted", "after_end", "spoken"]
 
 
 class OddEventsFault(InjectedFault):

@@ -137,9 +137,13 @@ class PlatformTools:
 
 def with_reference(conversation: ConversationItems, form: str) -> dict[str, object]:
     """The argument `call`, or no argument if the conversation names no call."""
-    systems = [item.text for item in reversed(conversation.items) if item.role == "system"]
-    found = next((match.group(1) for text in systems if (match := _REFERENCE.search(text))), "")
+    found = reference_of(conversation)
     return {"call": _FORMS[form](found)} if found and form != "missing" else {}
+
+
+def reference_of(conversation: ConversationItems) -> str:
+    systems = [item.text for item in reversed(conversation.items) if item.role == "system"]
+    return next((match.group(1) for text in systems if (match := _REFERENCE.search(text))), "")
 
 
 def _garbled(reference: str) -> str:

@@ -19,6 +19,7 @@ from lab.voice_live.client_events import ClientEvent, decode_client_event, plain
 from lab.voice_live.dialogue import Dialogue
 from lab.voice_live.injected_faults import CloseFault, ResponseFault, due
 from lab.voice_live.measured_line import MeasuredLine, measured_line
+from lab.voice_live.platform_tools import reference_of
 from lab.voice_live.record import SessionRecord
 from lab.voice_live.resource import Resource
 from lab.voice_live.server_events import Event, RefusedError
@@ -238,6 +239,8 @@ class SimulatedSession:
     async def _use_tool(self, plan: UseTool) -> str:
         """Return what the agent says then."""
         fault = due(self._resource.faults.agent_tool)
+        if fault is not None and fault.form == "spoken":
+            return f"The reference of this call is {reference_of(self.record.conversation)}. I end it now."
         running = self._resource.tools.use(plan.tool, self.record, fault, self._over)
         if fault is not None and fault.form == "after_end":
             return plan.text or found("")

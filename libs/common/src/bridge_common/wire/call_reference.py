@@ -29,6 +29,14 @@ def normalized(given: str) -> str:
     return _grouped(text) if _VALID.fullmatch(text) else ""
 
 
+def spoken_form(text: str) -> tuple[str, list[int]]:
+    """Return the letters and digits of a text as a reference would contain them, and the position of each in `text`.
+    Spaces and punctuation do not count, because speech has neither.
+    """
+    places = [at for at, letter in enumerate(text) if letter.isascii() and letter.isalnum()]
+    return "".join(text[at].upper().translate(_READ) for at in places), places
+
+
 def digest(reference: str) -> str:
     """Return the hash that is stored instead of the reference."""
     return hashlib.sha256(reference.encode()).hexdigest()

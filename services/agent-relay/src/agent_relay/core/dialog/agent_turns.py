@@ -125,6 +125,14 @@ class AgentTurns:
         active = self._responses.forget()
         return self._cancel(active) if active else []
 
+    def withdraw(self, response_id: str, why: str, now: float) -> list[Command]:
+        """Cancel a response that the caller must not hear, and request another."""
+        commands = self.cancel_active() if response_id == self._responses.active else []
+        commands += self._speech.interrupt(response_id)
+        if self._owed.debt is None:
+            self._owed.owe(DebtKind.REST, now)
+        return commands + self._prompts.missed(self._owed.failed("", why, now), now)
+
     @property
     def over_at(self) -> float | None:
         """When the active response counts as ended although the service has not reported its end."""

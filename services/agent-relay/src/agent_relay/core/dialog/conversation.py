@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from typing import Final, TypeAlias
+from typing import TypeAlias
 
 from agent_relay.core.dialog.agent_turns import AUDIBLE_MS
 from agent_relay.core.dialog.conversation_commands import Append, Command, Ready, RequestAction, WallClock, sends
@@ -18,6 +18,7 @@ from agent_relay.core.dialog.hold_policy import HoldPolicy
 from agent_relay.core.dialog.keypad import Keypad
 from agent_relay.core.dialog.manners import Manners, PendingHangUp
 from agent_relay.core.dialog.prompts import Prompts
+from agent_relay.core.dialog.reference_guard import reference_message
 from agent_relay.core.dialog.session_profile import SessionProfile
 from agent_relay.core.dialog.turns import Turns
 from agent_relay.core.dialog.voice_session import Phase, VoiceSession
@@ -37,9 +38,6 @@ from bridge_common.wire.entries import (
     TranscriptEntry,
 )
 
-_REFERENCE: Final = (
-    "Call reference: {}. Pass it as the argument `call` of every tool that acts on this phone call. Never say it."
-)
 FromCaller: TypeAlias = Dtmf | Playing | Played | MediaAttached | MediaDetached
 
 
@@ -83,6 +81,7 @@ class Conversation:
             resumed=resumed,
             greeted=greeted,
             closing=pending is not None,
+            reference=reference,
         )
         self._speech = self._turns.speech
         self._caller = self._turns.caller
@@ -220,7 +219,7 @@ class Conversation:
         commands += sends(unsent)
         if self.reference:
             # A resumed conversation may not contain it any more.
-            commands += sends([vl.create_message("system", _REFERENCE.format(self.reference))])
+            commands += sends([reference_message(self.reference)])
         self._first_session = False
         # Probe once while the session is healthy: a silent session is abandoned only if it has answered a probe.
         commands.append(self._session.probe(now))

@@ -14,6 +14,7 @@ from agent_relay.core.dialog.conversation_commands import Command, WallClock, se
 from agent_relay.core.dialog.debt import DebtKind, State
 from agent_relay.core.dialog.history import History, left_saying
 from agent_relay.core.dialog.prompts import Prompts
+from agent_relay.core.dialog.reference_guard import ReferenceGuard, SpokenText
 from agent_relay.core.dialog.session_profile import SessionProfile
 from agent_relay.core.protocol import voice_events as vl
 from bridge_common.wire.entries import TranscriptEntry
@@ -26,7 +27,7 @@ it again. Then the relay requests an answer to the text of the speech.
 
 class Turns:
     """The turns of one call. `transcript` and `said`: the transcript of the previous relay, and its progress in the
-    announcements. `closing`: a hang-up was requested.
+    announcements. `closing`: a hang-up was requested. `reference`: the call reference, which must not be spoken.
     """
 
     def __init__(
@@ -41,6 +42,7 @@ class Turns:
         resumed: bool = False,
         greeted: bool = False,
         closing: bool = False,
+        reference: str = "",
     ) -> None:
         self.media_away = False
         """Whether the media socket is detached. The caller then hears nothing: no response is requested, and time
@@ -48,6 +50,8 @@ class Turns:
         """
         self._profile = profile
         self._history = history
+        self._clock = clock
+        self._guard = ReferenceGuard(reference)
         self._prompts = prompts
         self._owed = prompts.owed
         self._left_owing: DebtKind | None = None
@@ -116,11 +120,8 @@ class Turns:
             case vl.AgentTextDone():
                 self.of_agent.wrote(event.response_id, event.text)
                 return []
-            case vl.AgentTranscriptDelta():
-                return self.speech.text(event, now)
-            case vl.AgentTranscriptDone():
-                self.of_agent.wrote(event.response_id, event.text)
-                return self.speech.text(event, now)
+            case vl.AgentTranscriptDelta() | vl.AgentTranscriptDone():
+                return self._agent_text(event, now)
             case vl.SpeechStarted():
                 return self.of_caller.started(event, now)
             case vl.SpeechStopped():
@@ -142,6 +143,17 @@ class Turns:
                 return self._prompts.refused(event, now) + self.announcements.refused(event, now)
             case _:
                 return []
+
+    def _agent_text(self, event: SpokenText, now: float) -> list[Command]:
+        checked = self._guard.check(event)
+        if isinstance(event, vl.AgentTranscriptDone):
+            self.of_agent.wrote(event.response_id, checked.event.text)
+        commands = self.speech.text(checked.event, now)
+        if checked.found:
+            commands.append(self._clock.notice("call_reference_spoken", "response withdrawn", now))
+            commands += self._prompts.to_session([self._guard.reminder()])
+            commands += self.of_agent.withdraw(event.response_id, "it contained the call reference", now)
+        return commands
 
     def session_lost(self, now: float) -> list[Command]:
         commands = self.speech.session_lost()
