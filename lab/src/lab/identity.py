@@ -25,7 +25,7 @@ from starlette.routing import Route
 
 from lab.control_errors import HTTP_ERRORS, decode_body
 from lab.environment import Count, Port, SimulatorSettings
-from lab.simulator import KEEP_ALIVE_S, log, run_simulator
+from lab.simulator import http_server, log, run_simulator
 from lab.tls import Tls
 
 DEFAULT_SECRET = "lab-identity-secret-for-one-machine-only"
@@ -192,14 +192,7 @@ def create_app(settings: IdentitySettings) -> Starlette:
 
 
 def server_config(settings: IdentitySettings, tls: Tls | None = None) -> uvicorn.Config:
-    return uvicorn.Config(
-        create_app(settings),
-        host=settings.host,
-        port=settings.port,
-        log_level="warning",
-        timeout_keep_alive=KEEP_ALIVE_S,
-        ssl_context_factory=tls.context_factory if tls else None,
-    )
+    return http_server(create_app(settings), settings.host, settings.port, tls)
 
 
 def main(argv: Sequence[str] = ()) -> int:

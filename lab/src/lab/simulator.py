@@ -13,6 +13,7 @@ from dataclasses import replace
 from typing import Any, Final, TypeVar
 
 import uvicorn
+from starlette.applications import Starlette
 
 from lab.environment import SimulatorSettings, settings_help
 from lab.tls import Tls, add_tls_options, tls_from
@@ -22,6 +23,8 @@ KEEP_ALIVE_S: Final = 65
 closed first, as with uvicorn's default of 5 s, a request could arrive at the same time, and its client would report a
 read error.
 """
+STOP_S: Final = 2
+"""Time until requests that are still running at the stop are canceled."""
 S = TypeVar("S", bound=SimulatorSettings)
 log = logging.getLogger("lab")
 _RECORD_FIELDS = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime"}
@@ -61,6 +64,21 @@ def run_simulator(
     with contextlib.suppress(KeyboardInterrupt):
         asyncio.run(uvicorn.Server(server_config(settings, tls)).serve())
     return 0
+
+
+def http_server(app: Starlette, host: str, port: int, tls: Tls | None, **more: Any) -> uvicorn.Config:
+    """`more`: settings of uvicorn that only this simulator needs."""
+    return uvicorn.Config(
+        app,
+        host=host,
+        port=port,
+        log_level="warning",
+        access_log=False,
+        timeout_keep_alive=KEEP_ALIVE_S,
+        timeout_graceful_shutdown=STOP_S,
+        ssl_context_factory=tls.context_factory if tls else None,
+        **more,
+    )
 
 
 class JsonLineFormatter(logging.Formatter):

@@ -21,7 +21,7 @@ from lab.acs.settings import AcsSettings
 from lab.acs.shared_state import SharedState
 from lab.acs.tokens import KEYS_PATH, OPENID_PATH, TokenIssuer
 from lab.control_errors import HTTP_ERRORS
-from lab.simulator import KEEP_ALIVE_S, log, run_simulator
+from lab.simulator import http_server, log, run_simulator
 from lab.tls import Tls
 
 
@@ -64,15 +64,8 @@ def create_app(settings: AcsSettings) -> Starlette:
 
 
 def server_config(settings: AcsSettings, tls: Tls | None = None) -> uvicorn.Config:
-    return uvicorn.Config(
-        create_app(replace(settings, scheme="https" if tls else "http")),
-        host=settings.host,
-        port=settings.port,
-        log_level="warning",
-        access_log=False,
-        timeout_keep_alive=KEEP_ALIVE_S,
-        timeout_graceful_shutdown=2,
-        ssl_context_factory=tls.context_factory if tls else None,
+    return http_server(
+        create_app(replace(settings, scheme="https" if tls else "http")), settings.host, settings.port, tls
     )
 
 

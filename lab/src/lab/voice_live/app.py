@@ -15,7 +15,7 @@ from starlette.routing import WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from lab.control_errors import HTTP_ERRORS
-from lab.simulator import KEEP_ALIVE_S, log, run_simulator
+from lab.simulator import http_server, log, run_simulator
 from lab.tls import Tls
 from lab.unsupported import PretendedError
 from lab.voice_live import server_events
@@ -58,17 +58,14 @@ def server_config(settings: VoiceLiveSettings, tls: Tls | None = None) -> uvicor
     """Return the uvicorn configuration. Deflate is off: it costs more CPU than it saves for base64 PCM, and clients do
     not require it.
     """
-    return uvicorn.Config(
+    return http_server(
         create_app(settings),
-        host=settings.host,
-        port=settings.port,
+        settings.host,
+        settings.port,
+        tls,
         ws=ReachableProtocol,
         ws_max_size=MAX_MESSAGE_BYTES,
         ws_per_message_deflate=False,
-        log_level="warning",
-        timeout_keep_alive=KEEP_ALIVE_S,
-        timeout_graceful_shutdown=3,
-        ssl_context_factory=tls.context_factory if tls else None,
     )
 
 
