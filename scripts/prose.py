@@ -56,7 +56,8 @@ class Rule:
 
 def load_rules(path: Path = RULES) -> list[Rule]:
     """In a pattern, a blank also matches the end of a line, and `{start}` the start of a sentence or list item."""
-    start = r"(?:\A\s*|(?<=[.!?])\s+|\n\s*\n\s*|\n\s*(?:[-*#]+|\d+\.)\s+)(?:[-*#]+\s+)?\**"
+    # Possessive (`*+`), and only from the first of several line breaks: retrying in long blanks would take seconds.
+    start = r"(?:\A\s*+|(?<=[.!?])\s++|(?<!\n)\n[ \t]*+\n\s*+|\n[ \t]*+(?:[-*#]++|\d++\.)\s++)(?:[-*#]++\s++)?\**"
     blank = r"(?:[ \t]+|[ \t]*\n[ \t]*)"
     rules = []
     for rule in tomllib.loads(path.read_text(encoding="utf-8"))["rule"]:
