@@ -1,18 +1,26 @@
-"""Runs the simulators as separate processes."""
+"""Runs simulators with real sockets: one process for many tests, or a thread for the settings of one test."""
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from pathlib import Path
+from threading import Thread
+from typing import Final
 
 import httpx
+import uvicorn
 
+from lab.identity import IdentitySettings
+from lab.identity import server_config as identity_config
 from lab.orphans import guard
 from lab.ports import free_port
+from lab.voice_live.app import server_config as voice_live_config
+from lab.voice_live.settings import VoiceLiveSettings
 from tests.support.eventually import eventually
 
 
@@ -73,6 +81,20 @@ async def control_of(port: int) -> AsyncIterator[Simulator]:
 
 @contextlib.asynccontextmanager
 async def simulator(name: str, **settings: str) -> AsyncIterator[Simulator]:
-    with simulator_process(name, **settings) as port:
+    """A simulator of its own with these settings, in a thread: a new process would import for half a second of CPU."""
+    port = free_port()
+    server = uvicorn.Server(_CONFIGS[name]({**settings, "PORT": str(port)}))
+    thread = Thread(target=server.run, name=name)
+    thread.start()
+    try:
         async with control_of(port) as running:
             yield running
+    finally:
+        server.should_exit = True
+        await asyncio.to_thread(thread.join)
+
+
+_CONFIGS: Final[Mapping[str, Callable[[Mapping[str, str]], uvicorn.Config]]] = {
+    "voice-live": lambda environment: voice_live_config(VoiceLiveSettings.from_env(environment)),
+    "identity": lambda environment: identity_config(IdentitySettings.from_env(environment)),
+}

@@ -1,4 +1,4 @@
-"""The relay with the simulated Voice Live in its own process, end to end."""
+"""The relay with the simulated Voice Live over a real socket, end to end."""
 
 from __future__ import annotations
 
