@@ -15,11 +15,17 @@ from lab.heard_audio import Recording, read_recording
 from lab.kept_stack import save_stack
 from lab.metric_checks import read_metrics
 from lab.observed_call import ObservedCall, place_call, save_recording
-from lab.scenario import load_scenario
+from lab.scenario import Agent, Reply, Scenario, ScenarioCaller, ScenarioStep
 from lab.stack import API_KEY, EVENT_GRID_SECRET, IDENTITY_HEADER, MEDIA_TOKEN_KEY, Stack
 from tests.support.eventually import eventually
 from tests.support.span_receiver import SpanReceiver
 
+GREETED = ScenarioStep(wait_for="agent_ends", ms=500)
+ONE_QUESTION = Scenario(
+    name="one question",
+    caller=ScenarioCaller(steps=(GREETED, ScenarioStep(say="Where is my order?"), GREETED, ScenarioStep(hang_up=True))),
+    agent=Agent(greeting="Hello there.", replies=(Reply(heard="Where is my order?", say="It arrives tomorrow."),)),
+)
 SERVICES = ("call-control", "media-gateway", "agent-relay")
 
 
@@ -121,11 +127,15 @@ def _lines(log: str) -> list[dict[str, Any]]:
 
 @pytest.mark.timeout(120)
 async def test_the_checks_notice_a_recording_without_the_agent(stack: Stack, tmp_path: Path) -> None:
-    scenario = load_scenario(DEFAULT_SCENARIO)
+    scenario = ONE_QUESTION
     call = place_call(stack, scenario)
     await eventually(lambda: _finished(call), within_s=60, every_s=0.2)
+    await eventually(lambda: call.record().get("status") == "ended")
+    call.poll()
     recording = read_recording(save_recording(call, tmp_path / "call.wav"))
     deaf = Recording(recording.rate_hz, recording.caller, recording.agent * 0)
+    transcript = call.transcript(str(call.record()["call_id"]))
+    assert [check for check in check_call(call, scenario, recording, transcript) if not check.holds] == []
     broken = [check.claim for check in check_call(call, scenario, deaf, []) if not check.holds]
     assert any(claim.startswith("heard:") for claim in broken)
     assert "agent's turns are in the transcript" in broken

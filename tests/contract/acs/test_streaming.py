@@ -205,3 +205,4 @@ async def test_a_socket_that_is_slow_to_close_is_not_mistaken_for_the_next_one(s
     await eventually(lambda: len(second.of_kind("AudioData")) > before)
     assert len(stage.media.connections) == 2
     assert not stage.reception.events("MediaStreamingFailed")
+    first.socket.transport.resume_reading()  # Otherwise the stop of the server waits ten seconds for this socket.
