@@ -22,6 +22,8 @@ SHIPPED_FIRST := PYTHONPATH=$(CURDIR)/$(AS_SHIPPED)
 SHIPPED := services/agent-relay services/media-gateway libs/common
 
 .DEFAULT_GOAL := help
+# Each worker of pytest would rewrite the assertions of all modules again.
+unexport PYTHONDONTWRITEBYTECODE
 .PHONY: help install demo up down test unit integration e2e frameworks check style types contracts prose compiled mutate coverage redis-server format bench load chaos images lock clean
 
 # $(call parts,target,names): make each part, then list the failed ones.
