@@ -20,6 +20,7 @@ from agent_relay.core.dialog.session_profile import session_profile_of
 from agent_relay.core.protocol.agent_profile import AgentProfile
 from agent_relay.core.protocol.target_profile import voice_targets
 from agent_relay.core.protocol.voice_target import TokenScope, VoiceTarget
+from agent_relay.definition_check import DefinitionCheck
 from agent_relay.profiles import DEFAULT
 from agent_relay.tools.runner import Tool
 from agent_relay.voice.connection_quota import ConnectionQuota
@@ -41,6 +42,12 @@ class AgentVersion:
     voice: VoiceResources
     tools: Mapping[str, Tool] = field(default_factory=dict)
     warm: WarmPool = field(default_factory=WarmPool)
+    definition: DefinitionCheck = field(default_factory=DefinitionCheck)
+
+    def session_ready(self, functions: tuple[str, ...] | None) -> None:
+        """Handle a configured session with these function tools, None if the service did not report them."""
+        if self.voice.target.spec.defined:
+            self.definition.compare(self.name, self.profile, functions)
 
     @property
     def version(self) -> str:
@@ -68,7 +75,7 @@ class AgentFactory:
         voice = VoiceResources([self._dialer(target) for target in targets], self.quota)
         count = profile.warm_sessions
         if count is None:
-            count = self.warm_sessions if name == DEFAULT else 0
+            count = self.warm_sessions if name == DEFAULT and not voice.target.greets_itself else 0
         warm = WarmPool(WarmPoolConfig(voice, session_profile_of(profile, voice.target), count))
         return AgentVersion(name=name, profile=profile, voice=voice, tools=self.tools_of(profile), warm=warm)
 

@@ -25,6 +25,10 @@ PROFILES_HASH: Final = telemetry.gauge(
 PROFILES_RELOADED: Final = telemetry.gauge(
     "bridge_relay_profiles_last_reload_successful", "0 while AGENT_PROFILES_FILE has mistakes or cannot be read"
 )
+TOOLS_MISSING: Final = telemetry.counter(
+    "bridge_relay_definitions_without_tools_total",
+    "Versions of profiles with function tools that the definition of their voice agent lacks",
+)
 LOST_SESSIONS: Final = telemetry.counter("bridge_relay_voice_sessions_lost_total", "Voice sessions lost during a call")
 QUOTA_WAITS: Final = telemetry.counter(
     "bridge_relay_quota_waits_total", "Times that no connection was left on a resource, by priority",

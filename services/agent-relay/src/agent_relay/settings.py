@@ -20,6 +20,7 @@ from agent_relay.core.protocol.voice_target import (
     GA_VERSION,
     LAST_CLASSIC_VERSION,
     MODES,
+    VOICE_AGENT_FEATURES,
     Mode,
     TokenScope,
     VoiceTarget,
@@ -42,6 +43,7 @@ from bridge_common.service.settings import (
 _CHOICES: Final[Mapping[str, Mode]] = {
     "agent_name": Mode.AGENT,
     "agent_id": Mode.CLASSIC_AGENT,
+    "voice_agent_name": Mode.VOICE_AGENT,
     "voice_live_model": Mode.MODEL,
     "azure_openai_deployment": Mode.AZURE_OPENAI,
 }
@@ -65,8 +67,10 @@ class RelaySettings(ServiceSettings):
     agent_project_name: str = ""
     agent_version: str = ""
     agent_id: str = ""
+    voice_agent_name: str = ""
     voice_live_model: str = ""
     azure_openai_deployment: str = ""
+    foundry_features: str = VOICE_AGENT_FEATURES
     azure_ai_scope: str = "https://ai.azure.com/.default"
     azure_cognitive_services_scope: str = "https://cognitiveservices.azure.com/.default"
 
@@ -98,13 +102,14 @@ class RelaySettings(ServiceSettings):
             mode=mode,
             endpoint=self.azure_voice_live_endpoint,
             api_version=self.voice_live_api_version or MODES[mode].default_version,
-            agent_name=self.agent_name,
+            agent_name=self.agent_name or self.voice_agent_name,
             agent_project_name=self.agent_project_name,
             agent_version=self.agent_version,
             agent_id=self.agent_id,
             model=self.voice_live_model,
             deployment=self.azure_openai_deployment,
             api_key=self.azure_voice_live_api_key.get_secret_value(),
+            features=self.foundry_features,
         )
 
     @property
@@ -150,11 +155,12 @@ def _mistakes(given: Mapping[str, str]) -> Iterator[tuple[str, str]]:
         )
     yield from _mistakes_of_further(given)
     version = given.get("voice_live_api_version", "")
-    is_ga = version == GA_VERSION and bool(given.get("azure_openai_deployment"))
+    is_ga = version == GA_VERSION and bool(given.get("azure_openai_deployment") or given.get("voice_agent_name"))
     if version and not is_version(version) and not is_ga:
         yield (
             "voice_live_api_version",
-            f"must be a date like 2026-07-15, with or without -preview, or {GA_VERSION} with AZURE_OPENAI_DEPLOYMENT",
+            f"must be a date like 2026-07-15, with or without -preview, or {GA_VERSION} with AZURE_OPENAI_DEPLOYMENT and "
+            "VOICE_AGENT_NAME",
         )
         version = ""
     chosen = [name for name in _CHOICES if given.get(name)]
@@ -216,5 +222,19 @@ def _mistakes_of(chosen: str, version: str, given: Mapping[str, str]) -> Iterato
         yield "voice_live_api_version", f"must not be later than {LAST_CLASSIC_VERSION} with AGENT_ID; use AGENT_NAME"
     if chosen == "agent_name" and version and version_date(version) < version_date(LAST_CLASSIC_VERSION):
         yield "voice_live_api_version", f"must be {LAST_CLASSIC_VERSION} or later with AGENT_NAME"
-    if chosen == "agent_name" and ":" in given["agent_name"]:
-        yield "agent_name", "contains a colon; set the version in AGENT_VERSION"
+    if chosen in ("agent_name", "voice_agent_name") and ":" in given[chosen]:
+        yield chosen, "contains a colon; set the version in AGENT_VERSION"
+    if chosen == "voice_agent_name":
+        yield from _mistakes_of_voice_agent(given)
+
+
+def _mistakes_of_voice_agent(given: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    if given.get("relay_warm_sessions", "0").strip() not in ("", "0"):
+        yield (
+            "relay_warm_sessions",
+            "must be 0 with VOICE_AGENT_NAME: nobody would hear the greeting of a warm session. For an agent without a "
+            "greeting use a profile with `target: {voice_agent: …, greets: false}`",
+        )
+    features = given.get("foundry_features", "")
+    if not (features.isascii() and features.isprintable()):
+        yield "foundry_features", f"must be printable ASCII such as {VOICE_AGENT_FEATURES}"

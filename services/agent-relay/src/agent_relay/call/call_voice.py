@@ -28,7 +28,7 @@ from agent_relay.voice.connection_quota import Urgency
 from agent_relay.voice.roll_over import LEAD_S, next_session
 from agent_relay.voice.uplink_audio import UplinkAudio
 from agent_relay.voice.voice_link import VoiceLink
-from agent_relay.voice.voice_live_client import VoiceSocket
+from agent_relay.voice.voice_live_client import NORMAL, SocketClosedError, VoiceSocket
 from agent_relay.voice.warm_pool import WarmSession, open_session
 from bridge_common.base.errors import AuthError, BridgeError, OutsideError
 from bridge_common.base.log import fields
@@ -67,6 +67,9 @@ class VoiceEvents(Protocol):
     def voice_event(self, event: ServerEvent) -> None: ...
 
     def session_lost(self, reason: str) -> None: ...
+
+    def agent_left(self) -> bool:
+        """Handle a session that the service has closed with 1000. Return whether this ends the call."""
 
 
 class CallVoice:
@@ -131,6 +134,7 @@ class CallVoice:
     def ready(self, ready: Ready) -> None:
         self.session_id = ready.session_id
         self._trace.session_ready(ready.session_id)
+        self._agent.session_ready(ready.functions)
         self._reconnects.ready(self._now())
         if ready.expires_at_s and self._link is not None:
             rolling = self._roll_over(self._link, ready.expires_at_s - time.time())
@@ -138,10 +142,12 @@ class CallVoice:
 
     async def hold(self) -> str:
         """Keep a voice session open, replacing lost ones, until the reconnect budget is spent. Return the last
-        failure.
+        failure. Does not return if the agent has ended the call.
         """
         while True:
             failure = await self._one_session()
+            if isinstance(failure, SocketClosedError) and failure.close_code == NORMAL and self._events.agent_left():
+                await asyncio.Future()  # until the call has ended
             now = self._now()
             self._reconnects.ended(now)
             self._events.session_lost(failure.message)

@@ -177,6 +177,12 @@ class Driver:
     def session_lost(self, reason: str) -> None:
         self._do(self._conversation.session_lost(reason, self._now()))
 
+    def agent_left(self) -> bool:
+        """Handle a session that the service has closed with 1000. Return whether this ends the call."""
+        commands = self._conversation.agent_left(self._now())
+        self._do(commands)
+        return bool(commands)
+
     # -- the outbox
     def greeting_granted(self, granted: bool) -> None:
         self._do(self._conversation.greeting_granted(granted, self._now()))

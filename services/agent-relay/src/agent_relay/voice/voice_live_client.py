@@ -35,20 +35,22 @@ MAX_MESSAGE_BYTES: Final = 16 * 2**20
 CLOSE_S: Final = 0.8
 """Time limit of the closing handshake, so that the resources of an ended call are released within a second."""
 _TEXT: Final = WSMsgType.TEXT
+NORMAL: Final = 1000
+"""The peer has closed the connection because it is done."""
 _NO_CODE: Final = 1005
 LOST: Final = 1006
 """The connection ended without a close frame."""
 _READ_BUFFER_BYTES: Final = 32 * 1024
 """Initial size of the read buffer. An audio delta of 250 ms has 16 KB of text."""
-_HOPELESS: Final = frozenset({301, 302, 303, 307, 308, 400, 403, 404, 405, 410})
-"""Statuses after which a retry would fail again: wrong address, version or role. Redirects are not followed, because
+_HOPELESS: Final = frozenset({301, 302, 303, 307, 308, 400, 403, 404, 405, 409, 410})
+"""Statuses after which a retry would fail again: wrong address, version or role, disabled agent. Redirects are not followed, because
 the credentials are for this address only.
 """
 
 
 class SocketClosedError(OutsideError):
-    """The socket was closed by either side. Close codes 1000 and 1001 do not end the call: the service closes expired
-    sessions with 1001.
+    """The socket was closed by either side. Voice Live closes expired sessions with 1001; a voice agent ends the call
+    with 1000.
     """
 
     def __init__(self, code: int, reason: str) -> None:
@@ -269,5 +271,7 @@ def _refused(status: int, body: bytes, retry_after_s: int) -> AuthError | Outsid
     why = body[:200].decode(errors="replace").strip()
     if status == 401:
         return AuthError(f"Voice Live refused the credentials: {status} {why}".rstrip(), status=status)
+    if "agent_disabled" in why:
+        why = f"the voice agent is disabled; enable it in Foundry ({why})"
     message = f"Voice Live refused the connection: {status} {why}".rstrip()
     return OutsideError(message, retry=status not in _HOPELESS, status=status, retry_after_s=retry_after_s)

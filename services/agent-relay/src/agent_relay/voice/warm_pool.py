@@ -18,9 +18,9 @@ from typing import Final
 from agent_relay import metrics
 from agent_relay.core.dialog.session_profile import SessionProfile
 from agent_relay.core.protocol.session_refusal import refused_session
-from agent_relay.core.protocol.session_setup import SessionSetup
+from agent_relay.core.protocol.session_setup import DEFINED_S, SessionSetup
 from agent_relay.core.protocol.voice_codec import decode, encode
-from agent_relay.core.protocol.voice_events import SessionUpdated
+from agent_relay.core.protocol.voice_events import ResponseCreated, SessionUpdated, cancel_response
 from agent_relay.voice.connection_quota import Urgency
 from agent_relay.voice.voice_live_client import SocketClosedError, VoiceSocket
 from agent_relay.voice.voice_resources import NoConnectionError, VoiceResources
@@ -91,14 +91,27 @@ class WarmSession:
             metrics.BAD_EVENTS.inc()
             log.warning("malformed event from Voice Live", extra=fields(error=error.message))
             return
+        if isinstance(event, ResponseCreated):
+            # A greeting in the definition of a voice agent. Nobody would hear it.
+            self.socket.send(encode(cancel_response(event.response_id)))
         if self._configured.done():
             return
-        if isinstance(event, SessionUpdated):
-            self._configured.set_result(event)
-            return
+        awaits_definition = self.setup.defined
         for answer in self.setup.answer(event):
             self.socket.send(encode(answer))
-        if self.setup.failed:
+        if self.setup.defined and not awaits_definition:
+            asyncio.get_running_loop().call_later(DEFINED_S, self._begin_as_defined)
+        self._check()
+
+    def _begin_as_defined(self) -> None:
+        if not self._configured.done():
+            self.setup.begin_as_defined()
+            self._check()
+
+    def _check(self) -> None:
+        if self.setup.configured is not None:
+            self._configured.set_result(self.setup.configured)
+        elif self.setup.failed:
             self._fail(OutsideError(f"Voice Live refused session.update: {self.setup.error}", retry=False))
 
     def on_writable(self) -> None:
@@ -207,7 +220,8 @@ async def open_session(
     request_id = str(uuid.uuid4())
     opened = await voice.dial(request_id, urgency, conversation_id=conversation_id, begun_on=begun_on)
     socket = opened.socket
-    session = WarmSession(socket, opened.resource, request_id, SessionSetup(profile.session, profile.essential_session))
+    setup = SessionSetup(profile.session, profile.essential_session, defined=profile.defined)
+    session = WarmSession(socket, opened.resource, request_id, setup)
     try:
         await session.configure()
     except BaseException as error:

@@ -113,6 +113,12 @@ class AgentTurns:
         self._owed.began(response_id, now, greets=self._responses.purpose is Purpose.GREETING)
         return self._caller_turns.confirm_words(now)
 
+    def unwanted(self, response_id: str) -> list[Command]:
+        """Cancel a response that begins, and that the caller is not to hear."""
+        self._begun.is_new(response_id)
+        self._responses.created(response_id)
+        return self._cancel(response_id)
+
     def _cancel(self, response_id: str) -> list[Command]:
         self._speech.drop(response_id)
         return [Send(cancel_response(response_id))]

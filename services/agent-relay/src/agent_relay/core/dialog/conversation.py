@@ -17,6 +17,7 @@ from agent_relay.core.dialog.history import History
 from agent_relay.core.dialog.hold_policy import HoldPolicy
 from agent_relay.core.dialog.keypad import Keypad
 from agent_relay.core.dialog.manners import Manners, PendingHangUp
+from agent_relay.core.dialog.own_greeting import OwnGreeting
 from agent_relay.core.dialog.prompts import Prompts
 from agent_relay.core.dialog.reference_guard import reference_message
 from agent_relay.core.dialog.session_profile import SessionProfile
@@ -69,7 +70,9 @@ class Conversation:
         self.conversation_id = conversation_id
         self._history = history
         self._clock = WallClock(unix_offset_s)
-        self._session = VoiceSession(SessionSetup(profile.session, profile.essential_session), self._clock)
+        setup = SessionSetup(profile.session, profile.essential_session, defined=profile.defined)
+        self._session = VoiceSession(setup, self._clock)
+        self._own_greeting = OwnGreeting(possible=profile.defined, expected=profile.greets_itself)
         self._prompts = Prompts(profile, self._clock, self._session)
         self._turns = Turns(
             profile,
@@ -96,7 +99,8 @@ class Conversation:
             media_attached=media_attached,
             maybe_holding=resumed,
         )
-        self._floor = Floor(self._hold, self._session, self._turns, greeted=greeted or profile.greeting is None)
+        needs_none = profile.greeting is None and not profile.greets_itself
+        self._floor = Floor(self._hold, self._session, self._turns, greeted=greeted or needs_none)
 
     # -- state for the caller of this class
     @property
@@ -177,6 +181,11 @@ class Conversation:
         if self._session.answers_probe(event, now):
             return []
         if self._session.ready:
+            if self._own_greeting.watches:
+                if self._own_greeting.holds(event):
+                    return []
+                if unwanted := self._own_greeting.unwanted(event, wanted=self._prompts.awaits_greeting):
+                    return self._turns.of_agent.unwanted(unwanted) + self.voice_event(event, now)
             if type(event) is vl.AudioDelta:
                 return self._turns.voice_event(event, now)
             if isinstance(event, vl.FunctionCall) and event.name in self.profile.actions:
@@ -188,25 +197,38 @@ class Conversation:
                 commands += self._phrase(event.response_id, event.text, now)
             return commands + self._advance(now)
         if self.phase is Phase.OPENING:
-            if isinstance(event, vl.SessionUpdated):
-                return self._ready(event, now)
-            return self._session.opening(event, now)
+            commands = self._session.opening(event, now) + self._set_up(now)
+            responds = self.ready and isinstance(event, vl.ResponseCreated | vl.AudioDelta)
+            return commands + self.voice_event(event, now) if responds else commands
         return []
+
+    def _set_up(self, now: float) -> list[Command]:
+        """Begin the session if it is configured."""
+        session = self._session.setup_result
+        return [] if session is None else self._ready(session, now)
 
     def session_lost(self, reason: str, now: float) -> list[Command]:
         """Handle a closed or failed socket."""
         was_ready = self._session.ready
+        self._own_greeting.session_lost()
         commands = self._session.closed(reason, now) + self._turns.session_lost(now)
         if was_ready:
             self._hold.session_lost(now)
             commands.append(self._clock.notice("voice_lost", reason, now))
         return commands
 
+    def agent_left(self, now: float) -> list[Command]:
+        """Handle a session that the service has closed with 1000: a voice agent hangs up like this. Return no command if
+        this does not end the call.
+        """
+        commands = self._floor.agent_left(now) if self.profile.defined else []
+        return commands and commands + self._manners.agent_left(now) + self._advance(now)
+
     def _ready(self, event: vl.SessionUpdated, now: float) -> list[Command]:
         expected, reported = self.conversation_id, event.conversation_id
         self.conversation_id = reported or expected
         commands = self._session.configured(now)
-        commands.append(Ready(event.session_id, self.conversation_id, event.expires_at_s))
+        commands.append(Ready(event.session_id, self.conversation_id, event.expires_at_s, functions=event.functions))
         if self._hold.session_back():
             commands.append(Append(Hold(False)))
         unsent = self._prompts.take_unsent()
@@ -224,13 +246,17 @@ class Conversation:
         # Probe once while the session is healthy: a silent session is abandoned only if it has answered a probe.
         commands.append(self._session.probe(now))
         self._turns.session_ready(now)
+        self._own_greeting.session_ready(now, greeted=self._floor.greeted)
         return commands + self._advance(now)
 
     # -- answers to commands
     def greeting_granted(self, granted: bool, now: float) -> list[Command]:
         """Handle the result of `MarkGreeted`. `granted` is False if another relay has already greeted this caller."""
         self._floor.greeting_answered()
-        return self._prompts.greeting_granted(granted, now) + self._advance(now)
+        commands = self._prompts.greeting_granted(granted, now, by_service=self._own_greeting.awaited)
+        for event in self._own_greeting.release(granted=granted):
+            commands += self.voice_event(event, now)
+        return commands + self._advance(now)
 
     def tool_answered(self, call_id: str, output: str, now: float) -> list[Command]:
         last = self._manners.goodbye_said
@@ -320,7 +346,9 @@ class Conversation:
     # -- time
     def _advance(self, now: float) -> list[Command]:
         """Return the requests that are possible now: first the pending response, then announcements."""
-        commands = self._floor.greet(now) + self._turns.advance(now)
+        commands = self._floor.greet(now)
+        if self._own_greeting.may_request(now):
+            commands += self._turns.advance(now)
         free = self._floor.free(now)
         still = self._speech.quiet and self._prompts.responses.idle and self._announcements.quiet
         commands += self._manners.advance(
@@ -337,6 +365,7 @@ class Conversation:
             self._session.next_at(self._prompts.due_since),
             self._floor.greeting_at,
             self._floor.announce_at,
+            self._own_greeting.next_at(),
             self._manners.next_at(),
         ]
         return min((at for at in times if at is not None), default=None)
@@ -349,6 +378,8 @@ class Conversation:
             phrase = hold and waits_since is not None and self._hold.asks_to_wait(debt, quiet=quiet)
             commands.append(Append(Hold(hold, phrase=phrase)))
         commands += self._turns.tick(now)
+        self._session.begin_as_defined(now)
+        commands += self._set_up(now)
         return commands + self._session.tick(self._prompts.due_since, now) + self._advance(now)
 
     # -- the end

@@ -47,6 +47,8 @@ class Ready(_Command, frozen=True):
     """Unix time in seconds, 0 if the service did not report it."""
     resource: str = ""
     """The Voice Live resource (host) of the session."""
+    functions: tuple[str, ...] | None = None
+    """Names of the function tools of the session, None if the service did not report them."""
 
 
 class MarkGreeted(_Command, frozen=True):

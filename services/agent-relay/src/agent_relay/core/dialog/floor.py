@@ -20,6 +20,7 @@ class Floor:
         self._session = session
         self._turns = turns
         self.greeted = greeted
+        self._agent_left = False
         self._greeting_pends = False
         """Whether the result of `MarkGreeted` is still outstanding."""
 
@@ -38,10 +39,19 @@ class Floor:
     def greeting_answered(self) -> None:
         self._greeting_pends = False
 
+    def agent_left(self, now: float) -> list[Command]:
+        """Handle that the agent has closed its session, if the caller could hear it; else return no command."""
+        if not self._session.ready or not self.greeted or self._line.opens_at is None:
+            return []
+        self._agent_left = True
+        return self._session.closed("closed by the agent", now) + self._turns.agent_left(now)
+
     @property
     def free_at(self) -> float | None:
         """When an announcement may be spoken; None if that depends on an event, not only on time."""
         opens_at = self._line.opens_at
+        if self._agent_left:
+            return opens_at
         waits = not self._session.ready or not self.greeted or self._greeting_pends
         if opens_at is None or waits or self._turns.caller.speaks or self._turns.media_away:
             return None

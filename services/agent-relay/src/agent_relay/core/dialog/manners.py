@@ -18,7 +18,7 @@ from agent_relay.core.dialog.closing import Closing, GoodbyeStep
 from agent_relay.core.dialog.conversation_commands import Command, ReportGoodbye, RequestAction, WallClock
 from agent_relay.core.dialog.session_profile import MannersProfile
 from agent_relay.core.dialog.silence_policy import SilencePolicy, SilenceStep
-from bridge_common.wire.action_kinds import HANG_UP, SILENCE_POLICY
+from bridge_common.wire.action_kinds import AGENT, HANG_UP, SILENCE_POLICY
 from bridge_common.wire.entries import Instruct, Say
 
 _NO_ENTRY: Final = "0-1"
@@ -86,6 +86,13 @@ class Manners:
         Return False if the hang-up is known already.
         """
         return self._closing.begin(action_id, now, interruptible=True, said=said, expected=True)
+
+    def agent_left(self, now: float) -> list[Command]:
+        """Request the hang-up after the caller has heard the agent, which has ended the call on its side."""
+        action_id = f"close-{self._clock.unix_ms(now)}"
+        if not self._closing.begin(action_id, now, interruptible=False, said=True, expected=False):
+            return []
+        return [RequestAction(action_id, HANG_UP, '{"reason":"closed_by_agent"}', AGENT)]
 
     def instruct(self, entry: Instruct, now: float, *, speaks: bool) -> list[Command]:
         """Handle an instruction of call-control; duplicates are ignored. `speaks`: the agent is speaking."""

@@ -11,6 +11,7 @@ from typing import Final
 from agent_relay.core.dialog.conversation_commands import Abandon, Command, GiveUp, Overdue, WallClock, sends
 from agent_relay.core.dialog.debt import Debt, DebtKind, DebtStep, Missed, State
 from agent_relay.core.dialog.owed_speech import OwedSpeech
+from agent_relay.core.dialog.own_greeting import START_S
 from agent_relay.core.dialog.responses import Purpose, Responses
 from agent_relay.core.dialog.session_profile import SessionProfile
 from agent_relay.core.dialog.voice_session import VoiceSession
@@ -92,13 +93,25 @@ class Prompts:
             return *self._greeting.attempt(), Purpose.GREETING
         return [], create_response(), Purpose.ANSWER
 
-    def greeting_granted(self, granted: bool, now: float) -> list[Command]:
-        """Handle the result of `MarkGreeted`. `granted` is False if another relay has already greeted this caller."""
+    def greeting_granted(self, granted: bool, now: float, *, by_service: bool = False) -> list[Command]:
+        """Handle the result of `MarkGreeted`. `granted` is False if another relay has already greeted this caller.
+        `by_service`: the service greets by itself. The greeting of the profile is requested only if that does not begin.
+        """
         greeting = self._profile.greeting
         if not granted or greeting is None:
             return []
+        if by_service:
+            self.owed.owe(DebtKind.GREETING, now, awaited=True, start_s=START_S)
+            expected = "" if self._profile.greets_itself else ", although the profile has `greets: false`"
+            return [self._clock.notice("greeting", f"by the agent's definition{expected}", now)]
         self.owed.owe(DebtKind.GREETING, now)
         return [self._clock.notice("greeting", greeting.text or greeting.say_how or "", now)]
+
+    @property
+    def awaits_greeting(self) -> bool:
+        """Whether a response that begins now may be the greeting, or answers a request."""
+        debt = self.owed.debt
+        return (debt is not None and debt.kind is DebtKind.GREETING) or not self.responses.idle
 
     # -- outcomes of requests
     def refused(self, event: ErrorEvent, now: float) -> list[Command]:

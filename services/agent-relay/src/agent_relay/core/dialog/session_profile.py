@@ -65,6 +65,10 @@ class SessionProfile:
     """Names of the function tools that the relay runs."""
     actions: frozenset[str] = field(default_factory=frozenset)
     """Names in `AGENT_TOOLS` that the agent may use."""
+    defined: bool = False
+    """Whether the service configures the session by itself, from the definition of a voice agent."""
+    greets_itself: bool = False
+    """Whether the service greets the caller by itself, in every session."""
     names_call: bool = False
     """Whether the agent must pass the call reference to its tools, because its platform runs them."""
     end_phrases: tuple[str, ...] = ()
@@ -89,7 +93,7 @@ def session_profile_of(
     interrupts = turns.get("interrupt_response") is not False
     return SessionProfile(
         session=session,
-        essential_session=essentials(session),
+        essential_session={"type": session["type"]} if target.spec.defined else essentials(session),
         greeting=profile.greeting,
         fallback=Greeting(text=profile.fallback_text),
         speaks_fixed_text=target.speaks_fixed_text,
@@ -108,7 +112,9 @@ def session_profile_of(
         limits=limits,
         tools=tools,
         actions=frozenset(profile.actions),
-        names_call=bool(profile.actions) and target.spec.agent,
+        defined=target.spec.defined,
+        greets_itself=target.greets_itself,
+        names_call=bool(profile.actions) and target.spec.runs_tools,
         end_phrases=tuple(phrase.lower() for phrase in profile.end_phrases),
         manners=_manners_of(profile),
     )

@@ -162,6 +162,12 @@ class Turns:
         self.of_agent.session_lost(now)
         return commands + self._prompts.session_lost(now)
 
+    def agent_left(self, now: float) -> list[Command]:
+        """Handle that the agent has ended the call: nothing is owed to the caller any more."""
+        self._prompts.responses.forget()
+        self._owed.taken_back()
+        return self.session_lost(now)
+
     def session_ready(self, now: float) -> None:
         """Prepare the pending response for a ready voice session, after a lost session or after another relay."""
         if self._left_owing is not None:

@@ -5,13 +5,14 @@ CLOSED ──connected──► OPENING ──session.updated──► READY ─
 
 from __future__ import annotations
 
+import math
 from enum import StrEnum
 from typing import Final
 
 from agent_relay.core.dialog.conversation_commands import Abandon, Command, PhaseChanged, WallClock, sends
 from agent_relay.core.keepalive import Keepalive
-from agent_relay.core.protocol.session_setup import SessionSetup
-from agent_relay.core.protocol.voice_events import ErrorEvent, ServerEvent
+from agent_relay.core.protocol.session_setup import DEFINED_S, SessionSetup
+from agent_relay.core.protocol.voice_events import ServerEvent, SessionUpdated
 
 OPENING_S: Final = 8.0
 """A session that is not configured within this time is abandoned."""
@@ -27,6 +28,8 @@ class VoiceSession:
     def __init__(self, setup: SessionSetup, clock: WallClock) -> None:
         self._phase = Phase.CLOSED
         self._since = 0.0
+        self._defined_at: float | None = None
+        """When a session was created that the service configures itself."""
         self._setup = setup
         self._clock = clock
         self._keepalive = Keepalive()
@@ -45,19 +48,35 @@ class VoiceSession:
 
     def connected(self, now: float) -> list[Command]:
         self._setup.begin()
+        self._defined_at = None
         self._keepalive.begin(now)
         return self._enter(Phase.OPENING, "connected", now)
 
     def opening(self, event: ServerEvent, now: float) -> list[Command]:
-        """Configure the session: return the commands for an event that arrived before `session.updated`."""
-        events = self._setup.answer(event)
-        commands = sends(events)
-        if isinstance(event, ErrorEvent):
-            if self._setup.failed:
-                return [Abandon(f"session.update rejected: {self.refusal}", retry=False)]
-            if events:
-                commands.insert(0, self._clock.notice("setting_refused", self._setup.refusals[-1], now))
-        return commands
+        """Configure the session: return the commands for an event that arrived before the session is configured."""
+        before = len(self._setup.refusals)
+        commands = sends(self._setup.answer(event))
+        if self._setup.failed:
+            return [Abandon(f"session.update rejected: {self.refusal}", retry=False)]
+        if self._setup.defined and self._defined_at is None:
+            self._defined_at = now
+        refused = [self._clock.notice("setting_refused", one, now) for one in self._setup.refusals[before:]]
+        return [*refused, *commands]
+
+    @property
+    def setup_result(self) -> SessionUpdated | None:
+        """The configured session, until `configured` is called."""
+        return self._setup.configured if self._phase is Phase.OPENING else None
+
+    @property
+    def _defined_by(self) -> float | None:
+        defines = self._phase is Phase.OPENING and self._setup.defined and self._defined_at is not None
+        return self._defined_at + DEFINED_S if defines and self._defined_at is not None else None
+
+    def begin_as_defined(self, now: float) -> None:
+        """Set `setup_result` if the service has not reported its configuration in time."""
+        if (by := self._defined_by) is not None and now >= by:
+            self._setup.begin_as_defined()
 
     def configured(self, now: float) -> list[Command]:
         return self._enter(Phase.READY, "session.updated", now)
@@ -83,7 +102,7 @@ class VoiceSession:
         None if none is due.
         """
         if self._phase is Phase.OPENING:
-            return self._since + OPENING_S
+            return min(self._since + OPENING_S, self._defined_by or math.inf)
         return self._keepalive.next_at(due_since) if self.ready and due_since is not None else None
 
     def tick(self, due_since: float | None, now: float) -> list[Command]:

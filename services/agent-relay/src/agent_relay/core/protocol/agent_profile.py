@@ -100,7 +100,7 @@ class AgentProfile(_Strict):
     actions: tuple[Annotated[str, Field(max_length=64)], ...] = ()
     """Names of the actions in `AGENT_TOOLS` that the agent may request for its call."""
     tools: tuple[HttpTool, ...] = ()
-    """Function tools; model modes only, because an agent has its own."""
+    """Function tools that the relay runs, for models and voice agents. Other agents have their own."""
     end_phrases: tuple[Text, ...] = ()
     """Phrases of the agent. The call is hung up after the agent has said one of them."""
     goodbye_text: Text = "Goodbye."
@@ -128,6 +128,16 @@ class AgentProfile(_Strict):
             raise ValueError(f"names of actions and tools must be unique; used twice: {', '.join(twice)}")
         return self
 
+    @model_validator(mode="after")
+    def _no_unheard_greeting(self) -> AgentProfile:
+        target = self.target
+        if self.warm_sessions and target is not None and target.voice_agent is not None and target.greets is not False:
+            raise ValueError(
+                "`warm_sessions` must be 0 with a voice agent, because nobody would hear its greeting; if its "
+                "definition has no greeting, set `greets: false` in `target`"
+            )
+        return self
+
     @property
     def version(self) -> str:
         """A hash of the content; fields with default values do not count."""
@@ -145,6 +155,8 @@ class AgentProfile(_Strict):
 
 def session_update(profile: AgentProfile, target: VoiceTarget) -> Json:
     """Return the `session` object: PCM at 24 kHz in both directions, and only fields that the target accepts."""
+    if target.spec.defined:
+        return _overrides(profile, target)
     if target.spec.ga:
         return _ga_session(profile, target)
     if target.mode is Mode.AZURE_OPENAI:
@@ -170,8 +182,8 @@ def session_update(profile: AgentProfile, target: VoiceTarget) -> Json:
 def turn_detection(profile: AgentProfile, target: VoiceTarget) -> Json:
     """Return the complete turn-detection object. Voice Live resets missing fields to its defaults."""
     own = _TURNS if target.spec.azure_voices else _TURNS_AZURE_OPENAI
-    if profile.turn_detection.get("type", own["type"]) != own["type"]:
-        # Other types have other fields; these two are common to all.
+    if target.spec.defined or profile.turn_detection.get("type", own["type"]) != own["type"]:
+        # Other types have other fields; these two are common to all. Without overrides they are assumed of a definition.
         own = {"create_response": True, "interrupt_response": True}
     return own | profile.turn_detection
 
@@ -219,6 +231,28 @@ def _ga_session(profile: AgentProfile, target: VoiceTarget) -> Json:
     if functions := profile.functions():
         session |= {"tools": functions, "tool_choice": "auto"}
     return session
+
+
+def _overrides(profile: AgentProfile, target: VoiceTarget) -> Json:
+    """Return the `session` object for a voice agent: only values that differ from the defaults of a profile, because
+    all others are part of the agent's definition.
+    """
+    defaults = AgentProfile()
+    listening: Json = {}
+    if profile.turn_detection:
+        listening["turn_detection"] = turn_detection(profile, target)
+    if profile.noise_reduction != defaults.noise_reduction:
+        listening["noise_reduction"] = profile.noise_reduction
+    if profile.echo_cancellation != defaults.echo_cancellation:
+        listening["echo_cancellation"] = profile.echo_cancellation
+    if profile.transcription:
+        listening["transcription"] = profile.transcription
+    voice = dict(profile.voice or {})
+    speaking = {new: voice.pop(old) for old, new in (("name", "voice"), ("type", "voice_type")) if old in voice} | voice
+    audio = {name: fields for name, fields in (("input", listening), ("output", speaking)) if fields}
+    tools = profile.functions() if target.sends_tools else []
+    optional = {"audio": audio, "interim_response": profile.interim_response, "tools": tools}
+    return {"type": "realtime"} | {name: value for name, value in optional.items() if value}
 
 
 def _openai_voice(profile: AgentProfile) -> str:

@@ -17,12 +17,14 @@ from agent_relay.core.protocol.voice_target import (
     VoiceTarget,
     is_endpoint,
     is_version,
+    project_of,
     version_date,
 )
 
 _CHOICES: Final[Mapping[str, Mode]] = {
     "agent": Mode.AGENT,
     "classic_agent": Mode.CLASSIC_AGENT,
+    "voice_agent": Mode.VOICE_AGENT,
     "model": Mode.MODEL,
     "azure_openai_deployment": Mode.AZURE_OPENAI,
 }
@@ -34,7 +36,7 @@ def _as_list(value: object) -> object:
 
 
 class TargetProfile(BaseModel):
-    """Exactly one of `agent`, `classic_agent`, `model` and `azure_openai_deployment`."""
+    """Exactly one of `agent`, `classic_agent`, `voice_agent`, `model` and `azure_openai_deployment`."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -42,6 +44,8 @@ class TargetProfile(BaseModel):
     """Name of a current Foundry agent."""
     classic_agent: Name | None = None
     """Id of a classic agent (`asst_…`)."""
+    voice_agent: Name | None = None
+    """Name of a Foundry voice agent (`kind: voice`)."""
     model: Name | None = None
     azure_openai_deployment: Name | None = None
     project: Name | None = None
@@ -54,6 +58,10 @@ class TargetProfile(BaseModel):
     """Environment variable with the API key of `endpoint`; None: tokens."""
     api_version: str | None = None
     """None: the default of the connection mode."""
+    greets: bool | None = None
+    """Whether the definition of the voice agent has a greeting. None: yes."""
+    send_tools: bool = False
+    """Whether the relay sends its function tools to the voice agent, instead of those in the definition."""
 
     @model_validator(mode="after")
     def _fits(self) -> TargetProfile:
@@ -71,10 +79,12 @@ class TargetProfile(BaseModel):
             yield f"`project` is missing; {chosen} needs it"
         if not spec.agent and self.project is not None:
             yield f"`project` has no effect with {chosen}; remove it"
-        if self.agent_version is not None and self.agent is None:
+        if self.agent_version is not None and self.agent is None and self.voice_agent is None:
             yield f"`agent_version` has no effect with {chosen}; remove it"
-        if self.agent is not None and ":" in self.agent:
-            yield "`agent` contains a colon; set the version in `agent_version`"
+        for name in ("agent", "voice_agent"):
+            if ":" in (getattr(self, name) or ""):
+                yield f"`{name}` contains a colon; set the version in `agent_version`"
+        yield from self._voice_agent_faults()
         if self.api_key_secret is not None and spec.agent:
             yield f"`api_key_secret` must not be set with {chosen}: agents accept tokens only"
         if self.api_key_secret is not None and len(self.endpoint) != 1:
@@ -89,14 +99,24 @@ class TargetProfile(BaseModel):
             yield "`endpoint` contains the same resource twice; remove one"
         yield from self._version_faults()
 
+    def _voice_agent_faults(self) -> Iterator[str]:
+        if self.voice_agent is None:
+            own = {"greets": self.greets is not None, "send_tools": self.send_tools}
+            yield from (f"`{name}` has no effect with {self._chosen}; remove it" for name in own if own[name])
+            return
+        for one in self.endpoint:
+            if project_of(one) not in ("", self.project):
+                yield f"`endpoint` {one} is that of another project; it must end with `project`, or with the host"
+
     def _version_faults(self) -> Iterator[str]:
         version = self.api_version
-        if version is None or (version == GA_VERSION and self.azure_openai_deployment is not None):
+        named = self.azure_openai_deployment is not None or self.voice_agent is not None
+        if version is None or (version == GA_VERSION and named):
             return
         if not is_version(version):
             yield (
                 "`api_version` must be a date like 2026-07-15, with or without -preview, or "
-                f"{GA_VERSION} with azure_openai_deployment"
+                f"{GA_VERSION} with azure_openai_deployment and voice_agent"
             )
         elif self.classic_agent is not None and version_date(version) > version_date(LAST_CLASSIC_VERSION):
             yield f"`api_version` must not be later than {LAST_CLASSIC_VERSION} with classic_agent; use agent"
@@ -124,12 +144,15 @@ def voice_targets(
         mode=mode,
         endpoint="",
         api_version=profile.api_version or MODES[mode].default_version,
-        agent_name=profile.agent or "",
+        agent_name=profile.agent or profile.voice_agent or "",
         agent_project_name=profile.project or "",
         agent_version=profile.agent_version or "",
         agent_id=profile.classic_agent or "",
         model=profile.model or "",
         deployment=profile.azure_openai_deployment or "",
+        features=defaults[0].features,
+        greets=profile.greets is not False,
+        sends_tools=profile.send_tools,
     )
     if not profile.endpoint:
         return tuple(replace(chosen, endpoint=one.endpoint, api_key=one.api_key) for one in defaults)

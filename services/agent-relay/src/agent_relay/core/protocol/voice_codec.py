@@ -39,6 +39,7 @@ from agent_relay.core.protocol.voice_events import (
 )
 from bridge_common.base.errors import FrameError
 from bridge_common.base.redaction import redacted
+from bridge_common.wire.audio import VOICE_RATE_HZ
 
 Message: TypeAlias = str | bytes | memoryview
 Fields: TypeAlias = dict[str, Any]
@@ -102,6 +103,8 @@ class _Identified(msgspec.Struct):
 
 class _Session(_Identified):
     agent: object = None
+    tools: object = None
+    audio: object = None
     expires_at: Annotated[float, msgspec.Meta(ge=0, lt=2**53)] | None = None
 
 
@@ -131,10 +134,26 @@ def _optional_text(fields: Fields, name: str) -> str:
     return value if isinstance(value, str) else ""
 
 
-def _session(event: Fields) -> tuple[str, str, int]:
+def _session(event: Fields) -> tuple[str, str, int, tuple[str, ...] | None, tuple[str, ...]]:
     session = _member(event, "session", _Session)
     thread = _optional_text(_optional_object(session.agent), "thread_id")
-    return session.id, thread, int(session.expires_at or 0)
+    conversation_id = thread or _optional_text(event, "conversation_id")
+    expires_at_s = int(session.expires_at or 0)
+    return session.id, conversation_id, expires_at_s, _functions(session.tools), _audio_formats(session.audio)
+
+
+def _functions(tools: object) -> tuple[str, ...] | None:
+    if not isinstance(tools, list):
+        return None
+    objects = [_optional_object(tool) for tool in tools]
+    return tuple(_optional_text(tool, "name") for tool in objects if tool.get("type") == "function")
+
+
+def _audio_formats(audio: object) -> tuple[str, ...]:
+    sides = (_optional_object(_optional_object(audio).get(side)) for side in ("input", "output"))
+    formats = (_optional_object(side.get("format")) for side in sides)
+    rates = ((_optional_text(one, "type"), one.get("rate", VOICE_RATE_HZ)) for one in formats)
+    return tuple(kind if rate == VOICE_RATE_HZ else f"{kind} {rate}" for kind, rate in rates if kind)
 
 
 def _response_done(event: Fields) -> ResponseDone:

@@ -23,9 +23,13 @@ class _Event(msgspec.Struct, frozen=True, gc=False):
 class _SessionEvent(_Event, frozen=True):
     session_id: str
     conversation_id: str
-    """Id of the Foundry conversation, in agent mode only."""
+    """Id of the Foundry conversation, in agent modes only."""
     expires_at_s: int
     """Unix time in seconds."""
+    functions: tuple[str, ...] | None = None
+    """Names of the function tools; None if the service did not report the tools."""
+    audio_formats: tuple[str, ...] = ()
+    """Reported formats of a GA session, such as `audio/pcm`, with a rate other than 24 kHz as `audio/pcm 16000`."""
 
 
 class SessionCreated(_SessionEvent, frozen=True): ...

@@ -13,12 +13,18 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Final
-from urllib.parse import urlencode, urlsplit, urlunsplit
+from urllib.parse import quote, unquote, urlencode, urlsplit, urlunsplit
 
 VOICE_LIVE: Final = "/voice-live/realtime"
+VOICE_AGENT: Final = "/api/projects/{project}/agents/{agent}/endpoint/protocols/voice"
 _KNOWN_PATHS: Final = (VOICE_LIVE, "/voice-agent/realtime", "/openai/realtime", "/openai/v1/realtime")
+_PROJECT: Final = re.compile(r"/api/projects/([^/]+)$")
 GA_VERSION: Final = "v1"
-"""The api-version that selects Azure OpenAI Realtime GA. Its version is part of the path."""
+"""The api-version of Foundry voice agents, and the one that selects Azure OpenAI Realtime GA, where it is part of the
+path.
+"""
+VOICE_AGENT_FEATURES: Final = "VoiceAgents=V1Preview"
+"""Value of the header `Foundry-Features` that voice agents need while they are in preview."""
 LAST_CLASSIC_VERSION: Final = "2026-01-01-preview"
 """The last api-version that accepts classic agents (`asst_…`)."""
 FIRST_PRE_GENERATED_VERSION: Final = "2026-01-01-preview"
@@ -27,6 +33,7 @@ FIRST_PRE_GENERATED_VERSION: Final = "2026-01-01-preview"
 class Mode(StrEnum):
     AGENT = "agent"
     CLASSIC_AGENT = "classic_agent"
+    VOICE_AGENT = "voice_agent"
     MODEL = "model"
     AZURE_OPENAI = "azure_openai"
     AZURE_OPENAI_GA = "azure_openai_ga"
@@ -55,6 +62,12 @@ class VoiceTarget:
     deployment: str = ""
     api_key: str = field(default="", repr=False)
     """API key of the resource, in model modes only; agent modes require tokens."""
+    features: str = VOICE_AGENT_FEATURES
+    """Header `Foundry-Features`; "": it is not sent."""
+    greets: bool = True
+    """Whether the definition of a voice agent has a greeting, which the service speaks by itself in each session."""
+    sends_tools: bool = False
+    """Whether the relay sends its function tools to a voice agent; otherwise they are part of the definition."""
 
     @property
     def spec(self) -> ModeSpec:
@@ -71,6 +84,10 @@ class VoiceTarget:
         used = [self.api_key if self.spec.takes_key else "", self.agent_project_name, *self.scopes()]
         return hashlib.sha256("\0".join(used).encode()).hexdigest()[:12]
 
+    @property
+    def greets_itself(self) -> bool:
+        return self.spec.defined and self.greets
+
     def scopes(self) -> tuple[TokenScope, ...]:
         """Return the scopes of the tokens that a connection needs; none if an API key is used."""
         if self.api_key and self.spec.takes_key:
@@ -82,24 +99,28 @@ class VoiceTarget:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModeSpec:
     path: str
+    """With the placeholders `project` and `agent`."""
     default_version: str
     header_token: TokenScope
     query_token: TokenScope | None = None
     """Scope of the token in the query (`agent-access-token`)."""
     query: Callable[[VoiceTarget], Mapping[str, str]]
     headers: tuple[tuple[str, str], ...] = ()
+    """Headers of the mode. `Foundry-Features` is added from the target."""
     takes_key: bool = False
     agent: bool = False
-    """Whether instructions and tools belong to the agent. A session.update that contains them is then rejected."""
+    """Whether the instructions belong to the agent."""
+    runs_tools: bool = False
+    """Whether the service runs the tools of the agent. A session.update with tools is then rejected."""
+    defined: bool = False
+    """Whether the service configures the session by itself, from the definition of a voice agent."""
     azure_voices: bool = True
     """Whether Azure voices, turn detection, noise suppression and echo cancellation are supported."""
     resumes: bool = False
     """Whether a conversation can be resumed by `conversation-id`; otherwise its history is sent again."""
     pre_generated: bool = True
     ga: bool = False
-    """Whether this is the GA version of the OpenAI Realtime API: no api-version, a nested session object, `output_text`
-    parts.
-    """
+    """Whether the messages are those of the OpenAI Realtime API GA: a nested session object, `output_text` parts."""
 
 
 MODES: Final[Mapping[Mode, ModeSpec]] = MappingProxyType(
@@ -114,6 +135,7 @@ MODES: Final[Mapping[Mode, ModeSpec]] = MappingProxyType(
                 "agent-version": t.agent_version,
             },
             agent=True,
+            runs_tools=True,
             resumes=True,
         ),
         Mode.CLASSIC_AGENT: ModeSpec(
@@ -123,6 +145,18 @@ MODES: Final[Mapping[Mode, ModeSpec]] = MappingProxyType(
             query_token=TokenScope.AI,
             query=lambda t: {"agent-id": t.agent_id, "agent-project-name": t.agent_project_name},
             agent=True,
+            runs_tools=True,
+        ),
+        Mode.VOICE_AGENT: ModeSpec(
+            path=VOICE_AGENT,
+            default_version=GA_VERSION,
+            header_token=TokenScope.AI,
+            query=lambda t: {"api-version": t.api_version, "x-agent-version-override": t.agent_version},
+            headers=(("Sec-WebSocket-Protocol", "realtime"),),
+            agent=True,
+            defined=True,
+            pre_generated=False,
+            ga=True,
         ),
         Mode.MODEL: ModeSpec(
             path=VOICE_LIVE,
@@ -174,11 +208,15 @@ def connect_request(
     if spec.resumes:
         query["conversation-id"] = conversation_id
     headers = {"x-ms-client-request-id": request_id, **dict(spec.headers)}
+    if spec.defined and target.features:
+        headers["Foundry-Features"] = target.features
     if target.scopes():
         headers["Authorization"] = f"Bearer {tokens[spec.header_token]}"
     else:
         headers["api-key"] = target.api_key
-    return ConnectRequest(_url(target.endpoint, spec.path, {k: v for k, v in query.items() if v}), headers)
+    project, agent = (quote(name, safe="") for name in (target.agent_project_name, target.agent_name))
+    path = spec.path.format(project=project, agent=agent)
+    return ConnectRequest(_url(target.endpoint, path, {k: v for k, v in query.items() if v}), headers)
 
 
 def _url(endpoint: str, path: str, query: Mapping[str, str]) -> str:
@@ -187,12 +225,19 @@ def _url(endpoint: str, path: str, query: Mapping[str, str]) -> str:
     prefix = parts.path.rstrip("/")
     for known in _KNOWN_PATHS:
         prefix = prefix.removesuffix(known)
+    prefix = _PROJECT.sub("", prefix)
     return urlunsplit((scheme, parts.netloc, prefix + path, urlencode(query), ""))
 
 
 def is_endpoint(text: str) -> bool:
     parts = urlsplit(text)
     return parts.scheme in ("http", "https", "ws", "wss") and bool(parts.hostname)
+
+
+def project_of(endpoint: str) -> str:
+    """Return the project of a project endpoint (`…/api/projects/NAME`), "" for the endpoint of a resource."""
+    found = _PROJECT.search(urlsplit(endpoint).path.rstrip("/"))
+    return unquote(found.group(1)) if found else ""
 
 
 _VERSION: Final = re.compile(r"(\d{4})-(\d{2})-(\d{2})(-preview)?")
