@@ -103,12 +103,30 @@ class Reply(_Part):
         return self
 
 
+class VoiceAgentDefinition(_Part):
+    """The definition of a Foundry voice agent, and how the service behaves where that is not documented.
+
+    `greeting`: spoken by the service at the beginning of each session. `updated`: when `session.updated` is sent: after
+    `session.created`, only after a `session.update`, or never. `overrides`: what a `session.update` does.
+    """
+
+    greeting: str | None = None
+    tools: tuple[dict[str, object], ...] = ()
+    audio_format: Literal["pcm16", "g711_ulaw"] = "pcm16"
+    disabled: bool = False
+    updated: Literal["unasked", "asked", "never"] = "unasked"
+    overrides: Literal["applied", "ignored", "refused"] = "applied"
+
+
 class Agent(_Part):
-    """Behavior of the simulated Voice Live: follow a script, echo the caller, or send numbered marks."""
+    """Behavior of the simulated Voice Live: follow a script, echo the caller, or send numbered marks. `definition`: of a
+    voice agent; sessions with other targets ignore it.
+    """
 
     mode: Literal["script", "echo", "marks"] = "script"
     replies: tuple[Reply, ...] = ()
     greeting: str | None = None
+    definition: VoiceAgentDefinition = VoiceAgentDefinition()
 
 
 class ScenarioStack(_Part):

@@ -11,15 +11,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from lab.scenario import Agent
-from lab.voice_live.agent_script import Plan, SayStep, next_plan
+from lab.voice_live.agent_script import CallFunction, Plan, SayStep, next_plan
 from lab.voice_live.conversation_items import ConversationItem
-from lab.voice_live.handshake import AgentMode
+from lab.voice_live.handshake import AgentMode, VoiceAgentMode
 from lab.voice_live.injected_faults import VoiceLiveFaults, due
 from lab.voice_live.record import SessionRecord
 from lab.voice_live.server_events import Event, RefusedError, event
 from lab.voice_live.session_fields import CHECKS
 from lab.voice_live.simulated_response import Ending, Response, ResponseForm, cancelled
 from lab.voice_live.speech_plan import Delta
+from lab.voice_live.voice_agent import extra_events
 
 FIRST_WITH_PRE_GENERATED = "2026-01-01-preview"
 
@@ -37,8 +38,12 @@ class Answering:
     """Transcription events of the caller's turn that follow the start of the response."""
     begun: list[tuple[Response, Plan]] = field(default_factory=list)
 
-    def begin(self, options: Mapping[str, object], now: float, faults: VoiceLiveFaults) -> list[Event]:
-        """Begin a response to the conversation. Raises `RefusedError` if there is an active response."""
+    def begin(
+        self, options: Mapping[str, object], now: float, faults: VoiceLiveFaults, plan: Plan | None = None
+    ) -> list[Event]:
+        """Begin a response to the conversation. `plan` replaces the next step of the script. Raises `RefusedError` if
+        there is an active response.
+        """
         if self.active is not None and not options.get("cancel_previous"):
             text = f"Conversation already has an active response in progress: {self.active.id}"
             raise RefusedError(text, "conversation_already_has_active_response")
@@ -46,7 +51,10 @@ class Answering:
         self._refuse_in_agent_mode(options)
         form = self._form(options)
         _refuse_by_fault(faults)
-        plan = next_plan(self.agent, self.record.conversation, options, spaced_arguments=self.spaced_arguments)
+        if plan is None:
+            plan = next_plan(self.agent, self.record.conversation, options, spaced_arguments=self.spaced_arguments)
+        if isinstance(plan, CallFunction) and isinstance(self.record.mode, VoiceAgentMode):
+            plan = plan if self._has_tool(plan.name) else SayStep(f"I have no tool {plan.name}.")
         answers = self.end(self.active, cancelled("client_cancelled"), now) if self.active is not None else []
         if self.agent.mode != "script":
             # In the modes echo and marks, the measured line sends the audio of this response.
@@ -62,7 +70,12 @@ class Answering:
             answers.append(response.created())
         if faults.odd_events is not None and faults.odd_events.take():
             answers += [event("rate_limits.updated", rate_limits=[]), event("foo.bar", payload={"any": ["thing"]})]
+            answers += extra_events() if isinstance(self.record.mode, VoiceAgentMode) else []
         return answers
+
+    def _has_tool(self, name: str) -> bool:
+        tools = self.record.session.get("tools")
+        return isinstance(tools, list) and any(tool.get("name") == name for tool in tools)
 
     def open_endless(self, now: float) -> tuple[Response, list[Event]]:
         """Open a spoken response that lasts until the session ends, for echo and marks."""
@@ -167,7 +180,7 @@ class Answering:
 
     def _refuse_what_is_newer(self, options: Mapping[str, object]) -> None:
         mode, key = self.record.mode, "pre_generated_assistant_message"
-        too_old = mode.api_version < FIRST_WITH_PRE_GENERATED or mode.openai
+        too_old = mode.api_version < FIRST_WITH_PRE_GENERATED or mode.openai or mode.ga
         if key in options and too_old:
             raise RefusedError(f"'response.{key}' unexpected (extra fields not permitted)", param=f"response.{key}")
 

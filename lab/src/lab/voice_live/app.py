@@ -21,7 +21,7 @@ from lab.unsupported import PretendedError
 from lab.voice_live import server_events
 from lab.voice_live.client_connection import ReachableProtocol, connection_of
 from lab.voice_live.control import control_routes
-from lab.voice_live.handshake import HandshakeError, HandshakeRequest, Mode, admit
+from lab.voice_live.handshake import HandshakeError, HandshakeRequest, Mode, VoiceAgentMode, admit
 from lab.voice_live.record import SessionRecord
 from lab.voice_live.resource import Resource
 from lab.voice_live.server_events import RefusedError
@@ -83,11 +83,11 @@ async def _connect(websocket: WebSocket, resource: Resource) -> None:
         facts: dict[str, object] = {"status": error.status, "reason": error.reason, "path": handshake.path}
         resource.refused_handshakes.append({"t": time.monotonic(), **facts})
         log.info("handshake rejected", extra={"facts": facts})
-        body = {"error": {"code": str(error.status), "message": error.reason}}
+        body = {"error": {"code": error.code, "message": error.reason}}
         await websocket.send_denial_response(JSONResponse(body, error.status, error.headers))
         connection_of(websocket).note_refused()
         return
-    await websocket.accept()
+    await websocket.accept("realtime" if isinstance(admitted, VoiceAgentMode) else None)
     if isinstance(admitted, RefusedError):
         await _refuse(websocket, admitted, resource.settings.agent_error_close_code)
         return
@@ -109,6 +109,8 @@ def _admit(handshake: HandshakeRequest, resource: Resource) -> Mode | RefusedErr
         raise HandshakeError(
             404, f"unknown agent script {handshake.script!r}; add it with PUT /lab/agents/{handshake.script}"
         )
+    if isinstance(admitted, VoiceAgentMode) and resource.agent_for(admitted, handshake.script).definition.disabled:
+        raise HandshakeError(409, f"The agent {admitted.name} is disabled", code="agent_disabled")
     now = time.monotonic()
     if not resource.quota.take(now):
         after_s = math.ceil(resource.quota.next_at - now) if resource.settings.quota_retry_after else 0

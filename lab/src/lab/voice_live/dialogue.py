@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
+from lab.scenario import VoiceAgentDefinition
 from lab.unsupported import PretendedError, Unsupported
-from lab.voice_live import server_events
-from lab.voice_live.agent_script import heard_in_turn
+from lab.voice_live import server_events, voice_agent
+from lab.voice_live.agent_script import SayStep, heard_in_turn
 from lab.voice_live.answering import Answering
 from lab.voice_live.caller_audio import CallerAudio
 from lab.voice_live.client_events import ClientEvent, response_options
 from lab.voice_live.conversation_items import ConversationItem, decode_item, user_audio
-from lab.voice_live.handshake import AgentMode
+from lab.voice_live.handshake import AgentMode, VoiceAgentMode
 from lab.voice_live.injected_faults import NoWordsFault, VoiceLiveFaults, due
 from lab.voice_live.record import SessionRecord
 from lab.voice_live.server_events import Event, RefusedError, event
@@ -31,11 +32,34 @@ class Dialogue:
     unsupported: Unsupported = field(default_factory=lambda: unsupported_fields(strict=False))
     caller: CallerAudio = field(default_factory=CallerAudio)
     _turn_item_id: str = ""
+    _greets: bool = False
+
+    @property
+    def _definition(self) -> VoiceAgentDefinition | None:
+        voice_agent_mode = isinstance(self.record.mode, VoiceAgentMode)
+        return self.answering.agent.definition if voice_agent_mode else None
 
     def open(self, now: float) -> list[Event]:
+        definition = self._definition
+        if definition is not None:
+            self.record.session = voice_agent.defined(self.record.session, definition)
+            self._greets = definition.greeting is not None
         self.caller.configure(self.record.session)
         self.record.note(now, "session_created")
-        return [event("session.created", session=self.record.session)]
+        created = event("session.created", session=self.record.session)
+        if definition is None:
+            return [created]
+        opened = [{**created, "conversation_id": self.record.conversation.id}]
+        if definition.updated == "unasked":
+            opened.append(event("session.updated", session=self.record.session))
+        return opened if definition.updated == "asked" else opened + self._greet(definition, now)
+
+    def _greet(self, definition: VoiceAgentDefinition, now: float) -> list[Event]:
+        """Begin the greeting of a voice agent's definition, once."""
+        greets, self._greets = self._greets, False
+        if not greets or definition.greeting is None:
+            return []
+        return self.answering.begin({}, now, self.faults(), SayStep(definition.greeting))
 
     def receive(self, given: ClientEvent, now: float) -> list[Event]:
         """Handle a client event and return the server events to send immediately. Raises `RefusedError`; the state is
@@ -65,7 +89,9 @@ class Dialogue:
     # Session
 
     def _update_session(self, body: Mapping[str, object], now: float) -> Iterable[Event]:
-        record = self.record
+        record, definition = self.record, self._definition
+        if definition is not None and definition.overrides != "applied":
+            return self._without_overrides(definition, body, now)
         updated = updated_session(
             record.session,
             body.get("session"),
@@ -78,7 +104,23 @@ class Dialogue:
         record.session = updated
         self.caller.configure(updated)
         record.note(now, "session_updated")
-        return [event("session.updated", session=updated)]
+        if definition is None:
+            return [event("session.updated", session=updated)]
+        return [*self._updated(definition), *self._greet(definition, now)]
+
+    def _updated(self, definition: VoiceAgentDefinition) -> list[Event]:
+        return [] if definition.updated == "never" else [event("session.updated", session=self.record.session)]
+
+    def _without_overrides(
+        self, definition: VoiceAgentDefinition, body: Mapping[str, object], now: float
+    ) -> list[Event]:
+        answers = self._updated(definition)
+        if definition.overrides == "refused":
+            event_id = body.get("event_id")
+            refused = RefusedError("This session does not accept session.update", "session_update_not_supported")
+            answers = [server_events.error(refused, event_id if isinstance(event_id, str) else None)]
+        self.record.note(now, f"overrides_{definition.overrides}")
+        return [*answers, *self._greet(definition, now)]
 
     # The caller's audio
 

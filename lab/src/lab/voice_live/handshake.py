@@ -12,6 +12,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
+from urllib.parse import unquote
 
 from lab.identity import TokenError, read_token
 from lab.voice_live.server_events import RefusedError
@@ -53,16 +54,19 @@ CASCADED_MODELS = frozenset(
         "phi4-mini",
     ]
 )
+VOICE_AGENT_FEATURE = "VoiceAgents=V1Preview"
+_VOICE_AGENT = re.compile(r"/api/projects/([^/]+)/agents/([^/]+)/endpoint/protocols/voice$")
 _DATE = re.compile(r"20[0-9]{2}-[0-9]{2}-[0-9]{2}(-preview)?")
 
 
 class HandshakeError(Exception):
     """Rejects the upgrade with this HTTP status instead of 101."""
 
-    def __init__(self, status: int, reason: str, retry_after_s: int = 0) -> None:
+    def __init__(self, status: int, reason: str, retry_after_s: int = 0, *, code: str = "") -> None:
         super().__init__(reason)
         self.status = status
         self.reason = reason
+        self.code = code or str(status)
         self.headers = {"Retry-After": str(retry_after_s)} if retry_after_s else {}
 
 
@@ -93,6 +97,29 @@ class AgentMode:
     @property
     def marks_phases(self) -> bool:
         return False
+
+
+@dataclass(frozen=True)
+class VoiceAgentMode:
+    """A session with a Foundry voice agent (`kind: voice`), whose definition configures it."""
+
+    native: ClassVar[bool] = False
+    openai: ClassVar[bool] = False
+    ga: ClassVar[bool] = True
+    marks_phases: ClassVar[bool] = False
+
+    name: str
+    project: str
+    api_version: str
+    version: str | None = None
+
+    @property
+    def reported_name(self) -> str:
+        return "gpt-4.1"
+
+    @property
+    def given_name(self) -> str:
+        return self.name
 
 
 @dataclass(frozen=True)
@@ -129,7 +156,7 @@ class ModelMode:
         return self.openai or self.model in NATIVE_MODELS or "realtime" in self.model
 
 
-Mode = AgentMode | ModelMode
+Mode = AgentMode | VoiceAgentMode | ModelMode
 
 
 @dataclass(frozen=True)
@@ -179,6 +206,8 @@ def admit(handshake: HandshakeRequest, credentials: Credentials) -> Mode | Refus
     """Return the kind of session, or the `error` event that is sent before the socket is closed. Raises
     `HandshakeError` if the upgrade must be rejected.
     """
+    if (found := _VOICE_AGENT.search(handshake.path)) is not None:
+        return _admit_voice_agent(handshake, credentials, *map(unquote, found.groups()))
     if handshake.path.endswith("/v1/realtime"):
         # The path on Azure begins with `/openai`; clients for OpenAI itself use only `/v1/realtime`.
         _authenticated(handshake, credentials, key_as_bearer=True)
@@ -215,6 +244,25 @@ def _authenticated(handshake: HandshakeRequest, credentials: Credentials, *, key
         if not hmac.compare_digest(given.encode(), credentials.api_key.encode()):
             raise HandshakeError(401, "Access denied due to invalid subscription key")
     return audience
+
+
+def _admit_voice_agent(
+    handshake: HandshakeRequest, credentials: Credentials, project: str, agent: str
+) -> VoiceAgentMode:
+    """Source: the client of `azure-ai-projects` 2.10.0. The order and the statuses of the checks are not documented."""
+    if handshake.bearer is None:
+        raise HandshakeError(401, "Access denied: voice agents accept tokens only")
+    if credentials.audience(handshake.bearer) not in {AI_AUDIENCE, "*"}:
+        raise HandshakeError(401, "Access denied: the bearer token is invalid, expired or for another audience")
+    version = handshake.query.get("api-version", "")
+    if version != "v1":
+        raise HandshakeError(400, f"API version not supported: {version or 'missing'}")
+    features = handshake.headers.get("foundry-features") or handshake.query.get("foundry_features") or ""
+    if VOICE_AGENT_FEATURE not in features.replace(" ", "").split(","):
+        raise HandshakeError(403, f"Voice agents are in preview; set Foundry-Features: {VOICE_AGENT_FEATURE}")
+    if "realtime" not in handshake.headers.get("sec-websocket-protocol", "").replace(" ", "").split(","):
+        raise HandshakeError(400, "Sec-WebSocket-Protocol must be realtime")
+    return VoiceAgentMode(agent, project, version, handshake.query.get("x-agent-version-override"))
 
 
 def _admit_openai(handshake: HandshakeRequest, api_version: str) -> Mode:

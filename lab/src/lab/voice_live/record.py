@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from lab.simulator import log
 from lab.voice_live.conversation_items import ConversationItems
-from lab.voice_live.handshake import AgentMode, Mode
+from lab.voice_live.handshake import AgentMode, Mode, ModelMode, VoiceAgentMode
 from lab.voice_live.server_events import Event
 
 _QUIET = frozenset({"first_delta", "first_audio_in"})
@@ -54,16 +54,18 @@ class SessionRecord:
     def kind(self) -> str:
         if isinstance(self.mode, AgentMode):
             return "agent"
+        if isinstance(self.mode, VoiceAgentMode):
+            return "voice_agent"
         return "openai" if self.mode.openai else "model"
 
     def summary(self) -> Event:
-        agent = self.mode if isinstance(self.mode, AgentMode) else None
+        agent = None if isinstance(self.mode, ModelMode) else self.mode
         return {
             "id": self.id,
             "mode": self.kind,
             "agent": agent.name if agent else None,
             "project": agent.project if agent else None,
-            "model": None if isinstance(self.mode, AgentMode) else self.mode.model,
+            "model": self.mode.model if isinstance(self.mode, ModelMode) else None,
             "api_version": self.mode.api_version,
             "script": self.script,
             "conversation_id": self.conversation.id,

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Coroutine, Iterable
+from dataclasses import replace
 
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
@@ -17,6 +18,7 @@ from lab.voice_live.answering import Answering, audio_token_limit
 from lab.voice_live.client_connection import connection_of
 from lab.voice_live.client_events import ClientEvent, decode_client_event, plain_append
 from lab.voice_live.dialogue import Dialogue
+from lab.voice_live.handshake import VoiceAgentMode
 from lab.voice_live.injected_faults import CloseFault, ResponseFault, due
 from lab.voice_live.measured_line import MeasuredLine, measured_line
 from lab.voice_live.platform_tools import reference_of
@@ -25,7 +27,10 @@ from lab.voice_live.resource import Resource
 from lab.voice_live.server_events import Event, RefusedError
 from lab.voice_live.simulated_response import COMPLETED, Ending, Response, failed, incomplete
 from lab.voice_live.speech_plan import SpeechPlan, cut_at_odd_bytes, plan_speech
+from lab.voice_live.voice_agent import flat_overrides, on_the_wire
 
+END_CONVERSATION = "end_conversation"
+"""System tool of voice agents. It is not documented what the client sees of it; here the socket is closed with 1000."""
 EXPIRED = RefusedError("Your session hit the maximum duration of 60 minutes.", "session_expired")
 
 
@@ -44,6 +49,7 @@ class SimulatedSession:
         self._dialogue.unsupported = resource.unsupported
         self._line: MeasuredLine | None = None
         self._openai, self._ga = record.mode.openai, record.mode.ga
+        self._voice_agent = isinstance(record.mode, VoiceAgentMode)
         self._outbox: list[str] = []
         self._sending = asyncio.Lock()
         self._muted = False
@@ -66,6 +72,7 @@ class SimulatedSession:
     async def _converse(self, tasks: asyncio.TaskGroup) -> None:
         await asyncio.sleep(self._resource.settings.session_setup_s + self._fault_delay_s("session_created"))
         await self._send(self._dialogue.open(time.monotonic()))
+        self._start_begun(tasks)
         self._line = measured_line(self._dialogue, self._resource, self._send_now)
         self._connection.tap = self._hear_at_once if self._line is not None else None
         self._start(tasks, self._expire())
@@ -75,9 +82,12 @@ class SimulatedSession:
             self._start(tasks, self._close_after(close))
         while (given := await self._receive()) is not None:
             await self._answer(given)
-            for response, plan in self._answering.begun:
-                self._start(tasks, self._respond(response, plan, time.monotonic()))
-            self._answering.begun.clear()
+            self._start_begun(tasks)
+
+    def _start_begun(self, tasks: asyncio.TaskGroup) -> None:
+        for response, plan in self._answering.begun:
+            self._start(tasks, self._respond(response, plan, time.monotonic()))
+        self._answering.begun.clear()
 
     def _start(self, tasks: asyncio.TaskGroup, work: Coroutine[None, None, None]) -> None:
         task = tasks.create_task(work)
@@ -102,7 +112,10 @@ class SimulatedSession:
         client_event: ClientEvent | None = None
         try:
             client_event = decode_client_event(given)
-            if self._ga:
+            if self._voice_agent and client_event.type == "session.update":
+                body = {**client_event.body, "session": flat_overrides(client_event.body.get("session"))}
+                client_event = replace(client_event, body=body)
+            elif self._ga:
                 client_event = ga_dialect.flat_client_event(client_event)
             if self._line is not None and client_event.type == "input_audio_buffer.append":
                 self._line.hear(client_event.body.get("audio"), now)
@@ -146,7 +159,9 @@ class SimulatedSession:
         sent = [one]
         if repeated is not None and one["type"] in repeated.types and repeated.take():
             sent.append({**one, "event_id": server_events.new_id("event")})
-        if self._ga:
+        if self._voice_agent and "session" in one:
+            sent = [on_the_wire(each, self.record.session) for each in sent]
+        elif self._ga:
             sent = [ga_dialect.with_ga_objects(each) for each in sent]
         if self.record.ga_names:
             sent = [renamed for each in sent for renamed in ga_dialect.renamed(each)]
@@ -221,6 +236,10 @@ class SimulatedSession:
         elif isinstance(plan, CallFunction):
             if speech is not None:
                 await self._speak(response, speech, follows=True)
+            if self._voice_agent and plan.name == END_CONVERSATION:
+                await self._send(answering.end(response, COMPLETED, time.monotonic()))
+                await self.close(1000, "")
+                return
             await self._call_function(response, plan)
         elif speech is None:
             await self._write_out(response, plan.text)

@@ -75,7 +75,9 @@ class AgentFactory:
         voice = VoiceResources([self._dialer(target) for target in targets], self.quota)
         count = profile.warm_sessions
         if count is None:
-            count = self.warm_sessions if name == DEFAULT and not voice.target.greets_itself else 0
+            count = self.warm_sessions if name == DEFAULT else 0
+        if voice.target.greets_itself:
+            count = 0  # nobody would hear the greeting
         warm = WarmPool(WarmPoolConfig(voice, session_profile_of(profile, voice.target), count))
         return AgentVersion(name=name, profile=profile, voice=voice, tools=self.tools_of(profile), warm=warm)
 

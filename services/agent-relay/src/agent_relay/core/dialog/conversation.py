@@ -181,6 +181,8 @@ class Conversation:
         if self._session.answers_probe(event, now):
             return []
         if self._session.ready:
+            if type(event) is vl.ErrorEvent and (late := self._session.refused_late(event, now)):
+                return late
             if self._own_greeting.watches:
                 if self._own_greeting.holds(event):
                     return []

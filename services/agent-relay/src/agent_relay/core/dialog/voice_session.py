@@ -11,8 +11,8 @@ from typing import Final
 
 from agent_relay.core.dialog.conversation_commands import Abandon, Command, PhaseChanged, WallClock, sends
 from agent_relay.core.keepalive import Keepalive
-from agent_relay.core.protocol.session_setup import DEFINED_S, SessionSetup
-from agent_relay.core.protocol.voice_events import ServerEvent, SessionUpdated
+from agent_relay.core.protocol.session_setup import DEFINED_S, UPDATE, SessionSetup
+from agent_relay.core.protocol.voice_events import ErrorEvent, ServerEvent, SessionUpdated
 
 OPENING_S: Final = 8.0
 """A session that is not configured within this time is abandoned."""
@@ -62,6 +62,12 @@ class VoiceSession:
             self._defined_at = now
         refused = [self._clock.notice("setting_refused", one, now) for one in self._setup.refusals[before:]]
         return [*refused, *commands]
+
+    def refused_late(self, event: ErrorEvent, now: float) -> list[Command]:
+        """Return the commands for an error that rejects an update after the session has begun, as a voice agent may do.
+        Other errors need none.
+        """
+        return self.opening(event, now) if event.event_id.startswith(UPDATE) else []
 
     @property
     def setup_result(self) -> SessionUpdated | None:

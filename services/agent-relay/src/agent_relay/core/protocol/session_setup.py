@@ -28,6 +28,8 @@ from agent_relay.core.protocol.voice_events import (
 ATTEMPTS: Final = 3
 DEFINED_S: Final = 2.0
 """A voice agent's session begins this long after `session.created` if no `session.updated` has arrived."""
+UPDATE: Final = "update-"
+"""Prefix of the event ids of updates."""
 _AUDIO: Final = "audio/pcm"
 _FIELD: Final = re.compile(r"'?session\.([a-z_]+(?:\.[a-z_]+)*)")
 
@@ -82,10 +84,18 @@ class SessionSetup:
             case SessionUpdated():
                 self._updated(event)
             case ResponseCreated() | AudioDelta():
-                self.begin_as_defined()  # its greeting has begun
+                self._greeted()
             case ErrorEvent():
                 return self._refused(event)
         return []
+
+    def _greeted(self) -> None:
+        """Complete the setup because the greeting has begun. The tools of the update may not have been applied yet."""
+        session = self._reported
+        if session is not None and session.functions is not None and not self._sent_functions <= set(session.functions):
+            session = replace(session, functions=None)
+        if session is not None:
+            self._complete(session)
 
     def _updated(self, event: SessionUpdated) -> None:
         if not self._defined:
@@ -111,10 +121,11 @@ class SessionSetup:
 
     def _refused(self, event: ErrorEvent) -> list[ClientEvent]:
         self.error = error_line(event)
-        if not (event.event_id.startswith("update-") or _field_of(event)):
+        if not (event.event_id.startswith(UPDATE) or _field_of(event)):
             # The agent is not available; the service closes the socket itself.
             return []
-        if self._reported is not None and self._session == self._essential:
+        last = self._session == self._essential or self._attempts >= ATTEMPTS
+        if self._reported is not None and last:
             self.refusals.append(f"session.update: {event.code}")
             self._complete(self._reported)
             return []
@@ -126,7 +137,7 @@ class SessionSetup:
 
     def _update(self) -> ClientEvent:
         self._attempts += 1
-        return update_session(self._session, f"update-{self._attempts}")
+        return update_session(self._session, f"{UPDATE}{self._attempts}")
 
     def _leave_out(self, error: ErrorEvent) -> None:
         """Leave out the rejected field, or all optional ones if the error does not state the field."""
