@@ -45,7 +45,7 @@ def _done(status: str, details: str) -> str:
 SAMPLES: list[tuple[str, vl.ServerEvent]] = [
     (
         f'{{"event_id":"event_1","type":"session.created",{_SESSION}}}',
-        vl.SessionCreated("sess_1", "", 1795400000),
+        vl.SessionCreated("sess_1", "", 1795400000, ()),
     ),
     (
         f'{{"event_id":"event_1","type":"session.created",{_AGENT_SESSION}}}',

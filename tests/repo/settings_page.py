@@ -29,7 +29,7 @@ SERVICES: Final[Mapping[str, type[ServiceSettings]]] = {
     "media-gateway": GatewaySettings,
     "agent-relay": RelaySettings,
 }
-_MODES: Final = ("AGENT_NAME", "AGENT_ID", "VOICE_LIVE_MODEL", "AZURE_OPENAI_DEPLOYMENT")
+_MODES: Final = ("AGENT_NAME", "AGENT_ID", "VOICE_AGENT_NAME", "VOICE_LIVE_MODEL", "AZURE_OPENAI_DEPLOYMENT")
 REQUIRED: Final[Mapping[str, str]] = {
     "ACS_JWT_AUDIENCE": "yes, unless `ACS_JWT_MODE=off`",
     "ACS_CONNECTION_STRING": "yes, or `ACS_ENDPOINT`",
@@ -38,7 +38,7 @@ REQUIRED: Final[Mapping[str, str]] = {
     "EVENT_GRID_TENANT_ID": "yes, or `EVENT_GRID_SECRETS`",
     "EVENT_GRID_AUDIENCE": "with `EVENT_GRID_TENANT_ID`",
     **{mode: f"yes, or {', '.join(f'`{other}`' for other in _MODES if other != mode)}" for mode in _MODES},
-    "AGENT_PROJECT_NAME": "with `AGENT_NAME`, `AGENT_ID`",
+    "AGENT_PROJECT_NAME": "with `AGENT_NAME`, `AGENT_ID`, `VOICE_AGENT_NAME`",
 }
 """Requirements that involve several settings. Tests start each service with and without them."""
 _SECTION: Final = re.compile(r"^# -{20,} (.+)$")

@@ -18,7 +18,7 @@ from lab.voice_live.answering import Answering
 from lab.voice_live.client_events import decode_client_event
 from lab.voice_live.conversation_items import ConversationItems
 from lab.voice_live.dialogue import Dialogue
-from lab.voice_live.handshake import AgentMode, Mode, ModelMode
+from lab.voice_live.handshake import AgentMode, Mode, ModelMode, VoiceAgentMode
 from lab.voice_live.record import SessionRecord
 from lab.voice_live.server_events import Event
 from lab.voice_live.session_config import initial_session
@@ -30,6 +30,7 @@ NATIVE = ModelMode("gpt-realtime", NEWEST)
 OPENAI = ModelMode("my-deployment", "2024-10-01-preview", openai=True)
 GA = ModelMode("gpt-realtime", "v1", openai=True, ga=True)
 AGENT = AgentMode("clerk", "shop", NEWEST)
+VOICE_AGENT = VoiceAgentMode("clerk", "shop", "v1")
 
 
 def tone(ms: int, rate_hz: int = 24_000, level: int = 6000) -> bytes:
@@ -59,13 +60,14 @@ def part(event: Mapping[str, object], *path: str) -> object:
     return value
 
 
-def staged(mode: Mode = CASCADED, agent: Agent | None = None) -> Dialogue:
-    """Create a session without a socket."""
+def staged(mode: Mode = CASCADED, agent: Agent | None = None, *, opened: bool = True) -> Dialogue:
+    """Create a session without a socket. `opened`: it has sent its first events."""
     conversation = ConversationItems("conv_1", (mode.name, mode.project) if isinstance(mode, AgentMode) else None)
     record = SessionRecord("sess_1", mode, "script", conversation)
     record.session = initial_session("sess_1", mode, 1_795_400_000)
     dialogue = Dialogue(record, Answering(record, agent or Agent()))
-    dialogue.open(0.0)
+    if opened:
+        dialogue.open(0.0)
     return dialogue
 
 

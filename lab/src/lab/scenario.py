@@ -119,8 +119,8 @@ class VoiceAgentDefinition(_Part):
 
 
 class Agent(_Part):
-    """Behavior of the simulated Voice Live: follow a script, echo the caller, or send numbered marks. `definition`: of a
-    voice agent; sessions with other targets ignore it.
+    """Behavior of the simulated Voice Live: follow a script, echo the caller, or send numbered marks. `definition` is
+    that of a voice agent; sessions with other targets ignore it.
     """
 
     mode: Literal["script", "echo", "marks"] = "script"

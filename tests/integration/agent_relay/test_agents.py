@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import AsyncIterator, Coroutine, Mapping
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -51,9 +52,10 @@ async def _begin(call: Call, profile: str) -> None:
 async def test_profiles_of_different_modes_on_one_relay(clients: RedisClients, ten: list[Call]) -> None:
     mint = TokenMint()
     tokens = Tokens({}, lambda: mint)
-    async with scripted(*[opened()] * 2) as service, scripted(*[opened()] * 2) as other:
+    async with scripted(*[opened()] * 3) as service, scripted(*[opened()] * 2) as other:
         targets = {
             "desk": TargetProfile(agent="front-desk", project="contoso", agent_version="3"),
+            "voice": TargetProfile(voice_agent="phone-desk", project="contoso", greets=False),
             "classic": TargetProfile(classic_agent="asst_1", project="contoso", endpoint=(other.url,)),
             "openai": TargetProfile(
                 azure_openai_deployment="gpt", endpoint=(other.url,), api_key_secret="OTHER_KEY", api_version="v1"
@@ -63,21 +65,24 @@ async def test_profiles_of_different_modes_on_one_relay(clients: RedisClients, t
         async with relay_process(
             clients, model_target(""), profiles=profiles, make_agent=_factory(service.url, tokens)
         ):
-            names = [DEFAULT, "desk", "classic", "openai"]
+            names = [DEFAULT, "desk", "voice", "classic", "openai"]
             for call, name in zip(ten, names, strict=False):
                 await _begin(call, name)
-            model, desk = service.sessions
+            model, desk, voice = service.sessions
             classic, openai = other.sessions
             assert "model=gpt-4.1" in model.path
             assert model.headers["api-key"] == "key"
             assert "agent-name=front-desk&agent-project-name=contoso&agent-version=3" in desk.path
             assert desk.headers["Authorization"].startswith("Bearer token-")
+            assert voice.path == "/api/projects/contoso/agents/phone-desk/endpoint/protocols/voice?api-version=v1"
+            assert voice.headers["Authorization"].startswith("Bearer token-")
+            assert voice.headers["Foundry-Features"] == "VoiceAgents=V1Preview"
             assert "agent-id=asst_1&agent-project-name=contoso&agent-access-token=token-" in classic.path
             assert openai.path == "/openai/v1/realtime?model=gpt"
             assert openai.headers["api-key"] == "other"
             assert set(mint.asked) == set(SCOPES.values())
             assert await _versions(ten[:2]) == [AgentProfile(greeting=None).version, profiles["desk"].version]
-            for call in ten[:4]:
+            for call in ten[:5]:
                 await call.end()
 
 
@@ -209,3 +214,21 @@ async def test_the_default_profile_serves_unknown_ones(clients: RedisClients, te
         await eventually(ten[0].announced)
         assert await _versions(ten[:1]) == [relay.context.agents[DEFAULT].version]
         await ten[0].end()
+
+
+async def test_a_voice_agent_that_greets_is_not_warmed(clients: RedisClients) -> None:
+    """Nobody would hear its greeting."""
+    mint = TokenMint()
+    async with scripted(*[opened()] * 4) as service:
+        factory = _factory(service.url, Tokens({}, lambda: mint), warm_sessions=1)
+        for greets, count in ((None, 0), (False, 1)):
+            target = TargetProfile(voice_agent="a", project="p", greets=greets)
+            agent = factory(DEFAULT, AgentProfile(target=target, greeting=None))
+            warming = asyncio.create_task(agent.warm.run())
+            if count:
+                await eventually(partial(len, agent.warm), what="a warm session")
+            else:
+                await asyncio.wait_for(warming, 5)  # there is nothing to do
+            assert len(agent.warm) == count
+            warming.cancel()
+            await asyncio.gather(warming, return_exceptions=True)

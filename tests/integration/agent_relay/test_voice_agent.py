@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -10,13 +9,10 @@ from typing import Any
 
 import pytest
 
-from agent_relay.agents import AgentVersion
 from agent_relay.core.protocol.agent_profile import AgentProfile, Greeting
 from agent_relay.core.protocol.voice_target import Mode, VoiceTarget
 from bridge_common.redis.clients import RedisClients
-from bridge_common.wire.audio import ms_of_bytes
-from bridge_common.wire.entries import Act, GoodbyeOver, ItemEnd, Played, Playing, VoiceLost, VoiceReady
-from lab.speech import synthesize
+from bridge_common.wire.entries import Act, GoodbyeOver, ItemEnd, VoiceLost, VoiceReady
 from tests.integration.agent_relay.test_wire_forms import FAST, errors, heard, listen, say, session, texts
 from tests.integration.support.relay_call import Call, calls, minted_tokens, relay_process
 from tests.support.eventually import eventually
@@ -156,7 +152,7 @@ async def test_the_greeting_of_the_definition_is_heard_from_its_beginning(
 async def test_a_greeting_that_does_not_begin_is_requested(
     clients: RedisClients, call: Call, voice_live: Simulator
 ) -> None:
-    """The profile says that the definition greets, which is the default, but it does not."""
+    """By default a definition is expected to have a greeting; this one has none."""
     async with relaying(clients, voice_live, {}):
         await answer(call)
         await listen(call, 1)
@@ -217,7 +213,7 @@ async def test_a_restored_session_does_not_greet_again(
 async def canceled(voice_live: Simulator, session_id: str) -> bool:
     timeline = (await voice_live.get(f"/lab/sessions/{session_id}"))["timeline"]
     assert isinstance(timeline, list)
-    return any(mark["event"] == "response_done" and mark["status"] == "cancelled" for mark in timeline)
+    return "cancelled" in [mark["status"] for mark in timeline if mark["event"] == "response_done"]
 
 
 async def test_an_answer_that_is_due_after_a_lost_session_follows_the_canceled_greeting(
@@ -244,7 +240,7 @@ async def test_an_answer_that_is_due_after_a_lost_session_follows_the_canceled_g
 async def responses(voice_live: Simulator, session_id: str, count: int) -> bool:
     timeline = (await voice_live.get(f"/lab/sessions/{session_id}"))["timeline"]
     assert isinstance(timeline, list)
-    return sum(mark["event"] == "response_created" for mark in timeline) >= count
+    return len([mark for mark in timeline if mark["event"] == "response_created"]) >= count
 
 
 async def test_a_disabled_agent_is_not_tried_again(clients: RedisClients, call: Call, voice_live: Simulator) -> None:

@@ -110,7 +110,7 @@ def test_all_mistakes_of_targets_are_listed(tmp_path: Path) -> None:
     with pytest.raises(InputError) as caught:
         load_profiles(_file(tmp_path, text), partial(target_mistakes, secrets={"SOMEWHERE": "key"}))
     message = caught.value.message
-    assert "a.target.agnet: is unknown; known fields are agent, classic_agent, model" in message
+    assert "a.target.agnet: is unknown; known fields are agent, classic_agent, voice_agent" in message
     assert "b.target: `project` is missing; agent needs it" in message
     assert "c.target.api_key_secret: the environment variable NOWHERE is not set" in message
     assert "c.target.endpoint: traffic with voice.example.com is not encrypted" in message

@@ -104,7 +104,15 @@ def test_all_mistakes_are_listed(monkeypatch: pytest.MonkeyPatch, capsys: pytest
 @pytest.mark.parametrize(
     ("settings", "named"),
     [
-        ({}, "AGENT_NAME, AGENT_ID, VOICE_LIVE_MODEL, AZURE_OPENAI_DEPLOYMENT"),
+        ({}, "AGENT_NAME, AGENT_ID, VOICE_AGENT_NAME, VOICE_LIVE_MODEL, AZURE_OPENAI_DEPLOYMENT"),
+        ({"VOICE_AGENT_NAME": "a"}, "AGENT_PROJECT_NAME"),
+        ({"VOICE_AGENT_NAME": "a:3", "AGENT_PROJECT_NAME": "p"}, "VOICE_AGENT_NAME"),
+        ({"VOICE_AGENT_NAME": "a", "AGENT_PROJECT_NAME": "p", "RELAY_WARM_SESSIONS": "2"}, "RELAY_WARM_SESSIONS"),
+        ({"VOICE_AGENT_NAME": "a", "AGENT_PROJECT_NAME": "p", "FOUNDRY_FEATURES": "é"}, "FOUNDRY_FEATURES"),
+        (
+            {"VOICE_AGENT_NAME": "a", "AGENT_PROJECT_NAME": "p", "AZURE_VOICE_LIVE_API_KEY": "k"},
+            "AZURE_VOICE_LIVE_API_KEY",
+        ),
         ({"AGENT_NAME": "a"}, "AGENT_PROJECT_NAME"),
         ({"VOICE_LIVE_MODEL": "m", "VOICE_LIVE_API_VERSION": "v1"}, "VOICE_LIVE_API_VERSION"),
         ({"AGENT_NAME": "a:3", "AGENT_PROJECT_NAME": "p"}, "AGENT_NAME"),
@@ -126,6 +134,14 @@ def test_impossible_modes_are_refused(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], settings: dict[str, str], named: str
 ) -> None:
     assert f"  {named}: " in _refused(monkeypatch, capsys, **BASE, **settings)
+
+
+def test_a_voice_agent_from_the_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    voice_agent = {"VOICE_AGENT_NAME": "a", "AGENT_PROJECT_NAME": "p", "AGENT_VERSION": "2", "FOUNDRY_FEATURES": "off"}
+    target = _load(monkeypatch, **BASE, **voice_agent).target
+    assert (target.mode, target.agent_name, target.agent_project_name) == (Mode.VOICE_AGENT, "a", "p")
+    assert (target.api_version, target.agent_version, target.features) == ("v1", "2", "")
+    assert target.greets_itself
 
 
 def test_wrong_profiles_in_a_file_with_braces_are_reported(

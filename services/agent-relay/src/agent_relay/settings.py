@@ -109,7 +109,7 @@ class RelaySettings(ServiceSettings):
             model=self.voice_live_model,
             deployment=self.azure_openai_deployment,
             api_key=self.azure_voice_live_api_key.get_secret_value(),
-            features=self.foundry_features,
+            features="" if self.foundry_features == "off" else self.foundry_features,
         )
 
     @property
@@ -159,8 +159,8 @@ def _mistakes(given: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     if version and not is_version(version) and not is_ga:
         yield (
             "voice_live_api_version",
-            f"must be a date like 2026-07-15, with or without -preview, or {GA_VERSION} with AZURE_OPENAI_DEPLOYMENT and "
-            "VOICE_AGENT_NAME",
+            f"must be a date like 2026-07-15, with or without -preview, or {GA_VERSION} with VOICE_AGENT_NAME or "
+            + "AZURE_OPENAI_DEPLOYMENT",
         )
         version = ""
     chosen = [name for name in _CHOICES if given.get(name)]
@@ -233,8 +233,8 @@ def _mistakes_of_voice_agent(given: Mapping[str, str]) -> Iterator[tuple[str, st
         yield (
             "relay_warm_sessions",
             "must be 0 with VOICE_AGENT_NAME: nobody would hear the greeting of a warm session. For an agent without a "
-            "greeting use a profile with `target: {voice_agent: …, greets: false}`",
+            + "greeting use a profile with `target: {voice_agent: …, greets: false}`",
         )
     features = given.get("foundry_features", "")
     if not (features.isascii() and features.isprintable()):
-        yield "foundry_features", f"must be printable ASCII such as {VOICE_AGENT_FEATURES}"
+        yield "foundry_features", f"must be printable ASCII such as {VOICE_AGENT_FEATURES}, or off"

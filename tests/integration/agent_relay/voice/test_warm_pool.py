@@ -13,7 +13,7 @@ import pytest
 from agent_relay.core.dialog.session_profile import session_profile_of
 from agent_relay.core.protocol.agent_profile import AgentProfile, Greeting
 from agent_relay.core.protocol.session_setup import SessionSetup
-from agent_relay.core.protocol.voice_target import TokenScope, VoiceTarget
+from agent_relay.core.protocol.voice_target import Mode, TokenScope, VoiceTarget
 from agent_relay.voice.connection_quota import ConnectionQuota, Urgency
 from agent_relay.voice.warm_pool import BACKOFF, WarmPool, WarmPoolConfig, WarmSession
 from bridge_common.auth.entra_tokens import Tokens
@@ -41,7 +41,7 @@ from tests.integration.support.scripted_voice_live import (
     updated,
 )
 from tests.support.eventually import eventually
-from tests.support.simulators import Simulator
+from tests.support.simulators import Simulator, simulator
 
 QUICK = Backoff(first_s=0.01, most_s=0.05)
 
@@ -284,3 +284,40 @@ async def test_calls_use_warm_sessions_of_the_simulated_service(
         for call in (one, two):
             await call.end()
     await tokens.aclose()
+
+
+@pytest.mark.parametrize("updated", ["unasked", "asked", "never"])
+async def test_a_greeting_of_a_voice_agent_is_canceled_in_a_warm_session(updated: str) -> None:
+    """According to the profile the definition has no greeting, but it has one."""
+    async with simulator("voice-live", SESSION_SETUP_S="0.01", ALLOW_ANY_BEARER="1") as voice_live:
+        await voice_live.put("/lab/agent", {"definition": {"greeting": "Welcome to Contoso.", "updated": updated}})
+        target = VoiceTarget(
+            mode=Mode.VOICE_AGENT,
+            endpoint=voice_live.url,
+            api_version="v1",
+            agent_name="a",
+            agent_project_name="p",
+            greets=False,
+        )
+        async with _warming(_config(target)) as warm:
+            session = await _taken(warm)
+            assert session.configured.conversation_id.startswith("conv_")
+
+            async def canceled() -> bool:
+                found = await voice_live.get(f"/lab/sessions/{session.configured.session_id}")
+                return "'status': 'cancelled'" in str(found["timeline"])
+
+            await eventually(canceled)
+            await session.socket.close()
+
+
+async def test_a_warm_session_of_a_voice_agent_without_session_updated() -> None:
+    async with simulator("voice-live", SESSION_SETUP_S="0.01", ALLOW_ANY_BEARER="1") as voice_live:
+        await voice_live.put("/lab/agent", {"definition": {"updated": "never"}})
+        target = VoiceTarget(
+            mode=Mode.VOICE_AGENT, endpoint=voice_live.url, api_version="v1", agent_name="a", agent_project_name="p"
+        )
+        async with _warming(_config(target)) as warm:
+            session = await _taken(warm)
+            assert session.configured.session_id.startswith("sess_")
+            await session.socket.close()

@@ -16,6 +16,7 @@ from lab.voice_live.handshake import (
     HandshakeRequest,
     Mode,
     ModelMode,
+    VoiceAgentMode,
     admit,
 )
 from lab.voice_live.server_events import RefusedError
@@ -188,3 +189,35 @@ def test_a_handshake_that_ga_refuses(query: dict[str, str], headers: dict[str, s
     with pytest.raises(HandshakeError) as failure:
         handshake(query, headers, GA_PATH)
     assert failure.value.status == status
+
+
+VOICE = "/api/projects/my%20project/agents/front%20desk/endpoint/protocols/voice"
+VOICE_HEADERS = {"foundry-features": "VoiceAgents=V1Preview", "sec-websocket-protocol": "realtime"}
+
+
+@pytest.mark.parametrize("path", [VOICE, f"/prefix{VOICE}"])
+def test_a_voice_agent_is_named_in_the_path(path: str) -> None:
+    query = {"api-version": "v1", "x-agent-version-override": "3"}
+    found = handshake(query, with_token() | VOICE_HEADERS, path)
+    assert found == VoiceAgentMode("front desk", "my project", "v1", "3")
+    in_query = {"api-version": "v1", "foundry_features": "VoiceAgents=V1Preview"}
+    protocol = {"sec-websocket-protocol": "realtime"}
+    assert isinstance(handshake(in_query, with_token() | protocol, path), VoiceAgentMode)
+
+
+@pytest.mark.parametrize(
+    ("query", "headers", "status"),
+    [
+        ({"api-version": "v1"}, WITH_KEY | VOICE_HEADERS, 401),
+        ({"api-version": "v1"}, with_token(COGNITIVE_AUDIENCE) | VOICE_HEADERS, 401),
+        ({"api-version": "v1"}, with_token(lifetime_s=-1) | VOICE_HEADERS, 401),
+        (V, with_token() | VOICE_HEADERS, 400),
+        ({}, with_token() | VOICE_HEADERS, 400),
+        ({"api-version": "v1"}, with_token() | VOICE_HEADERS | {"foundry-features": "Other=V1"}, 403),
+        ({"api-version": "v1"}, with_token() | VOICE_HEADERS | {"sec-websocket-protocol": "chat"}, 400),
+    ],
+)
+def test_a_handshake_that_a_voice_agent_refuses(query: dict[str, str], headers: dict[str, str], status: int) -> None:
+    with pytest.raises(HandshakeError) as caught:
+        handshake(query, headers, VOICE)
+    assert caught.value.status == status

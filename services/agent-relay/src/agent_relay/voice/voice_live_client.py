@@ -43,8 +43,8 @@ LOST: Final = 1006
 _READ_BUFFER_BYTES: Final = 32 * 1024
 """Initial size of the read buffer. An audio delta of 250 ms has 16 KB of text."""
 _HOPELESS: Final = frozenset({301, 302, 303, 307, 308, 400, 403, 404, 405, 409, 410})
-"""Statuses after which a retry would fail again: wrong address, version or role, disabled agent. Redirects are not followed, because
-the credentials are for this address only.
+"""Statuses after which a retry would fail again: wrong address, version or role, disabled agent. Redirects are not
+followed, because the credentials are for this address only.
 """
 
 

@@ -13,6 +13,7 @@ def test_only_agents_by_name_resume_by_themselves() -> None:
     assert {mode: session_profile_of(AgentProfile(), _target(mode)).replays for mode in Mode} == {
         Mode.AGENT: False,
         Mode.CLASSIC_AGENT: True,
+        Mode.VOICE_AGENT: True,
         Mode.MODEL: True,
         Mode.AZURE_OPENAI: True,
         Mode.AZURE_OPENAI_GA: True,

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from pydantic import ValidationError
 
@@ -155,3 +157,47 @@ def test_wrong_profiles_are_refused(fields: dict[str, object]) -> None:
 def test_greetings_are_on_by_default_and_can_be_switched_off() -> None:
     assert isinstance(AgentProfile().greeting, Greeting)
     assert AgentProfile(greeting=None).greeting is None
+
+
+# -- voice agents
+VOICE_AGENT = _target(Mode.VOICE_AGENT)
+
+
+def test_the_session_of_a_voice_agent_is_that_of_its_definition() -> None:
+    profile = AgentProfile(instructions="Be kind.", actions=("end_call",), temperature=0.5, language="de-DE")
+    assert session_update(profile, VOICE_AGENT) == {"type": "realtime"}
+
+
+def test_settings_of_the_profile_override_the_definition() -> None:
+    profile = AgentProfile(
+        voice={"type": "azure-standard", "name": "de-DE-SeraphinaNeural", "style": "calm"},
+        turn_detection={"type": "server_vad", "silence_duration_ms": 300},
+        noise_reduction=None,
+        transcription={"model": "azure-speech-streaming", "language": "de-DE"},
+        actions=("end_call",),
+    )
+    session = session_update(profile, replace(VOICE_AGENT, sends_tools=True))
+    assert session.pop("tools") == profile.functions()
+    assert session == {
+        "type": "realtime",
+        "audio": {
+            "input": {
+                "turn_detection": {
+                    "type": "server_vad",
+                    "silence_duration_ms": 300,
+                    "create_response": True,
+                    "interrupt_response": True,
+                },
+                "noise_reduction": None,
+                "transcription": {"model": "azure-speech-streaming", "language": "de-DE"},
+            },
+            "output": {"voice": "de-DE-SeraphinaNeural", "voice_type": "azure-standard", "style": "calm"},
+        },
+    }
+
+
+def test_a_voice_agent_that_greets_has_no_warm_sessions() -> None:
+    target = {"voice_agent": "a", "project": "p"}
+    with pytest.raises(ValidationError, match="`warm_sessions` must be 0 with a voice agent"):
+        AgentProfile.model_validate({"target": target, "warm_sessions": 1})
+    AgentProfile.model_validate({"target": {**target, "greets": False}, "warm_sessions": 1})

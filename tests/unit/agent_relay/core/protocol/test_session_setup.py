@@ -3,7 +3,14 @@ from __future__ import annotations
 import pytest
 
 from agent_relay.core.protocol.session_setup import ATTEMPTS, SessionSetup
-from agent_relay.core.protocol.voice_events import ClientEvent, ErrorEvent, Other, SessionCreated
+from agent_relay.core.protocol.voice_events import (
+    ClientEvent,
+    ErrorEvent,
+    Other,
+    ResponseCreated,
+    SessionCreated,
+    SessionUpdated,
+)
 
 SESSION = {"modalities": ["text", "audio"], "voice": {"name": "x"}, "turn_detection": None}
 ESSENTIAL = {"modalities": ["text", "audio"]}
@@ -120,3 +127,69 @@ def _paths(value: object, at: str = "") -> list[str]:
     if not isinstance(value, dict):
         return []
     return [path for key, inner in value.items() for path in (f"{at}{key}", *_paths(inner, f"{at}{key}."))]
+
+
+# -- voice agents
+TOOLS = [{"type": "function", "name": "end_call"}]
+DEFINITION = {"type": "realtime"}
+REPORT = SessionCreated("sess_1", "conv_1", 7, ("look_up",), ("audio/pcm", "audio/pcm"))
+
+
+def _defined(**overrides: object) -> SessionSetup:
+    setup = SessionSetup({**DEFINITION, **overrides}, DEFINITION, defined=True)
+    setup.begin()
+    assert not setup.defined
+    assert len(setup.answer(REPORT)) == 1
+    return setup
+
+
+def test_a_voice_agent_is_configured_by_its_definition() -> None:
+    setup = _defined()
+    assert (setup.defined, setup.configured) == (True, None)
+    assert setup.answer(SessionUpdated("sess_1", "", 7, ("look_up",))) == []
+    assert setup.configured == SessionUpdated("sess_1", "conv_1", 7, ("look_up",)), "the id is only in session.created"
+    assert not setup.defined
+
+
+def test_without_an_update_it_begins_as_it_was_created() -> None:
+    setup = _defined()
+    setup.begin_as_defined()
+    assert setup.configured == SessionUpdated("sess_1", "conv_1", 7, ("look_up",), ("audio/pcm", "audio/pcm"))
+
+
+def test_its_greeting_begins_it() -> None:
+    setup = _defined(tools=TOOLS)
+    assert setup.answer(ResponseCreated("r1")) == []
+    assert setup.configured is not None
+    assert setup.configured.functions is None, "not known yet"
+
+
+def test_it_waits_for_tools_that_were_sent() -> None:
+    setup = _defined(tools=TOOLS)
+    before = [setup.answer(SessionUpdated("sess_1", "", 7, ("look_up",))), setup.configured]
+    assert before == [[], None], "a report before the answer to the update"
+    setup.answer(SessionUpdated("sess_1", "", 7, ("end_call",)))
+    assert setup.configured == SessionUpdated("sess_1", "conv_1", 7, ("end_call",))
+
+
+@pytest.mark.parametrize("overrides", [{}, {"audio": {"output": {"voice": "ava"}}}])
+def test_rejected_overrides_leave_the_definition(overrides: dict[str, object]) -> None:
+    setup = _defined(**overrides)
+    answers = setup.answer(_refusal(message="not supported"))
+    if overrides:
+        assert _sessions(answers) == [DEFINITION]
+        answers = setup.answer(_refusal(message="not supported", event_id="update-2"))
+    assert answers == []
+    assert setup.configured is not None
+    assert not setup.failed
+    assert setup.refusals[-1] == "session.update: invalid_request_error"
+
+
+def test_another_format_of_the_audio_fails() -> None:
+    setup = SessionSetup(DEFINITION, DEFINITION, defined=True)
+    setup.begin()
+    setup.answer(SessionCreated("sess_1", "", 0, None, ("audio/pcmu", "audio/pcm 16000")))
+    setup.begin_as_defined()
+    assert setup.failed
+    assert setup.configured is None
+    assert "audio/pcm 16000, audio/pcmu" in setup.error

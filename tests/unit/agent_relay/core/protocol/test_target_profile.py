@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from pydantic import ValidationError
 
 from agent_relay.core.protocol.target_profile import TargetProfile, voice_targets
-from agent_relay.core.protocol.voice_target import Mode, VoiceTarget
+from agent_relay.core.protocol.voice_target import Mode, TokenScope, VoiceTarget
 
 DEFAULTS = [
     VoiceTarget(
@@ -28,6 +30,7 @@ def test_without_a_target_it_is_that_of_the_settings() -> None:
     [
         ({"agent": "a", "project": "p", "agent_version": "3"}, Mode.AGENT, "2026-07-15"),
         ({"classic_agent": "asst_1", "project": "p"}, Mode.CLASSIC_AGENT, "2026-01-01-preview"),
+        ({"voice_agent": "a", "project": "p", "agent_version": "3"}, Mode.VOICE_AGENT, "v1"),
         ({"model": "gpt-realtime"}, Mode.MODEL, "2026-07-15"),
         ({"model": "gpt-realtime", "api_version": "2025-10-01"}, Mode.MODEL, "2025-10-01"),
         ({"azure_openai_deployment": "d"}, Mode.AZURE_OPENAI, "2024-10-01-preview"),
@@ -56,7 +59,19 @@ def test_own_resources_have_their_own_key_or_need_tokens() -> None:
 @pytest.mark.parametrize(
     ("fields", "fault"),
     [
-        ({}, "needs one of agent, classic_agent, model, azure_openai_deployment"),
+        ({}, "needs one of agent, classic_agent, voice_agent, model, azure_openai_deployment"),
+        ({"voice_agent": "a"}, "`project` is missing; voice_agent needs it"),
+        ({"voice_agent": "a:2", "project": "p"}, "`voice_agent` contains a colon"),
+        ({"model": "m", "greets": False}, "`greets` has no effect with model"),
+        ({"agent": "a", "project": "p", "send_tools": True}, "`send_tools` has no effect with agent"),
+        (
+            {"voice_agent": "a", "project": "p", "endpoint": "https://x.azure.com/api/projects/q"},
+            "`endpoint` https://x.azure.com/api/projects/q is that of another project",
+        ),
+        (
+            {"voice_agent": "a", "project": "p", "endpoint": "https://x.azure.com", "api_key_secret": "K"},
+            "`api_key_secret` must not be set with voice_agent",
+        ),
         ({"agent": "a", "model": "m", "project": "p"}, "has agent and model; keep one"),
         ({"agent": "a"}, "`project` is missing; agent needs it"),
         ({"classic_agent": "asst_1"}, "`project` is missing; classic_agent needs it"),
@@ -79,6 +94,20 @@ def test_mistakes(fields: dict[str, object], fault: str) -> None:
     with pytest.raises(ValidationError) as caught:
         TargetProfile.model_validate(fields)
     assert fault in str(caught.value)
+
+
+def test_a_voice_agent_at_its_project_endpoint() -> None:
+    endpoint = "https://x.azure.com/api/projects/p"
+    [one] = _targets(voice_agent="a", project="p", endpoint=endpoint, api_version="v1")
+    assert (one.greets_itself, one.sends_tools, one.scopes()) == (True, False, (TokenScope.AI,))
+    [other] = _targets(voice_agent="a", project="p", endpoint=endpoint, greets=False, send_tools=True)
+    assert (other.greets_itself, other.sends_tools) == (False, True)
+
+
+def test_the_preview_header_is_that_of_the_settings() -> None:
+    defaults = [replace(one, features="VoiceAgents=V2Preview") for one in DEFAULTS]
+    found = voice_targets(TargetProfile(voice_agent="a", project="p"), defaults, SECRETS)
+    assert {one.features for one in found} == {"VoiceAgents=V2Preview"}
 
 
 def test_all_mistakes_of_a_target_are_listed() -> None:

@@ -199,3 +199,33 @@ def test_a_message_may_be_a_view_of_a_buffer_that_is_reused() -> None:
 def test_audio_that_is_not_valid_base64_is_refused(delta: object) -> None:
     with pytest.raises(FrameError, match="`delta`"):
         decode(_delta(delta=delta))
+
+
+def test_the_tools_and_formats_of_a_session_are_decoded() -> None:
+    session = {
+        "id": "s",
+        "tools": [{"type": "function", "name": "end_call"}, {"type": "system", "name": "end_conversation"}, 7],
+        "audio": {
+            "input": {"format": {"type": "audio/pcm", "rate": 16000}},
+            "output": {"format": {"type": "audio/pcm", "rate": 24000}, "voice": "ava"},
+        },
+    }
+    message = {"type": "session.created", "session": session, "conversation_id": "conv_1"}
+    expected = vl.SessionCreated("s", "conv_1", 0, ("end_call",), ("audio/pcm 16000", "audio/pcm"))
+    assert decode(json.dumps(message)) == expected
+    odd = {"id": "s", "tools": None, "audio": {"input": 7, "output": {"format": {"type": 7}}}}
+    assert decode(json.dumps({"type": "session.updated", "session": odd})) == vl.SessionUpdated("s", "", 0)
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "session.subagent.started",
+        "session.subagent.aborted",
+        "output_audio_buffer.stopped",
+        "input_audio_buffer.timeout_triggered",
+        "input_audio_buffer.dtmf_event_received",
+    ],
+)
+def test_further_events_of_voice_agents_have_no_effect(kind: str) -> None:
+    assert decode(json.dumps({"type": kind, "item_id": 7})) == vl.Other(kind)

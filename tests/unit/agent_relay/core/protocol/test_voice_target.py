@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -31,6 +32,14 @@ TARGETS = {
         api_version="2026-01-01-preview",
         agent_id="asst_1",
         agent_project_name="p",
+    ),
+    Mode.VOICE_AGENT: VoiceTarget(
+        mode=Mode.VOICE_AGENT,
+        endpoint=ENDPOINT,
+        api_version="v1",
+        agent_name="front desk",
+        agent_project_name="my project",
+        agent_version="3",
     ),
     Mode.MODEL: VoiceTarget(mode=Mode.MODEL, endpoint=ENDPOINT, api_version="2026-07-15", model="gpt-realtime"),
     Mode.AZURE_OPENAI: VoiceTarget(
@@ -104,6 +113,34 @@ def test_azure_openai_ga_has_its_version_in_the_path() -> None:
     assert urlsplit(request.url).path == "/openai/v1/realtime"
     assert _query(request) == {"model": "my realtime"}
     assert request.headers == {"x-ms-client-request-id": "req", "Authorization": "Bearer cs-token"}
+
+
+@pytest.mark.parametrize("endpoint", [ENDPOINT, f"{ENDPOINT}/api/projects/my%20project/"])
+def test_a_voice_agent_is_named_in_the_path(endpoint: str) -> None:
+    request = _request(replace(TARGETS[Mode.VOICE_AGENT], endpoint=endpoint), "conv_1")
+    assert urlsplit(request.url)[:3] == (
+        "wss",
+        "res.services.ai.azure.com",
+        "/api/projects/my%20project/agents/front%20desk/endpoint/protocols/voice",
+    )
+    assert _query(request) == {"api-version": "v1", "x-agent-version-override": "3"}
+    assert request.headers == {
+        "x-ms-client-request-id": "req",
+        "Sec-WebSocket-Protocol": "realtime",
+        "Foundry-Features": "VoiceAgents=V1Preview",
+        "Authorization": "Bearer ai-token",
+    }
+
+
+def test_the_preview_header_can_be_left_out() -> None:
+    request = _request(replace(TARGETS[Mode.VOICE_AGENT], features="", api_key="ignored"))
+    assert "Foundry-Features" not in request.headers
+    assert "api-key" not in request.headers
+
+
+def test_only_voice_agents_greet_by_themselves() -> None:
+    assert [mode for mode in Mode if TARGETS[mode].greets_itself] == [Mode.VOICE_AGENT]
+    assert not replace(TARGETS[Mode.VOICE_AGENT], greets=False).greets_itself
 
 
 @pytest.mark.parametrize("mode", list(Mode))

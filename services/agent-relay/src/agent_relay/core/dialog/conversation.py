@@ -220,8 +220,8 @@ class Conversation:
         return commands
 
     def agent_left(self, now: float) -> list[Command]:
-        """Handle a session that the service has closed with 1000: a voice agent hangs up like this. Return no command if
-        this does not end the call.
+        """Handle a session that the service has closed with 1000: a voice agent hangs up like this. Return no command
+        if this does not end the call.
         """
         commands = self._floor.agent_left(now) if self.profile.defined else []
         return commands and commands + self._manners.agent_left(now) + self._advance(now)

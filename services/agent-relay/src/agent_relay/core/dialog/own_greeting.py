@@ -31,8 +31,8 @@ class _Stage(Enum):
 
 
 class OwnGreeting:
-    """Watches the beginning of each voice session of one call. `possible`: the target is a voice agent. `expected`: its
-    definition has a greeting, as far as the profile says.
+    """Watches the beginning of each voice session of one call. `possible`: the target is a voice agent. `expected`:
+    according to the profile, its definition has a greeting.
     """
 
     def __init__(self, *, possible: bool = False, expected: bool = False) -> None:

@@ -183,7 +183,7 @@ def turn_detection(profile: AgentProfile, target: VoiceTarget) -> Json:
     """Return the complete turn-detection object. Voice Live resets missing fields to its defaults."""
     own = _TURNS if target.spec.azure_voices else _TURNS_AZURE_OPENAI
     if target.spec.defined or profile.turn_detection.get("type", own["type"]) != own["type"]:
-        # Other types have other fields; these two are common to all. Without overrides they are assumed of a definition.
+        # Other types have other fields; these two are common to all. They are also assumed for a definition.
         own = {"create_response": True, "interrupt_response": True}
     return own | profile.turn_detection
 

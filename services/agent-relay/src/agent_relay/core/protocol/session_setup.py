@@ -115,7 +115,9 @@ class SessionSetup:
     def _complete(self, session: SessionUpdated) -> None:
         if other := sorted(set(session.audio_formats) - {_AUDIO}):
             self.failed = True
-            self.error = f"agent_audio_format: the agent's definition has {', '.join(other)}; set audio/pcm with 24000 Hz"
+            self.error = (
+                f"agent_audio_format: the agent's definition has {', '.join(other)}; set audio/pcm with 24000 Hz"
+            )
         else:
             self.configured = session
 
