@@ -27,7 +27,7 @@ def test_the_fields_are_those_of_the_code(page: str) -> None:
 
 def test_the_examples_are_accepted(page: str, tmp_path: Path) -> None:
     examples = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
-    expected = [{"default", "sales-de", "night"}, {"default", "sales", "support", "night"}]
+    expected = [{"default", "sales-de", "night"}, {"default", "sales", "support", "night"}, {"default", "front-desk"}]
     for example, names in zip(examples, expected, strict=True):
         (tmp_path / "profiles.yaml").write_text(example, encoding="utf-8")
         assert set(load_profiles(tmp_path / "profiles.yaml")) == names

@@ -25,6 +25,7 @@ VALUES = {
     "AZURE_VOICE_LIVE_ENDPOINT": "https://voice.example",
     "AGENT_NAME": "agent",
     "AGENT_ID": "asst_1",
+    "VOICE_AGENT_NAME": "agent",
     "VOICE_LIVE_MODEL": "gpt-realtime",
     "AZURE_OPENAI_DEPLOYMENT": "gpt-realtime",
     "AGENT_PROJECT_NAME": "project",

@@ -38,7 +38,7 @@ _REPLACEABLE: Final = frozenset(
     }
 )
 """Settings for which an exported value replaces the value that `lab` sets."""
-_CONNECTION_MODES: Final = ("VOICE_LIVE_MODEL", "AGENT_ID", "AZURE_OPENAI_DEPLOYMENT")
+_CONNECTION_MODES: Final = ("VOICE_LIVE_MODEL", "AGENT_ID", "VOICE_AGENT_NAME", "AZURE_OPENAI_DEPLOYMENT")
 """Settings that select a connection mode other than `AGENT_NAME`."""
 _LOCAL: Final = frozenset({"127.0.0.1", "localhost", "::1"})
 

@@ -219,7 +219,7 @@ async def test_the_default_profile_serves_unknown_ones(clients: RedisClients, te
 async def test_a_voice_agent_that_greets_is_not_warmed(clients: RedisClients) -> None:
     """Nobody would hear its greeting."""
     mint = TokenMint()
-    async with scripted(*[opened()] * 4) as service:
+    async with scripted(opened()) as service:
         factory = _factory(service.url, Tokens({}, lambda: mint), warm_sessions=1)
         for greets, count in ((None, 0), (False, 1)):
             target = TargetProfile(voice_agent="a", project="p", greets=greets)

@@ -159,8 +159,7 @@ def _mistakes(given: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     if version and not is_version(version) and not is_ga:
         yield (
             "voice_live_api_version",
-            f"must be a date like 2026-07-15, with or without -preview, or {GA_VERSION} with VOICE_AGENT_NAME or "
-            + "AZURE_OPENAI_DEPLOYMENT",
+            f"must be a date like 2026-07-15, with or without -preview; {GA_VERSION} needs AZURE_OPENAI_DEPLOYMENT",
         )
         version = ""
     chosen = [name for name in _CHOICES if given.get(name)]
@@ -232,8 +231,7 @@ def _mistakes_of_voice_agent(given: Mapping[str, str]) -> Iterator[tuple[str, st
     if given.get("relay_warm_sessions", "0").strip() not in ("", "0"):
         yield (
             "relay_warm_sessions",
-            "must be 0 with VOICE_AGENT_NAME: nobody would hear the greeting of a warm session. For an agent without a "
-            + "greeting use a profile with `target: {voice_agent: …, greets: false}`",
+            "must be 0 with VOICE_AGENT_NAME, because nobody would hear the greeting of a warm session",
         )
     features = given.get("foundry_features", "")
     if not (features.isascii() and features.isprintable()):

@@ -136,7 +136,12 @@ def test_a_session_begins_with_its_greeting() -> None:
 def test_an_update_that_is_rejected_late_is_noted() -> None:
     talk = Talk(_profile())
     talk.open()
-    assert notices(talk.hear(vl.ErrorEvent("not_supported", "no overrides", "", "update-1"))) == ["setting_refused"]
+    late = vl.ErrorEvent("not_supported", "no overrides", "", "update-1")
+    assert notices(talk.hear(late)) == ["setting_refused"]
+    target = VoiceTarget(mode=Mode.MODEL, endpoint="https://res", api_version="2026-07-15", model="gpt-4.1")
+    model = Talk(session_profile_of(AgentProfile(greeting=None), target))
+    model.open()
+    assert model.hear(late) == [], "a model has confirmed its settings"
 
 
 def test_a_close_by_the_agent_ends_the_call_after_its_words() -> None:

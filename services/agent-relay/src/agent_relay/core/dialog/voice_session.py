@@ -67,7 +67,8 @@ class VoiceSession:
         """Return the commands for an error that rejects an update after the session has begun, as a voice agent may do.
         Other errors need none.
         """
-        return self.opening(event, now) if event.event_id.startswith(UPDATE) else []
+        late = self._setup.by_definition and event.event_id.startswith(UPDATE)
+        return self.opening(event, now) if late else []
 
     @property
     def setup_result(self) -> SessionUpdated | None:

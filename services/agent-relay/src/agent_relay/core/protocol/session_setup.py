@@ -44,7 +44,8 @@ class SessionSetup:
     ) -> None:
         self._wanted = self._session = session
         self._essential = essential
-        self._defined = defined
+        self.by_definition = defined
+        """Whether the service configures the session itself."""
         self._attempts = 0
         self._reported: SessionUpdated | None = None
         """The latest report of a session that the service defines."""
@@ -78,7 +79,7 @@ class SessionSetup:
         """Return the events to send in response to an event before the session is `configured`."""
         match event:
             case SessionCreated():
-                if self._defined:
+                if self.by_definition:
                     self._reported = SessionUpdated(*(getattr(event, name) for name in event.__struct_fields__))
                 return [self._update()]
             case SessionUpdated():
@@ -98,7 +99,7 @@ class SessionSetup:
             self._complete(session)
 
     def _updated(self, event: SessionUpdated) -> None:
-        if not self._defined:
+        if not self.by_definition:
             self.configured = event
             return
         created_as = self._reported.conversation_id if self._reported is not None else ""
