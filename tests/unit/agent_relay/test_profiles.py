@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from agent_relay.core.protocol.agent_profile import AgentProfile
+from agent_relay.core.protocol.keypad_profile import KeypadProfile
 from agent_relay.core.protocol.target_profile import TargetProfile
 from agent_relay.profiles import MOST_NODES, load_profiles, target_mistakes
 from bridge_common.base.errors import InputError
@@ -126,6 +127,6 @@ def test_an_insecure_endpoint_can_be_allowed() -> None:
 
 def test_the_version_of_a_profile_depends_on_its_content_only() -> None:
     one = AgentProfile(language="de-DE", turn_detection={"a": 1, "b": 2})
-    assert one.version == AgentProfile(turn_detection={"b": 2, "a": 1}, language="de-DE", dtmf="agent").version
+    assert one.version == AgentProfile(turn_detection={"b": 2, "a": 1}, language="de-DE", dtmf=KeypadProfile()).version
     assert one.version != AgentProfile(language="de-AT").version
     assert len(one.version) == 12

@@ -10,6 +10,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from agent_relay.core.protocol.agent_profile import AgentProfile, Greeting, Silence
+from agent_relay.core.protocol.keypad_profile import KeypadArgument, KeypadProfile
 from agent_relay.core.protocol.target_profile import TargetProfile
 from agent_relay.core.protocol.tool_profile import HttpTool
 from bridge_common.base.errors import InputError
@@ -118,9 +119,10 @@ def _words(problem: dict[str, Any]) -> str:
         "target": TargetProfile,
         "silence": Silence,
         "tools": HttpTool,
+        "dtmf": KeypadProfile,
+        "keypad": KeypadArgument,
     }
-    outer, *inner = problem["loc"]
-    known = parts.get(outer, AgentProfile) if inner else AgentProfile
+    known = next((parts[part] for part in reversed(problem["loc"][:-1]) if part in parts), AgentProfile)
     return f"is unknown; known fields are {', '.join(known.model_fields)}"
 
 

@@ -18,6 +18,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
+from agent_relay.core.dialog.typed_digits import MASK, TypedDigits
 from agent_relay.core.protocol.tool_profile import HttpTool
 from agent_relay.tools.egress import tool_session
 from agent_relay.tools.http_tool import HttpToolRunner
@@ -83,6 +84,41 @@ async def test_a_post_has_its_arguments_as_json(shop: Shop) -> None:
     assert request.headers["x-desk"] == "phone"
     assert (request.headers["idempotency-key"], request.headers["x-call-id"]) == ("key-1", "call_1")
     assert request.headers["content-type"] == "application/json"
+
+
+CARD = "4111111111111111"
+TYPED = ToolCall("key-1", "call_1", '{"order_id":"1"}', TypedDigits("card_number", CARD))
+
+
+async def test_digits_of_the_caller_are_one_more_argument(shop: Shop) -> None:
+    async with runner(shop, keypad={"argument": "card_number"}, signing_secret="SHOP_SIGNING") as tool:
+        await tool.run(TYPED)
+    [(request, body)] = shop.requests
+    assert json.loads(body) == {"order_id": "1", "card_number": CARD}
+    assert CARD not in f"{request.url} {request.headers}"
+
+
+@pytest.mark.parametrize("status", [200, 404])
+async def test_an_echo_of_the_digits_is_masked_also_where_the_result_is_cut(shop: Shop, status: int) -> None:
+    shop.will(Response(f"card {CARD}, {'x' * 75} {CARD[:4]} {CARD[4:]}", status))
+    async with runner(shop, keypad={"argument": "card_number"}, max_result_chars=100) as tool:
+        result = await tool.run(TYPED)
+    assert CARD[:5] not in result.replace(" ", "")
+    assert f"card {MASK}, x" in result
+
+
+async def test_no_log_line_has_the_digits(shop: Shop, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("DEBUG")
+    shop.will(Response(CARD, 500), Response(CARD, 400))
+    async with runner(shop, keypad={"argument": "card_number"}, retries=1) as tool:
+        await tool.run(TYPED)
+    async with tool_session(["127.0.0.1"]) as http:
+        gone = HttpTool(name="pay", description="Pays.", parameters=SCHEMA, url="http://127.0.0.1:9/")
+        with pytest.raises(OutsideError):
+            await HttpToolRunner(gone, http, {}).run(TYPED)
+    assert "tool unreachable" in caplog.text
+    logged = [f"{record.getMessage()} {vars(record)}" for record in caplog.records]
+    assert [line for line in logged if CARD in line] == []
 
 
 async def test_a_get_has_its_arguments_in_the_url(shop: Shop) -> None:

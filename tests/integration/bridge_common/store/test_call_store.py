@@ -15,7 +15,7 @@ from bridge_common.store.call_store import CallStore, Deadlines
 from bridge_common.store.inbox import Inbox
 from bridge_common.store.leases import Claim, Leases
 from bridge_common.wire.call_record import CallRecord, PendingCommand, Status
-from bridge_common.wire.entries import Due, Ended, Notice, Opened
+from bridge_common.wire.entries import Dtmf, Due, Ended, Notice, Opened
 from bridge_common.wire.entry_codec import decode, encode
 from bridge_common.wire.keys import ENDED_TTL_S, FINAL_EPOCH, LIVE_TTL_S, Keys
 from tests.integration.support.tcp_proxy import TcpProxy
@@ -324,3 +324,13 @@ async def test_an_unreachable_redis_is_to_be_retried(shaky_store: CallStore, pro
         with pytest.raises(OutsideError) as caught:
             await attempt
         assert caught.value.retry
+
+
+async def test_a_key_is_deleted_from_the_uplink(store: CallStore, clients: RedisClients, keys: Keys) -> None:
+    await store.create(RECORD)
+    uplink = keys.uplink(CALL)
+    for entry_id, entry in (("1-1", Dtmf("4")), ("1-2", Dtmf("2"))):
+        await command(clients.control, "XADD", uplink, entry_id, "e", encode(entry))
+    await store.forget_key(CALL, "1-1")
+    await store.forget_key(CALL, "1-1")
+    assert await written(clients, uplink) == [("0-1", Opened()), ("1-2", Dtmf("2"))]

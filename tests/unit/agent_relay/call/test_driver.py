@@ -27,6 +27,7 @@ from agent_relay.core.dialog.conversation_commands import (
 )
 from agent_relay.core.dialog.history import History
 from agent_relay.core.protocol import voice_events as vl
+from agent_relay.core.protocol.keypad_profile import KeypadProfile
 from agent_relay.core.protocol.voice_target import Mode
 from bridge_common.store.leases import Claim
 from bridge_common.wire.call_record import CallRecord, Status
@@ -269,3 +270,18 @@ async def test_marks_of_announcements_go_to_the_outbox() -> None:
     stage.driver.announcement("1-0", Say("say_1", 0, "One.", last=True))
     stage.hear(vl.ResponseCreated("r1"), vl.AudioDelta("r1", "a1", SECOND), vl.ResponseDone("r1", "completed", ""))
     assert any(isinstance(command, MarkSaid) for command in stage.stored)
+
+
+async def test_caller_audio_is_withheld_while_masked_digits_are_typed() -> None:
+    profile = dataclasses.replace(profile_for(), dtmf=KeypadProfile(mode="masked"))
+    stage = Stage(Conversation(profile, History()))
+    stage.open()
+    assert stage.driver.masks_keys
+    assert stage.driver.caller_frame(b"1")
+    stage.driver.from_caller(Dtmf("4"))
+    assert stage.driver.caller_frame(b"2"), "it need not be read again"
+    assert stage.voice.frames == 1
+    stage.now += 2.0
+    stage.driver.tick(stage.now)
+    stage.driver.caller_frame(b"3")
+    assert stage.voice.frames == 2

@@ -8,7 +8,7 @@ from typing import Any, cast
 
 import pytest
 
-from agent_relay.call.outbox import Outbox, Reporter
+from agent_relay.call.outbox import ForgetKey, Outbox, Reporter
 from agent_relay.call_context import CallContext
 from agent_relay.core.dialog.conversation_commands import (
     MarkGreeted,
@@ -19,6 +19,7 @@ from agent_relay.core.dialog.conversation_commands import (
     RequestAction,
     RunTool,
 )
+from agent_relay.core.dialog.typed_digits import TypedDigits
 from agent_relay.tools.runner import Tool, ToolCall
 from bridge_common.base.errors import OutsideError
 from bridge_common.base.outage_logger import OutageLogger
@@ -70,6 +71,9 @@ class Redis:
         self._reached((claim, owner, conversation_id, voice_session_id, "again" if announced else "announced"))
         return self.ours
 
+    async def forget_key(self, call_id: str, entry_id: str) -> None:
+        self._reached(f"forgot {entry_id} of {call_id}")
+
     async def mark_greeted(self, call_id: str) -> bool:
         self._reached("greeted")
         return True
@@ -117,7 +121,8 @@ def _stage(*, keeps_transcript: bool = True, **redis: Any) -> Stage:
     one = Redis(**redis)
 
     async def answer(call: ToolCall) -> str:
-        return f"<{call.arguments}> of {call.key}"
+        typed = f"; {call.typed.argument} typed" if call.typed and call.typed.digits == "471147" else ""
+        return f"<{call.arguments}> of {call.key}{typed}"
 
     noting = OutageLogger(logging.getLogger("outbox"), "writing of calls")
     context = SimpleNamespace(store=one, says=one, inbox=one, leases=one, noting=noting)
@@ -190,6 +195,19 @@ async def test_tools_run_beside_the_rest() -> None:
     stage = _stage()
     await stage.run(RunTool("c1", "look", "{}"), _notice("a"))
     assert stage.answers == ["c1 <{}> of call_1:c1"]
+
+
+async def test_a_masked_key_is_deleted_also_after_an_outage() -> None:
+    stage = _stage(fails=1)
+    await stage.run(ForgetKey("5-1"))
+    assert stage.redis.done == ["forgot 5-1 of call_1"]
+
+
+async def test_what_the_caller_typed_reaches_the_tool_only() -> None:
+    stage = _stage()
+    await stage.run(RunTool("f1", "look", "{}", TypedDigits("pin", "471147")))
+    assert stage.answers == ["f1 <{}> of call_1:f1; pin typed"]
+    assert "471147" not in str(stage.redis.done)
 
 
 async def test_actions_and_goodbyes_go_to_the_inbox() -> None:

@@ -34,9 +34,11 @@ class Recorder:
     session_seen: bool = True
     caller_waits: bool = False
     typing: bool = False
+    masks_keys: bool = False
     reported: bool = False
     received: list[object] = field(default_factory=list)
     missed: list[object] = field(default_factory=list)
+    forgotten: list[str] = field(default_factory=list)
 
     def caller_frame(self, _: bytes) -> bool:
         self.received.append("frame")
@@ -67,7 +69,7 @@ class Recorder:
 def _uplink(to: Recorder, *, cursor: str = "5-0", resumed: bool = False, gated: bool = False) -> UplinkReader:
     record = CallRecord(call_id="call_1", status=Status.CONNECTED, uplink_epoch=5)
     claim, driver, missed = Claim("call_1", 1, cursor), cast(Driver, to), cast(MissedUplink, to)
-    return UplinkReader(claim, record, driver, missed, to.on_end, resumed=resumed, gated=gated)
+    return UplinkReader(claim, record, driver, missed, to.on_end, to.forgotten.append, resumed=resumed, gated=gated)
 
 
 async def test_frames_move_the_cursor_once_a_voice_session_has_them() -> None:
@@ -128,6 +130,25 @@ async def test_keys_from_before_a_take_over_may_have_been_processed() -> None:
     fresh = Recorder(session_seen=False)
     _uplink(fresh, cursor=BEGINNING).on_entry("5-1", Dtmf("1"))
     assert fresh.received == [Dtmf("1")], "nobody else had the call"
+
+
+async def test_masked_keys_do_not_stay_in_redis_once_they_were_read() -> None:
+    shown, masked, gated = Recorder(), Recorder(masks_keys=True), Recorder(masks_keys=True)
+    for to in (shown, masked):
+        _uplink(to).on_entry("5-1", Dtmf("1"))
+        assert to.received == [Dtmf("1")]
+    assert (shown.forgotten, masked.forgotten) == ([], ["5-1"])
+    uplink = _uplink(gated, gated=True)
+    uplink.on_entry("5-1", Dtmf("1"))
+    assert gated.forgotten == [], "the previous owner reads it"
+    uplink.release(None)
+    assert gated.forgotten == ["5-1"]
+
+
+async def test_masked_keys_from_before_a_take_over_do_not_stay_either() -> None:
+    to = Recorder(session_seen=False, masks_keys=True)
+    _uplink(to, cursor=BEGINNING, resumed=True).on_entry("5-1", Dtmf("1"))
+    assert (to.received, to.forgotten) == ([], ["5-1"])
 
 
 async def test_a_media_socket_is_the_known_one_or_replaces_it() -> None:

@@ -16,6 +16,7 @@ from agent_relay.core.dialog.session_profile import MannersProfile, SessionProfi
 from agent_relay.core.dialog.silence_policy import SilenceLimits
 from agent_relay.core.protocol import voice_events as vl
 from agent_relay.core.protocol.agent_profile import AgentProfile, Silence
+from agent_relay.core.protocol.keypad_profile import KeypadProfile
 from agent_relay.core.protocol.voice_target import Mode, VoiceTarget
 from bridge_common.wire.entries import Dtmf, Instruct, Played, Playing
 from tests.unit.support.talk import SECOND, Talk, profile_for, sent, updated
@@ -241,7 +242,7 @@ def test_a_silent_caller_is_asked_and_then_hung_up() -> None:
 
 
 def test_a_key_is_a_sign_of_life() -> None:
-    talk = talking(manners=MannersProfile(silence=SilenceLimits(5.0, reprompts=1)), dtmf="ignore")
+    talk = talking(manners=MannersProfile(silence=SilenceLimits(5.0, reprompts=1)), dtmf=KeypadProfile(mode="ignore"))
     talk.reply()
     heard(talk)
     wait(talk, 4.0)

@@ -147,7 +147,7 @@ def test_keys_are_answered_after_the_caller_has_spoken() -> None:
     talk.open()
     talk.core.from_caller(Dtmf("3"), 1.0)
     talk.hear(vl.SpeechStarted("u1"))
-    assert types(talk.core.tick(2.5)) == ["conversation.item.create"], "sent, but no answer is requested"
+    assert types(talk.core.tick(3.0)) == ["conversation.item.create"], "sent, but no answer is requested"
     talk.now = 6.0
     assert types(talk.hear(vl.SpeechStopped("u1"))) == [], "the service answers the words by itself"
     assert types(talk.hear(vl.UserTranscript("u1", ""))) == ["response.create"], "unless there were none"
@@ -194,7 +194,7 @@ def test_a_key_stops_what_is_heard() -> None:
     assert sent(commands) == [vl.cancel_response("r1")]
     done = talk.hear(vl.ResponseDone("r1", "cancelled", "client_cancelled"))
     assert outcomes(done) == [], "the caller did not want it"
-    assert types(talk.core.tick(3.0)) == ["conversation.item.create", "response.create"]
+    assert types(talk.core.tick(3.5)) == ["conversation.item.create", "response.create"]
 
 
 def test_a_key_leaves_work_alone_that_is_not_heard_yet() -> None:

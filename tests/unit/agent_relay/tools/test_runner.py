@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 
+from agent_relay.core.dialog.typed_digits import MASK, TypedDigits
 from agent_relay.tools.runner import Tool, ToolCall, run_tool
 from bridge_common.base.errors import GoneError
 
@@ -16,6 +17,21 @@ async def test_a_tool_gets_its_call() -> None:
         return f"got {call.arguments} of {call.call_id}"
 
     assert await run_tool({"echo": Tool(echo)}, "echo", CALL) == "got {} of call"
+
+
+async def test_digits_of_the_caller_are_in_no_output() -> None:
+    async def echo(call: ToolCall) -> str:
+        assert call.typed is not None
+        return f"paid with {call.typed.digits}"
+
+    async def fault(_: ToolCall) -> str:
+        raise GoneError("There is no card 4111 1111 1111 1111.")
+
+    call = ToolCall("key", "call", "{}", TypedDigits("card_number", "4111111111111111"))
+    tools = {"echo": Tool(echo), "fault": Tool(fault)}
+    assert await run_tool(tools, "echo", call) == f"paid with {MASK}"
+    assert json.loads(await run_tool(tools, "fault", call)) == {"error": f"There is no card {MASK}."}
+    assert "4111" not in repr(call)
 
 
 async def test_every_failure_is_an_answer() -> None:

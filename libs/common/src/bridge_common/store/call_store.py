@@ -119,6 +119,11 @@ class CallStore(TranscriptStore):
             )
         return bool(ours)
 
+    async def forget_key(self, call_id: str, entry_id: str) -> None:
+        """Delete the entry of a key from the call's uplink."""
+        async with redis_errors("deleting a key entry"):
+            await command(self._redis, "XDEL", self._keys.uplink(call_id), entry_id)
+
     async def load(self, call_id: str) -> CallRecord | None:
         async with redis_errors("loading a call"):
             stored: dict[bytes, bytes] = await command(self._redis, "HGETALL", self._keys.record(call_id))

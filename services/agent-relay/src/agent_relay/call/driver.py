@@ -113,6 +113,11 @@ class Driver:
     def typing(self) -> bool:
         return self._conversation.typing
 
+    @property
+    def masks_keys(self) -> bool:
+        """Whether the caller's keys must not stay in Redis after they were read."""
+        return self._conversation.profile.dtmf.mode == "masked"
+
     def quiet(self) -> bool:
         return self._conversation.quiet
 
@@ -205,7 +210,7 @@ class Driver:
         """Forward a caller frame to the voice session. Return False if no session is ready, so that the frame is
         buffered.
         """
-        if not self._conversation.protects_greeting:
+        if not self._conversation.withholds_caller:
             self._voice.hear(pcm24k)
         return self._conversation.ready
 

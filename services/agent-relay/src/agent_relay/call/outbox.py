@@ -41,7 +41,16 @@ class Reporter:
     insist: bool = False
 
 
-Deferred: TypeAlias = Record | Ready | MarkGreeted | MarkSaid | RunTool | RequestAction | ReportGoodbye | Reporter
+@dataclass(frozen=True, slots=True)
+class ForgetKey:
+    """Delete the entry of a masked key from the uplink."""
+
+    entry_id: str
+
+
+Deferred: TypeAlias = (
+    Record | Ready | MarkGreeted | MarkSaid | RunTool | RequestAction | ReportGoodbye | Reporter | ForgetKey
+)
 _BACKOFF: Final = Backoff.constant(0.2)
 
 
@@ -105,6 +114,8 @@ class Outbox:
                         await self._insist(partial(self._put, over))
                     case Reporter():
                         await self._report(item)
+                    case ForgetKey():
+                        await self._insist(partial(self._context.store.forget_key, self._claim.call_id, item.entry_id))
                     case RunTool():
                         tools.create_task(self._run_tool(item))
 
@@ -176,7 +187,7 @@ class Outbox:
 
     async def _run_tool(self, item: RunTool) -> None:
         call_id = self._claim.call_id
-        call = ToolCall(f"{call_id}:{item.call_id}", call_id, item.arguments)
+        call = ToolCall(f"{call_id}:{item.call_id}", call_id, item.arguments, item.typed)
         self._answers.tool_answered(item.call_id, await run_tool(self._tools, item.name, call))
 
     async def _insist(self, attempt: Callable[[], Awaitable[object]]) -> None:

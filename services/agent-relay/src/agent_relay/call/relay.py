@@ -19,7 +19,7 @@ from agent_relay.call.call_voice import CallVoice
 from agent_relay.call.downlink_writer import DownlinkWriter
 from agent_relay.call.driver import Driver
 from agent_relay.call.missed_uplink import MissedUplink
-from agent_relay.call.outbox import Outbox
+from agent_relay.call.outbox import ForgetKey, Outbox
 from agent_relay.call.previous_owner import PreviousOwner
 from agent_relay.call.uplink_reader import UplinkReader
 from agent_relay.call_context import CallContext, begin_conversation, was_held
@@ -99,6 +99,7 @@ class Relay:
             driver,
             self._missed_uplink,
             partial(self.stop, ENDED),
+            lambda entry_id: self._outbox.put(ForgetKey(entry_id)),
             resumed=was_held(record),
             gated=self._previous_owner.speaks,
         )

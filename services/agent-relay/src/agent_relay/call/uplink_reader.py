@@ -30,7 +30,8 @@ log = logging.getLogger(__name__)
 
 class UplinkReader:
     """Handles the uplink entries of one call. `resumed`: another relay drove this call before. `gated`: that relay may
-    still process caller audio and tones, so this relay buffers them until `release`.
+    still process caller audio and tones, so this relay buffers them until `release`. `forget_key` deletes the entry of
+    a key from the uplink.
     """
 
     def __init__(
@@ -40,6 +41,7 @@ class UplinkReader:
         driver: Driver,
         missed: MissedUplink,
         on_end: Callable[[], None],
+        forget_key: Callable[[str], None],
         *,
         resumed: bool,
         gated: bool,
@@ -48,6 +50,7 @@ class UplinkReader:
         self._driver = driver
         self._missed = missed
         self._on_end = on_end
+        self._forget_key = forget_key
         self._loop = asyncio.get_running_loop()
         self._cursor = UplinkCursor(claim.uplink_cursor)
         self._gate = UplinkGate() if gated else None
@@ -108,6 +111,8 @@ class UplinkReader:
             self._driver.caller_audio()
 
     def _on_other(self, entry_id: str, entry: Entry) -> None:
+        if type(entry) is Dtmf and self._driver.masks_keys:
+            self._forget_key(entry_id)
         match entry:
             case Ended():
                 self._on_end()

@@ -54,6 +54,8 @@ class HttpToolRunner:
         messages are for the model.
         """
         arguments = self._read(call.arguments)
+        if call.typed is not None:
+            arguments[call.typed.argument] = call.typed.digits
         tool, attempts = self.tool, 0
 
         async def attempt() -> str:
@@ -101,7 +103,9 @@ class HttpToolRunner:
                     tool.method, url, params=query, data=body or None, headers=headers, allow_redirects=False
                 ) as reply,
             ):
-                return self._result(reply.status, reply.headers.get("Retry-After", ""), await _text(reply))
+                # Before it is cut: the part of a number that is left would not be recognized.
+                text = call.redacted(await _text(reply))
+                return self._result(reply.status, reply.headers.get("Retry-After", ""), text)
         except TimeoutError as error:
             raise OutsideError("The function did not answer in time.", retry=True) from error
         except (aiohttp.ClientError, OSError) as error:

@@ -8,6 +8,7 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
+from agent_relay.core.dialog.typed_digits import TypedDigits
 from bridge_common.base.errors import BridgeError
 from bridge_common.base.log import fields
 
@@ -22,6 +23,12 @@ class ToolCall:
     call_id: str
     arguments: str
     """JSON text from the model."""
+    typed: TypedDigits | None = None
+    """An argument that the caller typed."""
+
+    def redacted(self, text: str) -> str:
+        """Return the text without what the caller typed."""
+        return text if self.typed is None else self.typed.redacted(text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +46,7 @@ async def run_tool(tools: Mapping[str, Tool], name: str, call: ToolCall) -> str:
     tool = tools[name]
     try:
         async with asyncio.timeout(tool.limit_s):
-            return await tool.run(call)
+            return call.redacted(await tool.run(call))
     except TimeoutError:
         why = "The function did not answer in time."
     except BridgeError as error:
@@ -47,4 +54,4 @@ async def run_tool(tools: Mapping[str, Tool], name: str, call: ToolCall) -> str:
     except Exception:
         log.exception("tool failed", extra=fields(tool=name))
         why = "The function failed."
-    return json.dumps({"error": why})
+    return json.dumps({"error": call.redacted(why)})

@@ -16,6 +16,7 @@ from agent_relay.core.dialog.conversation_commands import (
 )
 from agent_relay.core.dialog.voice_session import OPENING_S, Phase
 from agent_relay.core.protocol import voice_events as vl
+from agent_relay.core.protocol.keypad_profile import KeypadProfile
 from agent_relay.core.protocol.voice_target import Mode
 from bridge_common.wire.entries import Dtmf, MediaAttached, Notice, Playing
 from tests.unit.support.talk import GREETING, Talk, notices, probes, profile_for, sent, types, updated
@@ -112,8 +113,8 @@ def test_tones_become_a_say_of_the_caller() -> None:
     talk.open()
     assert talk.core.from_caller(Dtmf("1"), 2.0) == []
     assert talk.core.from_caller(Dtmf("2"), 2.5) == []
-    assert talk.core.next_at() == 4.0
-    commands = talk.core.tick(4.0)
+    assert talk.core.next_at() == 4.5
+    commands = talk.core.tick(4.5)
     assert sent(commands)[0] == vl.create_message("user", "[keypad] 12")
     assert types(commands) == ["conversation.item.create", "response.create"]
     assert notices(commands) == ["tones", "keys"]
@@ -123,7 +124,7 @@ def test_tones_become_a_say_of_the_caller() -> None:
 
 def typed(dtmf: Literal["agent", "transcript"]) -> list[Command]:
     """Return the commands after the caller has pressed the keys 12#."""
-    talk = Talk(dataclasses.replace(profile_for(), dtmf=dtmf))
+    talk = Talk(dataclasses.replace(profile_for(), dtmf=KeypadProfile(mode=dtmf)))
     talk.open()
     return [command for tone in "12#" for command in talk.core.from_caller(Dtmf(tone), 2.0)]
 
@@ -139,7 +140,7 @@ def test_people_see_how_many_keys_were_pressed_and_the_profile_may_show_which() 
 
 
 def test_keys_may_be_ignored() -> None:
-    talk = Talk(dataclasses.replace(profile_for(), dtmf="ignore"))
+    talk = Talk(dataclasses.replace(profile_for(), dtmf=KeypadProfile(mode="ignore")))
     talk.open()
     talk.reply()
     talk.core.from_caller(Playing("a1"), 1.5)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -34,6 +35,48 @@ def test_a_tool() -> None:
         "description": "Status of an order.",
         "parameters": ORDER["parameters"],
     }
+
+
+PAY: dict[str, Any] = {
+    "name": "pay",
+    "description": "Pays.",
+    "parameters": {"type": "object", "properties": {"amount": {"type": "integer"}}},
+    "url": "https://shop.example.com/payments",
+    "keypad": {"argument": "card_number", "min_digits": 13, "max_digits": 19},
+}
+
+
+def test_the_model_does_not_see_the_argument_that_the_caller_types() -> None:
+    tool = HttpTool.model_validate(PAY)
+    assert tool.keypad is not None
+    assert tool.keypad.ask_text.startswith("Please type it")
+    assert "card_number" not in str(tool.definition())
+
+
+@pytest.mark.parametrize(
+    ("change", "fault"),
+    [
+        ({"method": "GET"}, "a keypad argument is sent in the body; use POST, PUT or PATCH instead of GET"),
+        (
+            {"parameters": {"type": "object", "properties": {"card_number": {}}}},
+            "card_number must not be in `parameters`, which the model sees; remove it",
+        ),
+        ({"url": "https://shop.example.com/{card_number}"}, "missing in `parameters`: card_number"),
+        ({"keypad": {"argument": "n", "min_digits": 5, "max_digits": 4}}, "min_digits must not be greater than"),
+        ({"keypad": {"argument": "a b"}}, "String should match pattern"),
+        ({"keypad": {"argument": "n", "wait_s": 0}}, "greater than or equal to 3"),
+        ({"keypad": {}}, "Field required"),
+    ],
+)
+def test_wrong_keypad_arguments(change: dict[str, Any], fault: str) -> None:
+    with pytest.raises(ValidationError, match=re.escape(fault)):
+        HttpTool.model_validate({**PAY, **change})
+
+
+def test_all_faults_of_a_keypad_argument_are_reported_at_once() -> None:
+    parameters = {"type": "object", "properties": {"card_number": {}}}
+    with pytest.raises(ValidationError, match=r"remove it; a keypad argument is sent in the body"):
+        HttpTool.model_validate({**PAY, "method": "DELETE", "parameters": parameters})
 
 
 def test_a_tool_without_arguments() -> None:

@@ -10,11 +10,20 @@ from agent_relay.core.dialog.caller_speech import CallerSpeech
 from agent_relay.core.dialog.caller_turns import CallerTurns
 from agent_relay.core.dialog.conversation_commands import Command, Record, RunTool, Send, WallClock
 from agent_relay.core.dialog.debt import DebtKind
-from agent_relay.core.dialog.history import OUTCOME_UNKNOWN, TOOL_BEGUN, TOOL_CALL, History, ToolUse, tool_notice
+from agent_relay.core.dialog.history import (
+    NOT_TYPED,
+    OUTCOME_UNKNOWN,
+    TOOL_BEGUN,
+    TOOL_CALL,
+    History,
+    ToolUse,
+    tool_notice,
+)
 from agent_relay.core.dialog.prompts import Prompts
 from agent_relay.core.dialog.responses import UNKNOWN, Purpose, RecentEvents
 from agent_relay.core.dialog.session_profile import SessionProfile
 from agent_relay.core.dialog.tool_calls import NOT_AVAILABLE, ToolCalls
+from agent_relay.core.dialog.typed_digits import TypedDigits
 from agent_relay.core.protocol.voice_events import AudioDelta, FunctionCall, ResponseDone, cancel_response
 
 AUDIBLE_MS: Final = 100
@@ -53,6 +62,8 @@ class AgentTurns:
         self._begun = RecentEvents()
         self._ended = RecentEvents()
         self._calls = RecentEvents()
+        self._keyed: dict[str, bool | None] = {}
+        """Responses that called a function which waits for keys: whether the agent spoke in them; None: not ended."""
         self._sign_at = 0.0
         """When the agent last sent audio or called a function, or when a response became due."""
 
@@ -69,6 +80,7 @@ class AgentTurns:
 
     def session_lost(self, now: float) -> None:
         self._reported, self._begun, self._ended = RecentEvents(), RecentEvents(), RecentEvents()
+        self._keyed = {response_id: bool(spoke) for response_id, spoke in self._keyed.items()}
         if self._tools.drop_answer() and not self._owed.unheard:
             self._owed.owe(DebtKind.TOOL_RESULT, now)
 
@@ -158,6 +170,8 @@ class AgentTurns:
         interrupted = self._speech.dropped(response_id)
         spoken_ms = self._speech.spoken_ms(response_id)
         silent = spoken_ms < AUDIBLE_MS and not self._tools.called_in(response_id)
+        if response_id in self._keyed:
+            self._keyed[response_id], silent = spoken_ms >= AUDIBLE_MS, False
         announced = self._responses.is_active_for(Purpose.SAY, response_id)
         commands: list[Command] = []
         if event.status == "cancelled":
@@ -199,14 +213,56 @@ class AgentTurns:
             return []
         self._sign_at = now
         began = self._began_unreported(event.response_id, now)
-        self._tools.begin(event, self._speech.session)
-        self._owed.called_tool(event.response_id, now)
         if event.name in self._profile.tools:
-            # Recorded before it runs: the next relay must not run it again.
-            begun = ToolUse(event.call_id, event.name, event.arguments, OUTCOME_UNKNOWN)
-            record = Record(tool_notice(TOOL_BEGUN, begun, self._clock.unix_ms(now)))
-            return [*began, record, RunTool(event.call_id, event.name, event.arguments)]
-        return began + self.tool_answered(event.call_id, NOT_AVAILABLE, now)
+            return began + self.run_tool(event, self._speech.session, now)
+        return began + self.refuse_tool(event, self._speech.session, NOT_AVAILABLE, now)
+
+    def run_tool(
+        self, event: FunctionCall, session: int, now: float, typed: TypedDigits | None = None
+    ) -> list[Command]:
+        """`session`: the one that called the function. `typed`: digits of the caller, which no record contains."""
+        self._begin_tool(event, session, now)
+        # Recorded before it runs: the next relay must not run it again.
+        return [
+            self._begun_record(event, OUTCOME_UNKNOWN, now),
+            RunTool(event.call_id, event.name, event.arguments, typed),
+        ]
+
+    def refuse_tool(self, event: FunctionCall, session: int, output: str, now: float) -> list[Command]:
+        self._begin_tool(event, session, now)
+        return self.tool_answered(event.call_id, output, now)
+
+    def _begin_tool(self, event: FunctionCall, session: int, now: float) -> None:
+        self._sign_at = now
+        self._tools.begin(event, session)
+        self._owed.called_tool(event.response_id, now)
+
+    def _begun_record(self, event: FunctionCall, output: str, now: float) -> Record:
+        """`output`: what the agent learns from the next relay if this one dies before the function returns."""
+        begun = ToolUse(event.call_id, event.name, event.arguments, output)
+        return Record(tool_notice(TOOL_BEGUN, begun, self._clock.unix_ms(now)))
+
+    # -- functions that wait for the caller's keys
+    @property
+    def session(self) -> int:
+        """Number of the voice session."""
+        return self._speech.session
+
+    def await_keys(self, event: FunctionCall, now: float) -> list[Command] | None:
+        """Handle a function call that waits for the caller's keys. `run_tool` or `refuse_tool` follows. Return None if
+        the call is known already.
+        """
+        if not self._calls.is_new(event.call_id):
+            return None
+        self._sign_at = now
+        began = self._began_unreported(event.response_id, now)
+        self._keyed = {event.response_id: None}
+        return [*began, self._begun_record(event, NOT_TYPED, now)]
+
+    def spoke_before_keys(self, event: FunctionCall) -> bool | None:
+        """Return whether the agent spoke in the response that called the function; None if it has not ended."""
+        spoke = self._keyed.get(event.response_id, False)
+        return False if spoke is None and self._responses.active != event.response_id else spoke
 
     def action_called(self, event: FunctionCall, output: str, now: float, *, answered: bool = False) -> list[Command]:
         """Answer a function call at once. `answered`: the response itself contains all speech, so no further response

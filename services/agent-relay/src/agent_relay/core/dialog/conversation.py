@@ -15,8 +15,9 @@ from agent_relay.core.dialog.conversation_commands import Append, Command, Ready
 from agent_relay.core.dialog.floor import Floor
 from agent_relay.core.dialog.history import History
 from agent_relay.core.dialog.hold_policy import HoldPolicy
-from agent_relay.core.dialog.keypad import Keypad
+from agent_relay.core.dialog.keypad import Keypad, KeyReceiver, KeyReport
 from agent_relay.core.dialog.manners import Manners, PendingHangUp
+from agent_relay.core.dialog.masked_keypad import MaskedKeypad
 from agent_relay.core.dialog.own_greeting import OwnGreeting
 from agent_relay.core.dialog.prompts import Prompts
 from agent_relay.core.dialog.reference_guard import reference_message
@@ -89,7 +90,11 @@ class Conversation:
         self._speech = self._turns.speech
         self._caller = self._turns.caller
         self._announcements = self._turns.announcements
-        self._keypad = Keypad(profile, history, self._prompts, self._clock)
+        report = KeyReport(history, self._prompts, self._clock)
+        self._keypad: KeyReceiver = Keypad(profile, report)
+        if profile.dtmf.mode == "masked":
+            agent, texts = self._turns.of_agent, self._announcements
+            self._keypad = MaskedKeypad(profile, report, self._prompts, self._clock, agent, texts, resumed=resumed)
         self._manners = Manners(profile.manners, self._announcements, self._clock, self._inform, pending)
         self._first_session = not resumed
         # The previous relay may have left the hold tone on.
@@ -134,20 +139,25 @@ class Conversation:
 
     @property
     def typing(self) -> bool:
-        """Whether the caller has pressed keys that were not sent to the agent yet."""
-        return self._keypad.next_at is not None
+        """Whether the caller has pressed keys that the agent is still to receive."""
+        return self._keypad.unsent
 
     @property
     def quiet(self) -> bool:
         """Whether neither side speaks or is about to speak: a good moment to hand the call over."""
         nobody_waits = not self._caller.waits and not self._prompts.owed.unheard
         nobody_speaks = self._speech.quiet and self._prompts.responses.idle and nobody_waits
-        return nobody_speaks and not self.typing and self._announcements.quiet
+        return nobody_speaks and self._keypad.idle and self._announcements.quiet
 
     @property
     def protects_greeting(self) -> bool:
         """Whether caller audio must not reach the voice session now, because it could interrupt the greeting."""
         return self._turns.of_caller.protects_greeting
+
+    @property
+    def withholds_caller(self) -> bool:
+        """Whether caller audio must not reach the voice session now."""
+        return self.protects_greeting or self._keypad.withholds_audio
 
     def left_alone(self, now: float) -> None:
         """Handle that no other relay speaks in the call. Without a voice session the caller then hears nothing."""
@@ -192,6 +202,12 @@ class Conversation:
                 return self._turns.voice_event(event, now)
             if isinstance(event, vl.FunctionCall) and event.name in self.profile.actions:
                 return self._act(event, now) + self._advance(now)
+            if (
+                isinstance(event, vl.FunctionCall)
+                and isinstance(self._keypad, MaskedKeypad)
+                and event.name in self.profile.keypad_tools
+            ):
+                return self._keypad.called(event, now) + self._advance(now)
             if isinstance(event, vl.SpeechStarted):
                 self._manners.sign_of_life()
             commands = self._turns.voice_event(event, now)
@@ -245,6 +261,7 @@ class Conversation:
             # A resumed conversation may not contain it any more.
             commands += sends([reference_message(self.reference)])
         self._first_session = False
+        self._keypad.session_ready()
         # Probe once while the session is healthy: a silent session is abandoned only if it has answered a probe.
         commands.append(self._session.probe(now))
         self._turns.session_ready(now)
@@ -317,7 +334,7 @@ class Conversation:
                 commands = self._turns.playing(entry.item_id, now)
             case Played():
                 commands = self._turns.played(entry.item_id, entry.heard_ms, now, complete=entry.complete)
-            case Dtmf() if self.profile.dtmf == "ignore":
+            case Dtmf() if self.profile.dtmf.mode == "ignore":
                 self._manners.sign_of_life()
                 commands = []
             case Dtmf():
@@ -353,6 +370,7 @@ class Conversation:
             commands += self._turns.advance(now)
         free = self._floor.free(now)
         still = self._speech.quiet and self._prompts.responses.idle and self._announcements.quiet
+        commands += self._keypad.advance(now, quiet=free and still)
         commands += self._manners.advance(
             now, quiet=free and self.quiet, still=free and still, caller_speaks=self._caller.speaks
         )

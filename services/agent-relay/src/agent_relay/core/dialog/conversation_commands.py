@@ -8,6 +8,7 @@ from typing import TypeAlias
 
 import msgspec
 
+from agent_relay.core.dialog.typed_digits import TypedDigits
 from agent_relay.core.protocol.voice_events import ClientEvent
 from bridge_common.wire.entries import DownlinkEntry, Notice, TranscriptEntry
 
@@ -75,6 +76,7 @@ class RunTool(_Command, frozen=True):
     call_id: str
     name: str
     arguments: str
+    typed: TypedDigits | None = None
 
 
 class RequestAction(_Command, frozen=True):

@@ -31,6 +31,11 @@ OUTCOME_UNKNOWN: Final = (
     '{"error": "The call was interrupted. It may have been carried out: do not repeat it without asking the caller."}'
 )
 """Output of a function call whose relay died before the function returned."""
+NOT_TYPED: Final = (
+    '{"error": "What the caller typed was lost, and nothing was sent. Ask them to type it again, then call this '
+    'function again."}'
+)
+"""The same of a function that waited for the caller's keys."""
 
 
 @dataclass(slots=True)

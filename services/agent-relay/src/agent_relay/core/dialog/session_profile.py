@@ -10,12 +10,12 @@ from agent_relay.core.dialog.debt import Limits
 from agent_relay.core.dialog.silence_policy import SilenceLimits
 from agent_relay.core.protocol.agent_profile import (
     AgentProfile,
-    Dtmf,
     Greeting,
     essentials,
     session_update,
     turn_detection,
 )
+from agent_relay.core.protocol.keypad_profile import KeypadArgument, KeypadProfile
 from agent_relay.core.protocol.spoken_text import Form, forms_for
 from agent_relay.core.protocol.voice_target import VoiceTarget
 
@@ -57,7 +57,9 @@ class SessionProfile:
     """Whether the service answers the caller's words without a request."""
     keys_interrupt: bool = True
     """Whether a key press interrupts the agent."""
-    dtmf: Dtmf = "agent"
+    dtmf: KeypadProfile = field(default_factory=KeypadProfile)
+    keypad_tools: Mapping[str, KeypadArgument] = field(default_factory=dict)
+    """The tools with an argument that the caller types, by name."""
     keeps_transcript: bool = True
     """Whether the transcript is readable through the API."""
     limits: Limits = _LIMITS
@@ -108,6 +110,7 @@ def session_profile_of(
         responds=turns.get("create_response") is not False,
         keys_interrupt=keys_interrupt,
         dtmf=profile.dtmf,
+        keypad_tools={tool.name: tool.keypad for tool in profile.tools if tool.keypad is not None},
         keeps_transcript=profile.transcript and keep_transcripts,
         limits=limits,
         tools=tools,

@@ -12,15 +12,13 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
 
+from agent_relay.core.protocol.keypad_profile import KeypadProfile
 from agent_relay.core.protocol.target_profile import TargetProfile
 from agent_relay.core.protocol.tool_profile import HttpTool
 from agent_relay.core.protocol.voice_target import Mode, VoiceTarget
 from bridge_common.wire.agent_tools import AGENT_TOOLS
 
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=20_000)]
-Dtmf = Literal["ignore", "agent", "transcript"]
-"""Use of the caller's keys: `agent` sends them to the agent, but the transcript contains only their number;
-`transcript` includes them in both."""
 Json = dict[str, Any]
 """An object that is sent to Voice Live unchanged."""
 
@@ -96,7 +94,8 @@ class AgentProfile(_Strict):
     temperature: float | None = Field(default=None, ge=0.0, le=1.2)
     interim_response: Json | None = None
     max_response_output_tokens: Annotated[int, Field(ge=1, le=4096)] | Literal["inf"] | None = None
-    dtmf: Dtmf = "agent"
+    dtmf: KeypadProfile = Field(default_factory=KeypadProfile)
+    """Use of the caller's keys: the mode, or an object with `mode` and the limits of an entry."""
     actions: tuple[Annotated[str, Field(max_length=64)], ...] = ()
     """Names of the actions in `AGENT_TOOLS` that the agent may request for its call."""
     tools: tuple[HttpTool, ...] = ()
@@ -135,6 +134,16 @@ class AgentProfile(_Strict):
             raise ValueError(
                 "`warm_sessions` must be 0 with a voice agent, because nobody would hear its greeting; if its "
                 "definition has no greeting, set `greets: false` in `target`"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _masked_keys(self) -> AgentProfile:
+        keyed = [tool.name for tool in self.tools if tool.keypad is not None]
+        if keyed and self.dtmf.mode != "masked":
+            raise ValueError(
+                f"`keypad` of {', '.join(keyed)} needs `dtmf: masked`, got {self.dtmf.mode}; otherwise the agent would "
+                "receive the digits"
             )
         return self
 

@@ -12,6 +12,8 @@ from urllib.parse import urlsplit
 from jsonschema import Draft202012Validator, SchemaError
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from agent_relay.core.protocol.keypad_profile import KeypadArgument
+
 _PLACEHOLDER: Final = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _HEADER: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,64}")
 _OURS: Final = frozenset({"host", "content-length", "content-type", "transfer-encoding", "connection"})
@@ -54,6 +56,8 @@ class HttpTool(_Strict):
     signing_secret: Annotated[str, Field(pattern=_SECRET_NAME)] | None = None
     """Name of the environment variable with the signing key (Standard Webhooks)."""
     max_result_chars: Annotated[int, Field(ge=100, le=20_000)] = 4_000
+    keypad: KeypadArgument | None = None
+    """An argument that the caller types. It is not in `parameters`."""
 
     @field_validator("parameters")
     @classmethod
@@ -88,6 +92,20 @@ class HttpTool(_Strict):
         known = self.parameters.get("properties", {})
         if missing := sorted(set(self.placeholders) - set(known)):
             raise ValueError(f"url has placeholders that are missing in `parameters`: {', '.join(missing)}")
+        return self
+
+    @model_validator(mode="after")
+    def _typed_argument(self) -> HttpTool:
+        if self.keypad is None:
+            return self
+        name, faults = self.keypad.argument, []
+        if name in self.parameters.get("properties", {}):
+            faults.append(f"the keypad argument {name} must not be in `parameters`, which the model sees; remove it")
+        if self.method not in ("POST", "PUT", "PATCH"):
+            # Servers log addresses.
+            faults.append(f"a keypad argument is sent in the body; use POST, PUT or PATCH instead of {self.method}")
+        if faults:
+            raise ValueError("; ".join(faults))
         return self
 
     @property
