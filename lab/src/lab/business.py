@@ -1,4 +1,4 @@
-"""A small business with an HTTP API for the function tools of agents: orders, and appointments to book once.
+"""A small business with an HTTP API for the function tools of agents: orders, appointments to book once, payments.
 
 Errors of the business are normal answers (404 for an unknown order). Other failures are injected.
 """
@@ -61,6 +61,8 @@ class _Business:
     requests: list[dict[str, object]] = field(default_factory=list)
     appointments: dict[str, dict[str, object]] = field(default_factory=dict)
     """By idempotency key."""
+    payments: dict[str, dict[str, object]] = field(default_factory=dict)
+    """By idempotency key, with the full card number: the tests look here for what a tool has received."""
 
     async def order(self, request: Request) -> Response:
         number = str(request.path_params["number"])
@@ -91,6 +93,24 @@ class _Business:
 
         return await self._answer(request, note_down)
 
+    async def pay(self, request: Request) -> Response:
+        """One payment for each `Idempotency-Key`. The answer repeats the card number, as careless services do."""
+        try:
+            wanted = json.loads(await request.body())
+        except ValueError:
+            wanted = None
+        key = request.headers.get("idempotency-key", "")
+
+        def charge() -> Response:
+            card = wanted.get("card_number") if isinstance(wanted, dict) else None
+            if not isinstance(card, str) or not 13 <= len(card) <= 19:
+                return JSONResponse({"error": "`card_number` must have 13 to 19 digits"}, 400)
+            self.payments.setdefault(key or f"without-key-{len(self.payments) + 1}", dict(wanted))
+            grouped = " ".join(card[at : at + 4] for at in range(0, len(card), 4))
+            return JSONResponse({"paid": True, "card": grouped}, 201)
+
+        return await self._answer(request, charge)
+
     async def _answer(self, request: Request, work: Callable[[], Response]) -> Response:
         noted: dict[str, object] = {
             "t": time.monotonic(),
@@ -120,7 +140,8 @@ class _Business:
         return answer
 
     async def list_requests(self, _: Request) -> Response:
-        return JSONResponse({"requests": self.requests, "appointments": list(self.appointments.values())})
+        booked, paid = list(self.appointments.values()), list(self.payments.values())
+        return JSONResponse({"requests": self.requests, "appointments": booked, "payments": paid})
 
     async def get_faults(self, _: Request) -> Response:
         return JSONResponse(self.faults.model_dump(mode="json", exclude_none=True))
@@ -149,6 +170,7 @@ def create_app(_: BusinessSettings) -> Starlette:
         routes=[
             Route("/orders/{number}", business.order),
             Route("/appointments", business.book, methods=["POST"]),
+            Route("/payments", business.pay, methods=["POST"]),
             Route("/lab/requests", business.list_requests),
             Route("/lab/faults", business.get_faults),
             Route("/lab/faults", business.set_faults, methods=["PUT"]),

@@ -142,13 +142,16 @@ class ScenarioStack(_Part):
 
 class ScenarioOutcome(_Part):
     """Checked after the call. `actions`: each with its state (`hang_up done`), in order; `says`: parts of the agent's
-    turns, in order; `hold_tone`: the caller hears it while the agent works.
+    turns, in order; `hold_tone`: the caller hears it while the agent works; `keys`: the key entries that the agent
+    receives; `masked`: digits of the caller that only the simulated business receives.
     """
 
     end_reason: str | None = None
     actions: tuple[str, ...] | None = None
     says: tuple[str, ...] = ()
     tones: str | None = None
+    keys: tuple[str, ...] | None = None
+    masked: str | None = Field(default=None, pattern=r"^[0-9]{6,64}$")
     hold_tone: bool = False
     silence_at_end_s: float | None = Field(default=None, gt=0)
 

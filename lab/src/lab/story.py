@@ -9,12 +9,14 @@ from typing import Final
 import yaml
 
 from lab.call_checks import CallCheck
+from lab.digit_checks import masked_digits_checks
 from lab.heard_audio import Recording, last_sound_s
 from lab.observed_call import ObservedCall
 from lab.scenario import Scenario, ScenarioStack
 from lab.stack import Ports, Stack
 from lab.wire import Json, call_json, rows
 
+_KEYS: Final = "[keypad] "
 BUSINESS: Final = "BUSINESS"
 """Stands for the address of the simulated business in a profile."""
 
@@ -31,7 +33,9 @@ def stack_for(scenario: Scenario, folder: Path) -> Stack:
         path = (folder / "profiles.yaml").absolute()
         path.write_text(text, encoding="utf-8")
         relay |= {"AGENT_PROFILES_FILE": str(path), "TOOL_PRIVATE_HOSTS": "127.0.0.1"}
-    return Stack(ports, folder, {"agent-relay": relay, "call-control": wanted.settings})
+    return Stack(
+        ports, folder, {"agent-relay": relay, "call-control": wanted.settings, "media-gateway": wanted.settings}
+    )
 
 
 def prepare(stack: Stack, wanted: ScenarioStack) -> None:
@@ -67,10 +71,21 @@ def outcome_checks(
             if row["event"] == "dtmf" and row["by"] == "agent"
         )
         yield CallCheck(f"the phone gets the tones {expected.tones}", sent == expected.tones, sent or "none")
+    if expected.keys is not None:
+        keys = [text.removeprefix(_KEYS) for text in _told(call) if text.startswith(_KEYS)]
+        claim = f"the agent receives the keys {', '.join(expected.keys) or 'none'}"
+        yield CallCheck(claim, keys == list(expected.keys), ", ".join(keys) or "none")
+    if expected.masked is not None:
+        yield from masked_digits_checks(call, expected.masked, record, transcript)
     if expected.silence_at_end_s is not None:
         silence_s = _silence_at_end_s(call, recording)
         claim = f"the call ends {expected.silence_at_end_s:g} s after the last word, or earlier"
         yield CallCheck(claim, 0.0 <= silence_s <= expected.silence_at_end_s, f"{silence_s:.2f} s")
+
+
+def _told(call: ObservedCall) -> list[str]:
+    """Return the messages of the caller in the agent's conversation."""
+    return [str(item.get("text", "")) for item in rows(call.voice.get("items", [])) if item.get("role") == "user"]
 
 
 def _silence_at_end_s(call: ObservedCall, recording: Recording) -> float:

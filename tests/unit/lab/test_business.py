@@ -36,6 +36,19 @@ async def test_an_appointment_needs_a_day(business: httpx.AsyncClient, body: byt
     assert (await business.post("/appointments", content=body)).status_code == 400
 
 
+async def test_a_card_is_charged_once_and_echoed(business: httpx.AsyncClient) -> None:
+    card = "4111111111111111"
+    for _ in range(2):
+        reply = await business.post("/payments", json={"card_number": card}, headers={"Idempotency-Key": "a"})
+        assert (reply.status_code, reply.json()) == (201, {"paid": True, "card": "4111 1111 1111 1111"})
+    assert (await business.get("/lab/requests")).json()["payments"] == [{"card_number": card}]
+
+
+@pytest.mark.parametrize("body", [b"", b"[]", b'{"card_number": 4111111111111111}', b'{"card_number": "4111"}'])
+async def test_a_payment_needs_a_card_number(business: httpx.AsyncClient, body: bytes) -> None:
+    assert (await business.post("/payments", content=body)).status_code == 400
+
+
 async def test_faults_happen_as_often_as_asked(business: httpx.AsyncClient) -> None:
     failing = {"failing": {"status": 503, "retry_after_s": 2, "times": 1}}
     assert (await business.put("/lab/faults", json=failing)).json() == failing

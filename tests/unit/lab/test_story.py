@@ -26,7 +26,7 @@ def scenario(**parts: Any) -> Scenario:
 
 def test_a_scenario_without_a_stack_changes_nothing(tmp_path: Path) -> None:
     stack = stack_for(scenario(), tmp_path / "stack")
-    assert dict(stack.extra) == {"agent-relay": {}, "call-control": {}}
+    assert dict(stack.extra) == {"agent-relay": {}, "call-control": {}, "media-gateway": {}}
     assert not (tmp_path / "stack").exists()
 
 
@@ -49,7 +49,8 @@ def checks(expect: dict[str, Any], monkeypatch: pytest.MonkeyPatch, *, ended: fl
         {"event": "dtmf", "by": "caller", "tone": "9", "t": 1.0},
         {"event": "ended", "t": ended},
     ]
-    call = ObservedCall(stack, "lab_1", frozenset(), phone={"timeline": timeline})
+    items = [{"role": "user", "text": text} for text in ("[keypad] 42#", "Hello?", "[keypad] 7")]
+    call = ObservedCall(stack, "lab_1", frozenset(), phone={"timeline": timeline}, voice={"items": items})
     agent = np.concatenate([np.full(3 * RATE_HZ, 5000.0), np.zeros(RATE_HZ // 4)])
     actions = {"actions": [{"action": "hang_up", "state": "done"}]}
     monkeypatch.setattr(story, "call_json", lambda *_: actions)
@@ -75,6 +76,8 @@ def checks(expect: dict[str, Any], monkeypatch: pytest.MonkeyPatch, *, ended: fl
         ({"says": ["Bye.", "Hello"]}, False),
         ({"tones": "1"}, True),
         ({"tones": "9"}, False),
+        ({"keys": ["42#", "7"]}, True),
+        ({"keys": ["42#"]}, False),
         ({"silence_at_end_s": 0.5}, True),
         ({"silence_at_end_s": 0.2}, False),
     ],

@@ -179,6 +179,10 @@ class AgentSpeech:
     def caller_stopped(self, now: float) -> None:
         self._speech_end_at = now
 
+    def caller_typed(self) -> None:
+        """Measure no latency since the caller's words, because the caller has typed meanwhile."""
+        self._speech_end_at = None
+
     def interrupt(self, active_response: str) -> list[Command]:
         """Clear all agent audio that was not played yet, because the caller speaks, and discard the rest of its
         responses.

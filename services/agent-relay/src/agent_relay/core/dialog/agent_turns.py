@@ -256,6 +256,7 @@ class AgentTurns:
             return None
         self._sign_at = now
         began = self._began_unreported(event.response_id, now)
+        self._speech.caller_typed()
         self._keyed = {event.response_id: None}
         return [*began, self._begun_record(event, NOT_TYPED, now)]
 

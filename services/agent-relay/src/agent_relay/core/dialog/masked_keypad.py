@@ -75,6 +75,8 @@ class MaskedKeypad:
         self._agent = agent
         self._announcements = announcements
         self._request: _Request | None = None
+        self._presses = 0
+        """Keys pressed since the latest complete entry, with corrections."""
         self._held = ""
         self._held_until = 0.0
         self._maybe_partial = resumed
@@ -108,6 +110,7 @@ class MaskedKeypad:
             request.since = None
         if tone == self._correction:
             entry.restart(now)
+            self._presses += 1
             return []
         ends = tone == self._end_key
         if not ends and not tone.isdecimal():
@@ -116,6 +119,7 @@ class MaskedKeypad:
             if ends:
                 return []  # it belongs to the entry that its number of digits has completed
             self._partial = self._maybe_partial
+        self._presses += 1
         most = self._most if request is None else request.wanted.max_digits
         return self._complete(now) if entry.press(tone, most, now) else []
 
@@ -128,18 +132,17 @@ class MaskedKeypad:
         return [] if few else self._complete(now)
 
     def _complete(self, now: float) -> list[Command]:
-        began_at = self._entry.began_at
-        digits = self._entry.take().removesuffix(self._end_key)
+        began_at, presses = self._entry.began_at, self._presses
+        digits, self._presses = self._entry.take().removesuffix(self._end_key), 0
         if self._partial:
             lost = "digits of which some were lost; ask the caller to type them again"
-            return self._report(lost, began_at, now, count=len(digits))
+            return self._report(lost, began_at, now, count=presses)
         if (request := self._request) is not None:
             self._request = None
-            counted: list[Command] = [self._clock.notice(KEYS, str(len(digits)), began_at)]
-            return counted + self._run(request, digits, now)
+            return [self._clock.notice(KEYS, str(presses), began_at), *self._run(request, digits, now)]
         self._held, self._held_until = digits, now + HELD_S
         use = "; a function that needs them can use them now" if self._tools else ""
-        return self._report(f"{_count(len(digits))}, not shown to you{use}", began_at, now, count=len(digits))
+        return self._report(f"{_count(len(digits))}, not shown to you{use}", began_at, now, count=presses)
 
     # -- the function that needs them
     def called(self, event: FunctionCall, now: float) -> list[Command]:
@@ -175,7 +178,10 @@ class MaskedKeypad:
             request.since = now
         since = now if request.since is None else request.since
         if now >= min(since + request.wanted.wait_s, request.began_at + LONGEST_S):
-            typed, self._request = len(self._entry.take()), None
+            self._request = None
+            if self._entry.keys:
+                commands.append(self._clock.notice(KEYS, str(self._presses), self._entry.began_at))
+            typed, self._presses = len(self._entry.take()), 0
             commands += self._refuse(request, _wrong_number(typed, request.wanted) if typed else _NOTHING, now)
         return commands
 
