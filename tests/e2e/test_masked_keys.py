@@ -66,7 +66,8 @@ def in_redis(url: str) -> tuple[str, str]:
     }
     texts, tones, frames = list[str](), "", 0
     for key in client.scan_iter():
-        content = read[bytes(client.type(key))](key)
+        kind: Any = client.type(key)
+        content = read[kind](key)
         texts.append(f"{key!r} {content!r} {client.dump(key)!r}")
         if key.endswith(b":uplink"):
             entries = [decode(stored[b"e"]) for _, stored in content]
