@@ -119,7 +119,7 @@ def test_the_routes_are_those_of_the_code(title: str, app: Starlette, page: str)
 def _routes_of(app: Starlette) -> Iterator[tuple[str, str]]:
     for route in app.routes:
         if isinstance(route, Route) and route.path.startswith(
-            ("/lab/", "/healthz", "/msi/", "/orders/", "/appointments")
+            ("/lab/", "/healthz", "/msi/", "/orders/", "/appointments", "/payments")
         ):
             yield from ((method, route.path) for method in sorted(route.methods or ()) if method != "HEAD")
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from agent_relay.core.protocol.agent_profile import AgentProfile, Greeting
+from agent_relay.core.protocol.keypad_profile import KeypadArgument, KeypadProfile
 from agent_relay.core.protocol.target_profile import TargetProfile
 from agent_relay.profiles import load_profiles
 
@@ -18,16 +19,24 @@ def page(root: Path) -> str:
 
 
 def test_the_fields_are_those_of_the_code(page: str) -> None:
-    profile, target = page.split("## Target")
+    profile, rest = page.split("## Target")
+    target, keys = rest.split("## Key presses")
+    keys = keys.split("\n## ")[0]
     assert set(re.findall(r"^\| `(\w+)` \|", profile, re.MULTILINE)) == set(AgentProfile.model_fields)
     rows = re.findall(r"^\| (.*`\w+`) \|", target, re.MULTILINE)
     assert {name for row in rows for name in re.findall(r"`(\w+)`", row)} == set(TargetProfile.model_fields)
+    rows = re.findall(r"^\| (`[^|]*`) \|", keys, re.MULTILINE)
+    typed = {*KeypadProfile.model_fields, *KeypadArgument.model_fields}
+    assert {name for row in rows for name in re.findall(r"`(\w+)`", row)} == typed
     assert all(f"`{name}" in page for name in Greeting.model_fields)
 
 
 def test_the_examples_are_accepted(page: str, tmp_path: Path) -> None:
     examples = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
-    expected = [{"default", "sales-de", "night"}, {"default", "sales", "support", "night"}, {"default", "front-desk"}]
+    expected = [
+        *({"default", "sales-de", "night"}, {"default", "sales", "support", "night"}, {"default", "front-desk"}),
+        *({"default"}, {"default"}),
+    ]
     for example, names in zip(examples, expected, strict=True):
         (tmp_path / "profiles.yaml").write_text(example, encoding="utf-8")
         assert set(load_profiles(tmp_path / "profiles.yaml")) == names

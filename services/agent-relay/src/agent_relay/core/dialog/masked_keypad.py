@@ -1,8 +1,8 @@
 """Keypad input that only a tool receives: card numbers, PINs. The agent and the transcript get the number of digits.
 
 A function call whose tool has a keypad argument waits here for the digits. Digits that were complete before the call
-are used for it. They exist in the memory of one relay only: the next relay tells the agent that the caller has to type
-again.
+are used for it. They exist in the memory of one relay only: the next relay informs the agent that the caller has to
+type again.
 """
 
 from __future__ import annotations

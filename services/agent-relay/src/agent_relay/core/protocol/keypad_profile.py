@@ -11,7 +11,7 @@ MOST_KEYS: Final = 64
 
 
 class KeypadProfile(BaseModel):
-    """Who receives the caller's keys, and when they are complete. In a profile, the mode alone is enough."""
+    """The recipient of the caller's keys, and when they are complete. In a profile, the mode alone is enough."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     mode: KeyMode = "agent"
