@@ -11,6 +11,7 @@ import redis
 from bridge_common.wire.entries import AudioFrame, Dtmf
 from bridge_common.wire.entry_codec import decode
 from lab.digit_checks import contains
+from lab.metric_checks import SERVICES
 from lab.observed_call import ObservedCall
 from lab.scenario import Agent, Reply, Scenario, ScenarioCaller, ScenarioFunctionCall, ScenarioStep
 from lab.stack import Stack
@@ -78,10 +79,18 @@ def in_redis(url: str) -> tuple[str, str]:
     return "\n".join(texts), tones
 
 
+async def check_redis_once_paid(stack: Stack, count: int) -> None:
+    """During the call, right after the payment: Redis has the last seconds of the uplink, but no key of them."""
+    await eventually(lambda: len(payments(stack)) == count, within_s=40, every_s=0.05, what="the card is charged")
+    text, tones = in_redis(stack.redis_url)
+    assert (contains(text, CARD), tones) == (False, ""), "each key was deleted once it was read"
+
+
 def check_nothing_else_has_the_digits(stack: Stack, ended: EndedCall) -> None:
     api, call_id = f"{stack.url('call-control')}/api/calls", ended.record["call_id"]
     urls = [api, f"{api}/{call_id}", f"{api}/{call_id}/transcript", f"{api}/{call_id}/actions"]
-    urls += [f"{stack.url(name)}/metrics" for name in ("call-control", "media-gateway", "agent-relay")]
+    services = [one for one in stack.processes if one.name.startswith(SERVICES)]
+    urls += [f"http://127.0.0.1:{one.port}/metrics" for one in services]
     urls.append(f"{stack.url('voice-live')}/lab/sessions")
     sessions = call_json("GET", urls[-1])["sessions"]
     urls += [f"{urls[-1]}/{session['id']}" for session in sessions]
@@ -91,12 +100,13 @@ def check_nothing_else_has_the_digits(stack: Stack, ended: EndedCall) -> None:
     assert "event sent to Voice Live" in places["agent-relay.log"], "the protocol trace is on"
     places["Redis"], tones = in_redis(stack.redis_url)
     assert [place for place, text in places.items() if contains(text, CARD)] == []
-    assert tones == "", "each key was deleted once it was read"
+    assert tones == ""
 
 
 @pytest.mark.timeout(90)
 async def test_a_typed_card_number_reaches_the_tool_and_nothing_else(stack: Stack) -> None:
-    ended = await run_call(stack, scenario(*WANT, ScenarioStep(dtmf=f"{CARD}#"), ANSWERED, HANG_UP))
+    typed = scenario(*WANT, ScenarioStep(dtmf=f"{CARD}#"), ANSWERED, HANG_UP)
+    ended = await run_call(stack, typed, lambda _: check_redis_once_paid(stack, 1))
     assert payments(stack) == [{"amount": 20, "card_number": CARD}]
     assert ended.agent_turns == ["Hello.", "Type it.", 'I found this: {"paid":true,"card":"****"}']
     assert [row["detail"] for row in ended.transcript if row.get("what") == "keys"] == ["17"]
@@ -107,7 +117,8 @@ async def test_a_typed_card_number_reaches_the_tool_and_nothing_else(stack: Stac
 async def test_a_card_number_that_is_typed_before_the_agent_calls_the_tool(stack: Stack) -> None:
     before = len(payments(stack))
     typed = ScenarioStep(dtmf=f"{CARD}#")
-    ended = await run_call(stack, scenario(WANT[0], typed, ANSWERED, HANG_UP))
+    steps = scenario(WANT[0], typed, ANSWERED, HANG_UP)
+    ended = await run_call(stack, steps, lambda _: check_redis_once_paid(stack, before + 1))
     assert payments(stack)[before:] == [{"amount": 20, "card_number": CARD}]
     assert "Type it." not in ended.agent_turns
     check_nothing_else_has_the_digits(stack, ended)

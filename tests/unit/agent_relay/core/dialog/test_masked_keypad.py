@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from agent_relay.core.dialog.conversation_commands import Append, RunTool
+from agent_relay.core.dialog.conversation_commands import Append, Command, RunTool
 from agent_relay.core.dialog.masked_keypad import BUSY, HELD_S, LONGEST_S
 from agent_relay.core.dialog.session_profile import MannersProfile
 from agent_relay.core.dialog.silence_policy import SilenceLimits
@@ -170,6 +170,19 @@ def test_a_caller_who_types_nothing() -> None:
     [error] = errors(line.wait(1))
     assert error.startswith("The caller typed nothing. Nothing was sent.")
     assert sent(line.commands)[-1]["type"] == "response.create", "the agent explains it"
+
+
+def test_the_agent_explains_a_missing_entry_at_once() -> None:
+    line = Line()
+    line.calls()
+    line.asks(ASK, "r2")
+    commands: list[Command] = []
+    while not errors(commands):
+        due = line.core.next_at()
+        assert due is not None
+        line.now = max(due, line.now)
+        commands = line.note(line.core.tick(line.now))
+    assert sent(commands)[-1]["type"] == "response.create"
 
 
 @pytest.mark.parametrize(("keys", "wait_s"), [("123#", 0.0), ("123", 12.0)])

@@ -366,15 +366,19 @@ class Conversation:
     def _advance(self, now: float) -> list[Command]:
         """Return the requests that are possible now: first the pending response, then announcements."""
         commands = self._floor.greet(now)
+        commands += self._keypad.advance(now, quiet=self._floor.free(now) and self._still)
         if self._own_greeting.may_request(now):
             commands += self._turns.advance(now)
-        free = self._floor.free(now)
-        still = self._speech.quiet and self._prompts.responses.idle and self._announcements.quiet
-        commands += self._keypad.advance(now, quiet=free and still)
+        free, still = self._floor.free(now), self._still
         commands += self._manners.advance(
             now, quiet=free and self.quiet, still=free and still, caller_speaks=self._caller.speaks
         )
         return commands + self._floor.announce(now)
+
+    @property
+    def _still(self) -> bool:
+        """Whether the agent neither speaks nor is about to, except after a function that is running."""
+        return self._speech.quiet and self._prompts.responses.idle and self._announcements.quiet
 
     def next_at(self) -> float | None:
         """Return when `tick` is due next; None if no deadline is known."""

@@ -153,13 +153,15 @@ class MaskedKeypad:
         request = _Request(event, self._tools[event.name], self._agent.session, now)
         if self._request is not None:
             return began + self._refuse(request, BUSY, now)
-        held, self._held = self._held if now < self._held_until else "", ""
+        held, self._held = self._held, ""
         if _fits(held, request.wanted) and not self._entry.keys:
             return began + self._run(request, held, now)
         self._request = request
         return began
 
     def advance(self, now: float, *, quiet: bool) -> list[Command]:
+        if now >= self._held_until:
+            self._held = ""
         request = self._request
         if request is None:
             return []
