@@ -70,11 +70,14 @@ class OddFrame(BaseModel):
 
 
 class MediaFault(_Fault):
-    """A fault of media sockets. `refuse`: do not connect the socket. `drop_after_s`: abort it without a close frame."""
+    """A fault of media sockets. `refuse`: do not connect the socket. `drop_after_s`: abort it without a close frame.
+    `key_sound`: the sound of pressed keys is in the caller's audio, which is not known of ACS.
+    """
 
     refuse: bool = False
     drop_after_s: float | None = Field(default=None, ge=0)
     odd_frames: tuple[OddFrame, ...] = ()
+    key_sound: bool = False
 
 
 class FaultPlan(BaseModel):

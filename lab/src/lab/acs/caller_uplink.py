@@ -46,6 +46,11 @@ class Speech:
         self._frame_bytes = frame_bytes(rate_hz)
         self._utterances: deque[Utterance] = deque()
         self._changes: list[CallerSays | CallerEnds] = []
+        self._pressed = b""
+
+    def press(self, pcm: bytes) -> None:
+        """Queue the sound of a key. It is heard between utterances and is not one."""
+        self._pressed += pcm
 
     def say(self, pcm: bytes, text: str) -> Utterance:
         utterance = Utterance(pcm, text)
@@ -55,7 +60,8 @@ class Speech:
 
     def next_frame(self, now: float) -> bytes | None:
         if not self._utterances:
-            return None
+            frame, self._pressed = self._pressed[: self._frame_bytes], self._pressed[self._frame_bytes :]
+            return frame.ljust(self._frame_bytes, b"\0") if frame else None
         utterance = self._utterances[0]
         if not utterance.sent_bytes:
             self._changes.append(CallerSays(utterance.text))

@@ -20,6 +20,7 @@ from lab.acs.caller_line import CallerLine
 from lab.acs.caller_uplink import CallerEnds, CallerSays, Marks, Speech
 from lab.acs.calls import CallState, Participant, SimulatedCall
 from lab.acs.hearing import AgentEnds, AgentStarts
+from lab.acs.key_sound import key_sound
 from lab.acs.media_client import MediaLink
 from lab.acs.media_codec import DTMF_WORDS
 from lab.acs.media_socket_client import SocketRefusedError
@@ -31,6 +32,8 @@ from lab.simulator import log
 
 DEFAULT_RATE_HZ = 16_000
 _TONE_S = 0.2
+_DETECTION_S = 0.04
+"""From the beginning of the sound of a key until it is reported."""
 logger = logging.getLogger(__name__)
 
 
@@ -115,6 +118,9 @@ class Leg:
         call = self.call
         for tone in tones:
             call.note("dtmf", tone=tone, by="caller")
+            if self._link.key_sound and call.line is not None and isinstance(call.line.uplink, Speech):
+                call.line.uplink.press(key_sound(tone, call.line.rate_hz))
+                await asyncio.sleep(_DETECTION_S)
             if call.media is not None and call.media.dtmf:
                 self._link.send_dtmf(tone)
             if call.continuous_dtmf is not None:

@@ -56,6 +56,8 @@ class MediaLink:
         self._drop_timer: asyncio.TimerHandle | None = None
         self._encoder = AudioEncoder(call.caller.raw_id)
         self._silence = b""
+        self.key_sound = False
+        """Whether the sound of pressed keys is in the caller's audio."""
 
     @property
     def is_open(self) -> bool:
@@ -171,6 +173,7 @@ class MediaLink:
         self._on_lost(code)
 
     def _apply(self, fault: MediaFault, socket: MediaSocketClient) -> None:
+        self.key_sound = fault.key_sound
         for odd in fault.odd_frames:
             if odd.text is not None:
                 socket.send_text(odd.text.encode())

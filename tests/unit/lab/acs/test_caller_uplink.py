@@ -28,6 +28,15 @@ def test_utterances_follow_one_another_and_an_empty_one_is_over_at_once() -> Non
     assert speech.changes() == [CallerSays("one"), CallerEnds("one"), CallerSays("two"), CallerEnds("two")]
 
 
+def test_the_sound_of_a_key_is_no_utterance() -> None:
+    speech = Speech(16_000)
+    speech.press(b"\1\0" * 500)
+    assert speech.next_frame(0.0) == b"\1\0" * 320
+    assert speech.next_frame(0.02) == b"\1\0" * 180 + bytes(280)
+    assert speech.next_frame(0.04) is None
+    assert speech.changes() == []
+
+
 def test_marks_are_numbered_from_zero_and_remembered_with_their_times() -> None:
     marks = Marks(9, 24_000)
     pcm = b"".join(marks.next_frame(n / 50) for n in range(4))

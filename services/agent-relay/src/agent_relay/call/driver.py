@@ -210,8 +210,8 @@ class Driver:
         """Forward a caller frame to the voice session. Return False if no session is ready, so that the frame is
         buffered.
         """
-        if not self._conversation.withholds_caller:
-            self._voice.hear(pcm24k)
+        if not self._conversation.protects_greeting:
+            self._voice.hear(bytes(len(pcm24k)) if self._conversation.mutes_caller else pcm24k)
         return self._conversation.ready
 
     def caller_audio(self) -> None:

@@ -37,7 +37,7 @@ def test_keys_that_belong_together_are_sent_to_the_agent_and_an_answer_is_owed()
     assert stage.keys.idle
     assert stage.keys.press("1", 2.0) == []
     assert stage.keys.next_at == 2.0 + PAUSE_S
-    assert (stage.keys.idle, stage.keys.unsent, stage.keys.withholds_audio) == (False, True, False)
+    assert (stage.keys.idle, stage.keys.unsent, stage.keys.mutes_caller) == (False, True, False)
     assert stage.keys.tick(2.0 + PAUSE_S - 0.1) == []
     commands = stage.keys.tick(2.0 + PAUSE_S)
     assert stage.keys.tick(9.0) == []

@@ -13,7 +13,7 @@ from agent_relay.core.dialog.silence_policy import SilenceLimits
 from agent_relay.core.dialog.typed_digits import TypedDigits
 from agent_relay.core.protocol import voice_events as vl
 from agent_relay.core.protocol.keypad_profile import KeypadProfile
-from bridge_common.wire.entries import Hold, Playing
+from bridge_common.wire.entries import Dtmf, Hold, Playing
 from tests.unit.support.talk import SECOND, sent
 from tests.unit.support.typing_caller import ASK, CARD, Line, asked, errors, messages, ran, recorded
 
@@ -269,12 +269,23 @@ def test_a_running_tool_has_the_hold_tone() -> None:
 def test_tones_in_the_caller_s_audio_do_not_reach_the_agent() -> None:
     line = Line()
     line.calls()
-    withheld = [line.core.withholds_caller]
+    muted = [line.core.mutes_caller]
     line.types("41")
-    withheld.append(line.core.withholds_caller)
+    muted.append(line.core.mutes_caller)
     line.wait(2)
-    withheld.append(line.core.withholds_caller)
-    assert withheld == [False, True, False], "before and after it, the caller may say that they have no card"
+    muted.append(line.core.mutes_caller)
+    assert muted == [False, True, False], "before and after it, the caller may say that they have no card"
+
+
+def test_the_sound_of_the_last_digit_does_not_reach_the_agent_either() -> None:
+    line = Line()
+    line.calls()
+    line.types(CARD[:15])
+    assert ran(line.note(line.core.from_caller(Dtmf(CARD[15]), line.now))) == [("pay", CARD)]
+    muted = [line.core.mutes_caller]
+    line.wait(0.5)
+    muted.append(line.core.mutes_caller)
+    assert muted == [True, False]
 
 
 def test_a_key_interrupts_the_agent() -> None:

@@ -155,9 +155,9 @@ class Conversation:
         return self._turns.of_caller.protects_greeting
 
     @property
-    def withholds_caller(self) -> bool:
-        """Whether caller audio must not reach the voice session now."""
-        return self.protects_greeting or self._keypad.withholds_audio
+    def mutes_caller(self) -> bool:
+        """Whether the voice session receives silence instead of caller audio now."""
+        return self._keypad.mutes_caller
 
     def left_alone(self, now: float) -> None:
         """Handle that no other relay speaks in the call. Without a voice session the caller then hears nothing."""

@@ -29,8 +29,8 @@ class KeyReceiver(Protocol):
         """Whether the next relay reads the latest keys again if this one dies, because the agent does not have them."""
 
     @property
-    def withholds_audio(self) -> bool:
-        """Whether the agent must not receive caller audio now, because it may contain the tones of the keys."""
+    def mutes_caller(self) -> bool:
+        """Whether the agent must not receive caller audio now, because it may contain the sound of the keys."""
 
     def session_ready(self) -> None:
         """Handle that a voice session is ready."""
@@ -67,7 +67,7 @@ class KeyReport:
 class Keypad:
     """Sends the keys to the agent."""
 
-    withholds_audio = False
+    mutes_caller = False
 
     def __init__(self, profile: SessionProfile, report: KeyReport) -> None:
         self._shown = profile.dtmf.mode == "transcript"

@@ -29,6 +29,8 @@ HELD_S: Final = 60.0
 """Digits that no tool has asked for are dropped after this time."""
 LONGEST_S: Final = 180.0
 """A tool waits for its digits at most this time, whatever the caller does."""
+_SOUND_S: Final = 0.5
+"""The sound of the last key of an entry may last this long."""
 BUSY: Final = "The caller types for another function. Call this function again after the result of that one."
 _NO_ENTRY: Final = "0-1"
 """Entry id that precedes all real ones of the announcement stream."""
@@ -77,6 +79,7 @@ class MaskedKeypad:
         self._request: _Request | None = None
         self._presses = 0
         """Keys pressed since the latest complete entry, with corrections."""
+        self._sounds_until: float | None = None
         self._held = ""
         self._held_until = 0.0
         self._maybe_partial = resumed
@@ -85,8 +88,8 @@ class MaskedKeypad:
         """Whether the beginning of the current entry may be missing."""
 
     @property
-    def withholds_audio(self) -> bool:
-        return self._entry.next_at is not None
+    def mutes_caller(self) -> bool:
+        return self._entry.next_at is not None or self._sounds_until is not None
 
     @property
     def idle(self) -> bool:
@@ -94,7 +97,7 @@ class MaskedKeypad:
 
     @property
     def next_at(self) -> float | None:
-        times = [self._entry.next_at]
+        times = [self._entry.next_at, self._sounds_until]
         if (request := self._request) is not None:
             times.append(request.began_at + LONGEST_S)
             times.append(None if request.since is None else request.since + request.wanted.wait_s)
@@ -106,6 +109,7 @@ class MaskedKeypad:
     # -- keys
     def press(self, tone: str, now: float) -> list[Command]:
         entry, request = self._entry, self._request
+        self._sounds_until = now + _SOUND_S
         if request is not None:
             request.since = None
         if tone == self._correction:
@@ -124,6 +128,8 @@ class MaskedKeypad:
         return self._complete(now) if entry.press(tone, most, now) else []
 
     def tick(self, now: float) -> list[Command]:
+        if self._sounds_until is not None and now >= self._sounds_until:
+            self._sounds_until = None
         if not self._entry.paused(now) or not self._entry.keys:
             return []
         wanted = None if self._request is None else self._request.wanted
@@ -174,7 +180,7 @@ class MaskedKeypad:
                 if not self._entry.keys:
                     commands += self._ask(request.wanted.ask_text, now)
                     quiet = False
-        if not quiet or self.withholds_audio:
+        if not quiet or self.mutes_caller:
             request.since = None
         elif request.since is None:
             request.since = now
