@@ -41,7 +41,7 @@ def test_a_relay_that_dies_while_the_caller_types_leaves_a_question_for_the_agen
     line = Line()
     line.calls()
     line.types(CARD[:8])
-    assert not line.core.typing, "the next relay does not read the keys again"
+    assert not line.core.keypad.unsent, "the next relay does not read the keys again"
     talk, history = taken_over(line)
     outputs = [cast(Any, event["item"]).get("output") for event in history.replay()]
     assert NOT_TYPED in outputs

@@ -111,7 +111,7 @@ class Driver:
 
     @property
     def typing(self) -> bool:
-        return self._conversation.typing
+        return self._conversation.keypad.unsent
 
     @property
     def masks_keys(self) -> bool:
@@ -211,7 +211,7 @@ class Driver:
         buffered.
         """
         if not self._conversation.protects_greeting:
-            self._voice.hear(bytes(len(pcm24k)) if self._conversation.mutes_caller else pcm24k)
+            self._voice.hear(bytes(len(pcm24k)) if self._conversation.keypad.mutes_caller else pcm24k)
         return self._conversation.ready
 
     def caller_audio(self) -> None:

@@ -145,7 +145,7 @@ def test_keys_may_be_ignored() -> None:
     talk.reply()
     talk.core.from_caller(Playing("a1"), 1.5)
     assert talk.core.from_caller(Dtmf("#"), 1.6) == [], "the agent is not interrupted either"
-    assert not talk.core.typing
+    assert not talk.core.keypad.unsent
 
 
 @pytest.mark.parametrize("mode", [Mode.AGENT, Mode.MODEL])

@@ -269,11 +269,11 @@ def test_a_running_tool_has_the_hold_tone() -> None:
 def test_tones_in_the_caller_s_audio_do_not_reach_the_agent() -> None:
     line = Line()
     line.calls()
-    muted = [line.core.mutes_caller]
+    muted = [line.core.keypad.mutes_caller]
     line.types("41")
-    muted.append(line.core.mutes_caller)
+    muted.append(line.core.keypad.mutes_caller)
     line.wait(2)
-    muted.append(line.core.mutes_caller)
+    muted.append(line.core.keypad.mutes_caller)
     assert muted == [False, True, False], "before and after it, the caller may say that they have no card"
 
 
@@ -282,9 +282,9 @@ def test_the_sound_of_the_last_digit_does_not_reach_the_agent_either() -> None:
     line.calls()
     line.types(CARD[:15])
     assert ran(line.note(line.core.from_caller(Dtmf(CARD[15]), line.now))) == [("pay", CARD)]
-    muted = [line.core.mutes_caller]
+    muted = [line.core.keypad.mutes_caller]
     line.wait(0.5)
-    muted.append(line.core.mutes_caller)
+    muted.append(line.core.keypad.mutes_caller)
     assert muted == [True, False]
 
 

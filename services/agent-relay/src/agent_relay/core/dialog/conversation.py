@@ -15,9 +15,8 @@ from agent_relay.core.dialog.conversation_commands import Append, Command, Ready
 from agent_relay.core.dialog.floor import Floor
 from agent_relay.core.dialog.history import History
 from agent_relay.core.dialog.hold_policy import HoldPolicy
-from agent_relay.core.dialog.keypad import Keypad, KeyReceiver, KeyReport
 from agent_relay.core.dialog.manners import Manners, PendingHangUp
-from agent_relay.core.dialog.masked_keypad import MaskedKeypad
+from agent_relay.core.dialog.masked_keypad import key_receiver
 from agent_relay.core.dialog.own_greeting import OwnGreeting
 from agent_relay.core.dialog.prompts import Prompts
 from agent_relay.core.dialog.reference_guard import reference_message
@@ -90,11 +89,7 @@ class Conversation:
         self._speech = self._turns.speech
         self._caller = self._turns.caller
         self._announcements = self._turns.announcements
-        report = KeyReport(history, self._prompts, self._clock)
-        self._keypad: KeyReceiver = Keypad(profile, report)
-        if profile.dtmf.mode == "masked":
-            agent, texts = self._turns.of_agent, self._announcements
-            self._keypad = MaskedKeypad(profile, report, self._prompts, self._clock, agent, texts, resumed=resumed)
+        self.keypad = key_receiver(profile, history, self._prompts, self._clock, self._turns, resumed=resumed)
         self._manners = Manners(profile.manners, self._announcements, self._clock, self._inform, pending)
         self._first_session = not resumed
         # The previous relay may have left the hold tone on.
@@ -138,26 +133,16 @@ class Conversation:
         return self._caller.waits
 
     @property
-    def typing(self) -> bool:
-        """Whether the caller has pressed keys that the agent is still to receive."""
-        return self._keypad.unsent
-
-    @property
     def quiet(self) -> bool:
         """Whether neither side speaks or is about to speak: a good moment to hand the call over."""
         nobody_waits = not self._caller.waits and not self._prompts.owed.unheard
         nobody_speaks = self._speech.quiet and self._prompts.responses.idle and nobody_waits
-        return nobody_speaks and self._keypad.idle and self._announcements.quiet
+        return nobody_speaks and self.keypad.idle and self._announcements.quiet
 
     @property
     def protects_greeting(self) -> bool:
         """Whether caller audio must not reach the voice session now, because it could interrupt the greeting."""
         return self._turns.of_caller.protects_greeting
-
-    @property
-    def mutes_caller(self) -> bool:
-        """Whether the voice session receives silence instead of caller audio now."""
-        return self._keypad.mutes_caller
 
     def left_alone(self, now: float) -> None:
         """Handle that no other relay speaks in the call. Without a voice session the caller then hears nothing."""
@@ -202,12 +187,8 @@ class Conversation:
                 return self._turns.voice_event(event, now)
             if isinstance(event, vl.FunctionCall) and event.name in self.profile.actions:
                 return self._act(event, now) + self._advance(now)
-            if (
-                isinstance(event, vl.FunctionCall)
-                and isinstance(self._keypad, MaskedKeypad)
-                and event.name in self.profile.keypad_tools
-            ):
-                return self._keypad.called(event, now) + self._advance(now)
+            if isinstance(event, vl.FunctionCall) and event.name in self.profile.keypad_tools:
+                return self.keypad.called(event, now) + self._advance(now)
             if isinstance(event, vl.SpeechStarted):
                 self._manners.sign_of_life()
             commands = self._turns.voice_event(event, now)
@@ -261,7 +242,7 @@ class Conversation:
             # A resumed conversation may not contain it any more.
             commands += sends([reference_message(self.reference)])
         self._first_session = False
-        self._keypad.session_ready()
+        self.keypad.session_ready()
         # Probe once while the session is healthy: a silent session is abandoned only if it has answered a probe.
         commands.append(self._session.probe(now))
         self._turns.session_ready(now)
@@ -334,12 +315,12 @@ class Conversation:
                 commands = self._turns.playing(entry.item_id, now)
             case Played():
                 commands = self._turns.played(entry.item_id, entry.heard_ms, now, complete=entry.complete)
-            case Dtmf() if self.profile.dtmf.mode == "ignore":
-                self._manners.sign_of_life()
-                commands = []
             case Dtmf():
                 self._manners.sign_of_life()
-                commands = self._turns.of_caller.key_pressed(now) + self._keypad.press(entry.tone, now)
+                ignored = self.profile.dtmf.mode == "ignore"
+                commands = (
+                    [] if ignored else self._turns.of_caller.key_pressed(now) + self.keypad.press(entry.tone, now)
+                )
             case MediaAttached():
                 return self.media_replaced(now, now)
             case MediaDetached():
@@ -366,24 +347,21 @@ class Conversation:
     def _advance(self, now: float) -> list[Command]:
         """Return the requests that are possible now: first the pending response, then announcements."""
         commands = self._floor.greet(now)
-        commands += self._keypad.advance(now, quiet=self._floor.free(now) and self._still)
+        silent = self._speech.quiet and self._prompts.responses.idle
+        commands += self.keypad.advance(now, quiet=silent and self._floor.free(now))
         if self._own_greeting.may_request(now):
             commands += self._turns.advance(now)
-        free, still = self._floor.free(now), self._still
+        free = self._floor.free(now)
+        still = self._speech.quiet and self._prompts.responses.idle and self._announcements.quiet
         commands += self._manners.advance(
             now, quiet=free and self.quiet, still=free and still, caller_speaks=self._caller.speaks
         )
         return commands + self._floor.announce(now)
 
-    @property
-    def _still(self) -> bool:
-        """Whether the agent neither speaks nor is about to, except after a function that is running."""
-        return self._speech.quiet and self._prompts.responses.idle and self._announcements.quiet
-
     def next_at(self) -> float | None:
         """Return when `tick` is due next; None if no deadline is known."""
         times = [
-            self._keypad.next_at,
+            self.keypad.next_at,
             self._hold.hold_at(self._turns.of_agent.waits_since),
             self._turns.next_at,
             self._session.next_at(self._prompts.due_since),
@@ -395,7 +373,7 @@ class Conversation:
         return min((at for at in times if at is not None), default=None)
 
     def tick(self, now: float) -> list[Command]:
-        commands = self._keypad.tick(now)
+        commands = self.keypad.tick(now)
         waits_since = self._turns.of_agent.waits_since
         if (hold := self._hold.hold(waits_since, now)) is not None:
             debt, quiet = self._prompts.owed.debt, self._speech.quiet

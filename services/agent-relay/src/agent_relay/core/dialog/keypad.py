@@ -10,7 +10,7 @@ from agent_relay.core.dialog.history import KEYS, TONES, History, keypad_text
 from agent_relay.core.dialog.key_entry import KeyEntry
 from agent_relay.core.dialog.prompts import Prompts
 from agent_relay.core.dialog.session_profile import SessionProfile
-from agent_relay.core.protocol.voice_events import create_message
+from agent_relay.core.protocol.voice_events import FunctionCall, create_message
 
 
 class KeyReceiver(Protocol):
@@ -35,12 +35,17 @@ class KeyReceiver(Protocol):
     def session_ready(self) -> None:
         """Handle that a voice session is ready."""
 
+    def called(self, event: FunctionCall, now: float) -> list[Command]:
+        """Handle a call of a function in `SessionProfile.keypad_tools`."""
+
     def press(self, tone: str, now: float) -> list[Command]: ...
 
     def tick(self, now: float) -> list[Command]: ...
 
     def advance(self, now: float, *, quiet: bool) -> list[Command]:
-        """Return the commands that are due. Call it after every event. `quiet`: nobody speaks."""
+        """Return the commands that are due. Call it after every event. `quiet`: nobody speaks, apart from
+        announcements.
+        """
 
 
 class KeyReport:
@@ -90,6 +95,9 @@ class Keypad:
 
     def session_ready(self) -> None:
         pass
+
+    def called(self, event: FunctionCall, now: float) -> list[Command]:
+        return []  # the agent has the digits: no function waits for them
 
     def press(self, tone: str, now: float) -> list[Command]:
         return self._send(now) if self._entry.press(tone, self._most, now) else []

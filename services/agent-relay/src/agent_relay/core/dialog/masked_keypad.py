@@ -15,11 +15,12 @@ from typing import Final
 from agent_relay.core.announcements.announcer import Announcer
 from agent_relay.core.dialog.agent_turns import AgentTurns
 from agent_relay.core.dialog.conversation_commands import Command, WallClock
-from agent_relay.core.dialog.history import KEYS
+from agent_relay.core.dialog.history import KEYS, History
 from agent_relay.core.dialog.key_entry import KeyEntry
-from agent_relay.core.dialog.keypad import KeyReport
+from agent_relay.core.dialog.keypad import Keypad, KeyReceiver, KeyReport
 from agent_relay.core.dialog.prompts import Prompts
 from agent_relay.core.dialog.session_profile import SessionProfile
+from agent_relay.core.dialog.turns import Turns
 from agent_relay.core.dialog.typed_digits import TypedDigits
 from agent_relay.core.protocol.keypad_profile import KeypadArgument
 from agent_relay.core.protocol.voice_events import FunctionCall
@@ -179,8 +180,7 @@ class MaskedKeypad:
                 self._prompts.owed.replaced()
                 if not self._entry.keys:
                     commands += self._ask(request.wanted.ask_text, now)
-                    quiet = False
-        if not quiet or self.mutes_caller:
+        if not quiet or not self._announcements.quiet or self.mutes_caller:
             request.since = None
         elif request.since is None:
             request.since = now
@@ -227,3 +227,13 @@ def _wrong_number(typed: int, wanted: KeypadArgument) -> str:
 
 def _count(digits: int) -> str:
     return "1 digit" if digits == 1 else f"{digits} digits"
+
+
+def key_receiver(
+    profile: SessionProfile, history: History, prompts: Prompts, clock: WallClock, turns: Turns, *, resumed: bool
+) -> KeyReceiver:
+    """Return the receiver for the profile's `dtmf`."""
+    report = KeyReport(history, prompts, clock)
+    if profile.dtmf.mode != "masked":
+        return Keypad(profile, report)
+    return MaskedKeypad(profile, report, prompts, clock, turns.of_agent, turns.announcements, resumed=resumed)
