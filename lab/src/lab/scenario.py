@@ -142,7 +142,8 @@ class ScenarioStack(_Part):
 
 class ScenarioOutcome(_Part):
     """Checked after the call. `actions`: each with its state (`hang_up done`), in order; `says`: parts of the agent's
-    turns, in order; `hold_tone`: the caller hears it while the agent works.
+    turns, in order; `hold_tone`: the caller hears it while the agent works; `longest_silence_s`: of both sides, between
+    the caller's first word and the agent's last.
     """
 
     end_reason: str | None = None
@@ -150,6 +151,7 @@ class ScenarioOutcome(_Part):
     says: tuple[str, ...] = ()
     tones: str | None = None
     hold_tone: bool = False
+    longest_silence_s: float | None = Field(default=None, gt=0)
     silence_at_end_s: float | None = Field(default=None, gt=0)
 
 

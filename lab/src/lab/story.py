@@ -9,7 +9,7 @@ from typing import Final
 import yaml
 
 from lab.call_checks import CallCheck
-from lab.heard_audio import Recording, last_sound_s
+from lab.heard_audio import Recording, last_sound_s, longest_silence_s
 from lab.observed_call import ObservedCall
 from lab.scenario import Scenario, ScenarioStack
 from lab.stack import Ports, Stack
@@ -67,10 +67,23 @@ def outcome_checks(
             if row["event"] == "dtmf" and row["by"] == "agent"
         )
         yield CallCheck(f"the phone gets the tones {expected.tones}", sent == expected.tones, sent or "none")
+    if expected.longest_silence_s is not None:
+        silence_s = _longest_silence_s(call, recording)
+        claim = f"nobody hears more than {expected.longest_silence_s:g} s of silence"
+        yield CallCheck(claim, 0.0 <= silence_s <= expected.longest_silence_s, f"{silence_s:.2f} s")
     if expected.silence_at_end_s is not None:
         silence_s = _silence_at_end_s(call, recording)
         claim = f"the call ends {expected.silence_at_end_s:g} s after the last word, or earlier"
         yield CallCheck(claim, 0.0 <= silence_s <= expected.silence_at_end_s, f"{silence_s:.2f} s")
+
+
+def _longest_silence_s(call: ObservedCall, recording: Recording) -> float:
+    opened, spoken = call.times("phone", "media_open"), call.times("phone", "caller_says")
+    if not opened or not spoken:
+        return -1.0
+    rate_hz, from_s = recording.rate_hz, spoken[0] - opened[0]
+    to_s = last_sound_s(recording.agent, rate_hz, from_s, recording.seconds)
+    return longest_silence_s((recording.caller, recording.agent), rate_hz, from_s, to_s)
 
 
 def _silence_at_end_s(call: ObservedCall, recording: Recording) -> float:

@@ -9,8 +9,10 @@ from agent_relay.core.dialog.agent_speech import AgentSpeech
 from agent_relay.core.dialog.caller_speech import CallerSpeech
 from agent_relay.core.dialog.caller_turns import CallerTurns
 from agent_relay.core.dialog.conversation_commands import Command, Record, RunTool, Send, WallClock
-from agent_relay.core.dialog.debt import DebtKind
+from agent_relay.core.dialog.debt import DebtKind, State
 from agent_relay.core.dialog.history import OUTCOME_UNKNOWN, TOOL_BEGUN, TOOL_CALL, History, ToolUse, tool_notice
+from agent_relay.core.dialog.hold_policy import PATIENCE_S
+from agent_relay.core.dialog.interim import Interim
 from agent_relay.core.dialog.prompts import Prompts
 from agent_relay.core.dialog.responses import UNKNOWN, Purpose, RecentEvents
 from agent_relay.core.dialog.session_profile import SessionProfile
@@ -34,6 +36,7 @@ class AgentTurns:
         turns: CallerTurns,
         speech: AgentSpeech,
         announcements: Announcer,
+        tools: ToolCalls,
     ) -> None:
         self._profile = profile
         self._history = history
@@ -45,7 +48,8 @@ class AgentTurns:
         self._caller_turns = turns
         self._speech = speech
         self._announcements = announcements
-        self._tools = ToolCalls()
+        self._tools = tools
+        self.interim = Interim(profile.interim, profile.say_forms, prompts.responses, speech, profile.limits)
         self._written = ("", "")
         """The latest response with text: its id, and the text of its last part, spoken or not."""
         self._reported = RecentEvents()
@@ -67,7 +71,48 @@ class AgentTurns:
         due = not self._responses.idle or self._tools.running
         return max(self._sign_at, self._responses.asked_at) if due else None
 
+    @property
+    def waits_for_tool(self) -> bool:
+        """Whether the caller waits for a function, or for the response to its result."""
+        debt = self._owed.debt
+        answers = debt is not None and (debt.chained or debt.kind is DebtKind.TOOL_RESULT)
+        return self._tools.running or (answers and self._owed.unheard)
+
+    @property
+    def tone_at(self) -> float | None:
+        """When the hold tone is due; None while the caller does not wait."""
+        since = self.waits_since
+        if since is not None and self.waits_for_tool:
+            return self.interim.tone_at
+        return None if since is None else since + PATIENCE_S
+
+    @property
+    def filled_in(self) -> bool:
+        """Whether the caller waits for a tool and has heard the agent meanwhile."""
+        return self.waits_for_tool and self.interim.spoken
+
+    def interim_next_at(self) -> float | None:
+        return self.interim.next_at() if self._may_fill or self.interim.pending else None
+
+    def fill(self, now: float, *, closing: bool) -> list[Command]:
+        """Speak a phrase if the caller has waited for a tool in silence. `closing`: the call is about to end."""
+        commands = self.interim.advance(
+            now,
+            waits=self._tools.running,
+            caller_speaks=self._caller.speaks,
+            free=self._may_fill and not closing and self._responses.idle,
+        )
+        self._after_tools(now)  # a phrase that did not end delayed the response to the results
+        return commands
+
+    @property
+    def _may_fill(self) -> bool:
+        debt = self._owed.debt
+        due = self._caller_turns.answer_due_at is not None or (debt is not None and debt.state is State.OPEN)
+        return self._prompts.ready and not self._caller.speaks and not due and self._announcements.quiet
+
     def session_lost(self, now: float) -> None:
+        self.interim.session_lost()
         self._reported, self._begun, self._ended = RecentEvents(), RecentEvents(), RecentEvents()
         if self._tools.drop_answer() and not self._owed.unheard:
             self._owed.owe(DebtKind.TOOL_RESULT, now)
@@ -79,7 +124,7 @@ class AgentTurns:
         if event.pcm:
             began = self._began_unreported(event.response_id, now)
             self._owed.sounded(event.response_id, now)
-        return began + self._speech.delta(event, now, answers=self._responses.purpose is not Purpose.SAY)
+        return began + self._speech.delta(event, now, answers=self._responses.purpose.answers)
 
     def _began_unreported(self, response_id: str, now: float) -> list[Command]:
         """Handle a response whose first event is audio or a function call, because `response.created` may arrive late
@@ -101,6 +146,8 @@ class AgentTurns:
         self._responses.created(response_id)
         if self._responses.purpose is Purpose.SAY:
             return self._announcements.unwanted(response_id)
+        if self._responses.purpose is Purpose.INTERIM:
+            return self._cancel(response_id) if self._caller.speaks else []
         if self._responses.requested and self._announcements.override_request:
             self._owed.began(response_id, now)
             self._owed.replaced()
@@ -143,7 +190,9 @@ class AgentTurns:
     def over_at(self) -> float | None:
         """When the active response counts as ended although the service has not reported its end."""
         debt = self._owed.debt
-        return None if debt is None or self._tools.running else debt.over_at(self._profile.limits)
+        if debt is None or self._tools.running or debt.response_id != self._responses.active:
+            return None
+        return debt.over_at(self._profile.limits)
 
     def tick(self, now: float) -> list[Command]:
         if (over_at := self.over_at) is None or now < over_at or self._responses.active in ("", UNKNOWN):
@@ -159,9 +208,11 @@ class AgentTurns:
         spoken_ms = self._speech.spoken_ms(response_id)
         silent = spoken_ms < AUDIBLE_MS and not self._tools.called_in(response_id)
         announced = self._responses.is_active_for(Purpose.SAY, response_id)
+        interim = self._responses.is_active_for(Purpose.INTERIM, response_id)
         commands: list[Command] = []
         if event.status == "cancelled":
-            self._tools.drop_answer()
+            if not interim:
+                self._tools.drop_answer()
             detected = event.reason == "turn_detected" and self._profile.interrupts
             if detected and not interrupted and not self._caller_turns.protects_greeting:
                 commands += self._caller_turns.interrupt(response_id) + self._announcements.interrupted(now)
@@ -169,7 +220,7 @@ class AgentTurns:
         self._responses.done(response_id)
         if announced:
             commands += self._announcements.response_done(event, now, silent=silent)
-        elif not interrupted:
+        elif not interrupted and not interim:
             cut = event.status == "incomplete" and spoken_ms < CUT_SHORT_MS
             cut = cut or (event.status == "cancelled" and self._caller_turns.protects_greeting)
             commands += self._outcome(event, now, silent=silent, cut=cut)

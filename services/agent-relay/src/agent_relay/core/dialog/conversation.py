@@ -350,7 +350,7 @@ class Conversation:
         """Return the requests that are possible now: first the pending response, then announcements."""
         commands = self._floor.greet(now)
         if self._own_greeting.may_request(now):
-            commands += self._turns.advance(now)
+            commands += self._turns.advance(now, closing=self._manners.closing)
         free = self._floor.free(now)
         still = self._speech.quiet and self._prompts.responses.idle and self._announcements.quiet
         commands += self._manners.advance(
@@ -362,7 +362,7 @@ class Conversation:
         """Return when `tick` is due next; None if no deadline is known."""
         times = [
             self._keypad.next_at,
-            self._hold.hold_at(self._turns.of_agent.waits_since),
+            self._hold.hold_at(self._turns.of_agent.tone_at),
             self._turns.next_at,
             self._session.next_at(self._prompts.due_since),
             self._floor.greeting_at,
@@ -374,10 +374,10 @@ class Conversation:
 
     def tick(self, now: float) -> list[Command]:
         commands = self._keypad.tick(now)
-        waits_since = self._turns.of_agent.waits_since
-        if (hold := self._hold.hold(waits_since, now)) is not None:
-            debt, quiet = self._prompts.owed.debt, self._speech.quiet
-            phrase = hold and waits_since is not None and self._hold.asks_to_wait(debt, quiet=quiet)
+        tone_at = self._turns.of_agent.tone_at
+        if (hold := self._hold.hold(tone_at, now)) is not None:
+            debt, quiet = self._prompts.owed.debt, self._speech.quiet and not self._turns.of_agent.filled_in
+            phrase = hold and tone_at is not None and self._hold.asks_to_wait(debt, quiet=quiet)
             commands.append(Append(Hold(hold, phrase=phrase)))
         commands += self._turns.tick(now)
         self._session.begin_as_defined(now)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from agent_relay.core.dialog.debt import Limits
+from agent_relay.core.dialog.interim import InterimProfile
 from agent_relay.core.dialog.silence_policy import SilenceLimits
 from agent_relay.core.protocol.agent_profile import (
     AgentProfile,
@@ -14,6 +15,7 @@ from agent_relay.core.protocol.agent_profile import (
     Greeting,
     essentials,
     session_update,
+    speaks_interim,
     turn_detection,
 )
 from agent_relay.core.protocol.spoken_text import Form, forms_for
@@ -74,6 +76,7 @@ class SessionProfile:
     end_phrases: tuple[str, ...] = ()
     """Phrases in lower case. The call is hung up after the agent has said one of them."""
     manners: MannersProfile = field(default_factory=MannersProfile)
+    interim: InterimProfile = field(default_factory=InterimProfile)
 
 
 def session_profile_of(
@@ -117,7 +120,15 @@ def session_profile_of(
         names_call=bool(profile.actions) and target.spec.runs_tools,
         end_phrases=tuple(phrase.lower() for phrase in profile.end_phrases),
         manners=_manners_of(profile),
+        interim=_interim_of(profile, target),
     )
+
+
+def _interim_of(profile: AgentProfile, target: VoiceTarget) -> InterimProfile:
+    own = profile.interim
+    if own is None or speaks_interim(profile, target):
+        return InterimProfile()
+    return InterimProfile(own.texts, own.after_ms / 1000, own.again_after_ms / 1000)
 
 
 def _manners_of(profile: AgentProfile) -> MannersProfile:

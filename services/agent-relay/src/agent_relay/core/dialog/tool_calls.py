@@ -46,8 +46,12 @@ class ToolCalls:
         self._answered = True
         return use, events
 
+    def running_for(self, response_id: str) -> bool:
+        """Return whether a function that this response called has not returned."""
+        return any(call.response_id == response_id for call, _ in self._running.values())
+
     def called_in(self, response_id: str) -> bool:
-        return self._answered or any(call.response_id == response_id for call, _ in self._running.values())
+        return self._answered or self.running_for(response_id)
 
     def drop_answer(self) -> bool:
         """Request no response to the function outputs. Return whether one was due."""

@@ -16,6 +16,7 @@ from agent_relay.core.dialog.history import History, left_saying
 from agent_relay.core.dialog.prompts import Prompts
 from agent_relay.core.dialog.reference_guard import ReferenceGuard, SpokenText
 from agent_relay.core.dialog.session_profile import SessionProfile
+from agent_relay.core.dialog.tool_calls import ToolCalls
 from agent_relay.core.protocol import voice_events as vl
 from bridge_common.wire.entries import TranscriptEntry
 
@@ -75,16 +76,17 @@ class Turns:
             said=said,
             transcript=transcript,
         )
-        self.of_caller = CallerTurns(profile, prompts, self.caller, self.speech, self.announcements)
+        tools = ToolCalls()
+        self.of_caller = CallerTurns(profile, prompts, self.caller, self.speech, self.announcements, tools)
         self.of_agent = AgentTurns(
-            profile, history, prompts, clock, self.caller, self.of_caller, self.speech, self.announcements
+            profile, history, prompts, clock, self.caller, self.of_caller, self.speech, self.announcements, tools
         )
 
     @property
     def next_at(self) -> float | None:
         times = [self.speech.next_at]
         if self._counts:
-            times += [self._owed.due_at, self.caller.over_at, self.of_agent.over_at]
+            times += [self._owed.due_at, self.caller.over_at, self.of_agent.over_at, self.of_agent.interim_next_at()]
         return min((at for at in times if at is not None), default=None)
 
     @property
@@ -105,9 +107,12 @@ class Turns:
                     commands += self.of_agent.cancel_active()
         return commands
 
-    def advance(self, now: float) -> list[Command]:
-        """Request the pending response if the caller can hear it now and does not speak."""
-        return [] if self.caller.speaks or self.media_away else self._prompts.advance(now)
+    def advance(self, now: float, *, closing: bool = False) -> list[Command]:
+        """Request the pending response if the caller can hear it now and does not speak. `closing`: the call is about
+        to end.
+        """
+        commands = self.of_agent.fill(now, closing=closing or self.media_away)
+        return commands if self.caller.speaks or self.media_away else commands + self._prompts.advance(now)
 
     # -- from the voice session
     def voice_event(self, event: vl.ServerEvent, now: float) -> list[Command]:
@@ -140,7 +145,9 @@ class Turns:
             case vl.ErrorEvent():
                 if (instead := self.speech.truncations.refused(event)) is not None:
                     return sends(instead)
-                return self._prompts.refused(event, now) + self.announcements.refused(event, now)
+                commands = self._prompts.refused(event, now) + self.announcements.refused(event, now)
+                self.of_agent.interim.refused(event)
+                return commands
             case _:
                 return []
 

@@ -72,6 +72,21 @@ class Silence(_Strict):
     reprompt_text: Text = "Are you still there?"
 
 
+class InterimPhrases(_Strict):
+    """Phrases in the agent's voice while a tool runs, unless the service itself speaks then."""
+
+    texts: Annotated[tuple[Text, ...], Field(min_length=1, max_length=20)] = (
+        "One moment, please.",
+        "I am still working on it.",
+        "Thank you for waiting, this takes a little longer.",
+    )
+    """Spoken in turn. They must not promise a result."""
+    after_ms: Annotated[int, Field(ge=300, le=10_000)] = 800
+    """Silence before the first phrase."""
+    again_after_ms: Annotated[int, Field(ge=2_000, le=60_000)] = 8_000
+    """Silence before each further phrase."""
+
+
 class AgentProfile(_Strict):
     target: TargetProfile | None = None
     """None: that of the settings."""
@@ -95,6 +110,8 @@ class AgentProfile(_Strict):
     """Voice Live's object for transcription. It overrides or extends `model` and `language`."""
     temperature: float | None = Field(default=None, ge=0.0, le=1.2)
     interim_response: Json | None = None
+    interim: InterimPhrases | None = InterimPhrases()
+    """None: the caller hears only the hold tone while a tool runs."""
     max_response_output_tokens: Annotated[int, Field(ge=1, le=4096)] | Literal["inf"] | None = None
     dtmf: Dtmf = "agent"
     actions: tuple[Annotated[str, Field(max_length=64)], ...] = ()
@@ -177,6 +194,12 @@ def session_update(profile: AgentProfile, target: VoiceTarget) -> Json:
     if not target.spec.agent:
         session |= _model_settings(profile)
     return session
+
+
+def speaks_interim(profile: AgentProfile, target: VoiceTarget) -> bool:
+    """Return whether the service speaks while a tool runs. Models that generate audio themselves never do."""
+    triggers = (profile.interim_response or {}).get("triggers", ())
+    return "tool" in triggers and target.spec.azure_voices and not _is_native(target.model)
 
 
 def turn_detection(profile: AgentProfile, target: VoiceTarget) -> Json:
@@ -271,6 +294,10 @@ def _azure_openai_session(profile: AgentProfile, target: VoiceTarget) -> Json:
         "input_audio_transcription": {"model": "whisper-1"} | profile.transcription,
         **_model_settings(profile),
     }
+
+
+def _is_native(model: str) -> bool:
+    return model.startswith(("gpt-realtime", "azure-realtime"))
 
 
 def _voice_of(model: str) -> Json:
