@@ -81,9 +81,9 @@ class Reply(_Part):
     It speaks `say_first` in the same response, before the function call. `tool` is called by the service, not by the
     client.
 
-    Replies are used in order, one for each turn: an utterance, or keys pressed together. `heard` does not select a
-    reply. It is the simulated transcription of the turn, and a demo checks it against the caller's words. Turns of keys
-    have no transcription.
+    Replies are used in order, one for each turn: an utterance, keys pressed together, or a late result. `heard` does
+    not select a reply. It is the simulated transcription of the turn, and a demo checks it against the caller's words.
+    Turns of keys have no transcription.
     """
 
     heard: str = ""

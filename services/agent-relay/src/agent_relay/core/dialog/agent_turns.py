@@ -8,15 +8,13 @@ from agent_relay.core.announcements.announcer import Announcer
 from agent_relay.core.dialog.agent_speech import AgentSpeech
 from agent_relay.core.dialog.caller_speech import CallerSpeech
 from agent_relay.core.dialog.caller_turns import CallerTurns
-from agent_relay.core.dialog.conversation_commands import Command, Record, RunTool, Send, WallClock
-from agent_relay.core.dialog.debt import DebtKind, State
-from agent_relay.core.dialog.history import OUTCOME_UNKNOWN, TOOL_BEGUN, TOOL_CALL, History, ToolUse, tool_notice
+from agent_relay.core.dialog.conversation_commands import Command, Send, WallClock
+from agent_relay.core.dialog.debt import DebtKind
 from agent_relay.core.dialog.hold_policy import PATIENCE_S
-from agent_relay.core.dialog.interim import Interim
 from agent_relay.core.dialog.prompts import Prompts
 from agent_relay.core.dialog.responses import UNKNOWN, Purpose, RecentEvents
 from agent_relay.core.dialog.session_profile import SessionProfile
-from agent_relay.core.dialog.tool_calls import NOT_AVAILABLE, ToolCalls
+from agent_relay.core.dialog.tool_turns import ToolTurns
 from agent_relay.core.protocol.voice_events import AudioDelta, FunctionCall, ResponseDone, cancel_response
 
 AUDIBLE_MS: Final = 100
@@ -29,17 +27,15 @@ class AgentTurns:
     def __init__(
         self,
         profile: SessionProfile,
-        history: History,
         prompts: Prompts,
         clock: WallClock,
         caller: CallerSpeech,
         turns: CallerTurns,
         speech: AgentSpeech,
         announcements: Announcer,
-        tools: ToolCalls,
+        tools: ToolTurns,
     ) -> None:
         self._profile = profile
-        self._history = history
         self._prompts = prompts
         self._owed = prompts.owed
         self._responses = prompts.responses
@@ -49,7 +45,6 @@ class AgentTurns:
         self._speech = speech
         self._announcements = announcements
         self._tools = tools
-        self.interim = Interim(profile.interim, profile.say_forms, prompts.responses, speech, profile.limits)
         self._written = ("", "")
         """The latest response with text: its id, and the text of its last part, spoken or not."""
         self._reported = RecentEvents()
@@ -72,50 +67,15 @@ class AgentTurns:
         return max(self._sign_at, self._responses.asked_at) if due else None
 
     @property
-    def waits_for_tool(self) -> bool:
-        """Whether the caller waits for a function, or for the response to its result."""
-        debt = self._owed.debt
-        answers = debt is not None and (debt.chained or debt.kind is DebtKind.TOOL_RESULT)
-        return self._tools.running or (answers and self._owed.unheard)
-
-    @property
     def tone_at(self) -> float | None:
         """When the hold tone is due; None while the caller does not wait."""
         since = self.waits_since
-        if since is not None and self.waits_for_tool:
-            return self.interim.tone_at
+        if since is not None and self._tools.awaited:
+            return self._tools.interim.tone_at
         return None if since is None else since + PATIENCE_S
 
-    @property
-    def filled_in(self) -> bool:
-        """Whether the caller waits for a tool and has heard the agent meanwhile."""
-        return self.waits_for_tool and self.interim.spoken
-
-    def interim_next_at(self) -> float | None:
-        return self.interim.next_at() if self._may_fill or self.interim.pending else None
-
-    def fill(self, now: float, *, closing: bool) -> list[Command]:
-        """Speak a phrase if the caller has waited for a tool in silence. `closing`: the call is about to end."""
-        commands = self.interim.advance(
-            now,
-            waits=self._tools.running,
-            caller_speaks=self._caller.speaks,
-            free=self._may_fill and not closing and self._responses.idle,
-        )
-        self._after_tools(now)  # a phrase that did not end delayed the response to the results
-        return commands
-
-    @property
-    def _may_fill(self) -> bool:
-        debt = self._owed.debt
-        due = self._caller_turns.answer_due_at is not None or (debt is not None and debt.state is State.OPEN)
-        return self._prompts.ready and not self._caller.speaks and not due and self._announcements.quiet
-
-    def session_lost(self, now: float) -> None:
-        self.interim.session_lost()
+    def session_lost(self) -> None:
         self._reported, self._begun, self._ended = RecentEvents(), RecentEvents(), RecentEvents()
-        if self._tools.drop_answer() and not self._owed.unheard:
-            self._owed.owe(DebtKind.TOOL_RESULT, now)
 
     # -- the beginning of a response
     def delta(self, event: AudioDelta, now: float) -> list[Command]:
@@ -224,7 +184,7 @@ class AgentTurns:
             cut = event.status == "incomplete" and spoken_ms < CUT_SHORT_MS
             cut = cut or (event.status == "cancelled" and self._caller_turns.protects_greeting)
             commands += self._outcome(event, now, silent=silent, cut=cut)
-        self._after_tools(now)
+        self._tools.settle(now)
         return commands
 
     def _outcome(self, event: ResponseDone, now: float, *, silent: bool, cut: bool) -> list[Command]:
@@ -246,18 +206,7 @@ class AgentTurns:
 
     # -- functions
     def function_call(self, event: FunctionCall, now: float) -> list[Command]:
-        if not self._calls.is_new(event.call_id):
-            return []
-        self._sign_at = now
-        began = self._began_unreported(event.response_id, now)
-        self._tools.begin(event, self._speech.session)
-        self._owed.called_tool(event.response_id, now)
-        if event.name in self._profile.tools:
-            # Recorded before it runs: the next relay must not run it again.
-            begun = ToolUse(event.call_id, event.name, event.arguments, OUTCOME_UNKNOWN)
-            record = Record(tool_notice(TOOL_BEGUN, begun, self._clock.unix_ms(now)))
-            return [*began, record, RunTool(event.call_id, event.name, event.arguments)]
-        return began + self.tool_answered(event.call_id, NOT_AVAILABLE, now)
+        return self._called(event, now) + self._tools.called(event, now) if self._calls.is_new(event.call_id) else []
 
     def action_called(self, event: FunctionCall, output: str, now: float, *, answered: bool = False) -> list[Command]:
         """Answer a function call at once. `answered`: the response itself contains all speech, so no further response
@@ -265,34 +214,8 @@ class AgentTurns:
         """
         if not self._calls.is_new(event.call_id):
             return []
+        return self._called(event, now) + self._tools.action_called(event, output, now, answered=answered)
+
+    def _called(self, event: FunctionCall, now: float) -> list[Command]:
         self._sign_at = now
-        began = self._began_unreported(event.response_id, now)
-        self._tools.begin(event, self._speech.session)
-        if not answered:
-            self._owed.called_tool(event.response_id, now)
-        commands = began + self.tool_answered(event.call_id, output, now)
-        if answered:
-            self._tools.drop_answer()
-        return commands
-
-    def tool_answered(self, call_id: str, output: str, now: float, *, last: bool = False) -> list[Command]:
-        """`last`: nothing is to be said about it, because the agent has said goodbye."""
-        answer = self._tools.answer(call_id, output, self._speech.session)
-        if answer is None:
-            return []
-        use, events = answer
-        self._history.tool(use)
-        record = Record(tool_notice(TOOL_CALL, use, self._clock.unix_ms(now)))
-        commands = [record, *self._prompts.to_session(events)]
-        if last and self._tools.drop_answer():
-            self._owed.taken_back()
-        self._after_tools(now)
-        return commands
-
-    def _after_tools(self, now: float) -> None:
-        """Request the response to the results once all functions have returned and the calling response has ended."""
-        if not self._prompts.ready:
-            if self._tools.drop_answer():
-                self._owed.tool_answered(now)
-        elif not self._responses.active and self._tools.response_due():
-            self._owed.tool_answered(now)
+        return self._began_unreported(event.response_id, now)

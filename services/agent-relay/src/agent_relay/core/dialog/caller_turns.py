@@ -12,7 +12,7 @@ from agent_relay.core.dialog.debt import DebtKind, State
 from agent_relay.core.dialog.prompts import Prompts
 from agent_relay.core.dialog.responses import UNKNOWN
 from agent_relay.core.dialog.session_profile import SessionProfile
-from agent_relay.core.dialog.tool_calls import ToolCalls
+from agent_relay.core.dialog.tool_turns import ToolTurns
 from agent_relay.core.protocol.voice_events import (
     SpeechStarted,
     UserTranscript,
@@ -33,7 +33,7 @@ class CallerTurns:
         caller: CallerSpeech,
         speech: AgentSpeech,
         announcements: Announcer,
-        tools: ToolCalls,
+        tools: ToolTurns,
     ) -> None:
         self._profile = profile
         self._prompts = prompts

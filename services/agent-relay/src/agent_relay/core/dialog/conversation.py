@@ -140,7 +140,7 @@ class Conversation:
     @property
     def quiet(self) -> bool:
         """Whether neither side speaks or is about to speak: a good moment to hand the call over."""
-        nobody_waits = not self._caller.waits and not self._prompts.owed.unheard
+        nobody_waits = not (self._caller.waits or self._prompts.owed.unheard or self._turns.tools.result_pending)
         nobody_speaks = self._speech.quiet and self._prompts.responses.idle and nobody_waits
         return nobody_speaks and not self.typing and self._announcements.quiet
 
@@ -262,7 +262,7 @@ class Conversation:
 
     def tool_answered(self, call_id: str, output: str, now: float) -> list[Command]:
         last = self._manners.goodbye_said
-        return self._turns.of_agent.tool_answered(call_id, output, now, last=last) + self._advance(now)
+        return self._turns.tools.returned(call_id, output, now, last=last) + self._advance(now)
 
     # -- actions of the agent
     def _act(self, event: vl.FunctionCall, now: float) -> list[Command]:
@@ -376,7 +376,7 @@ class Conversation:
         commands = self._keypad.tick(now)
         tone_at = self._turns.of_agent.tone_at
         if (hold := self._hold.hold(tone_at, now)) is not None:
-            debt, quiet = self._prompts.owed.debt, self._speech.quiet and not self._turns.of_agent.filled_in
+            debt, quiet = self._prompts.owed.debt, self._speech.quiet and not self._turns.tools.filled_in
             phrase = hold and tone_at is not None and self._hold.asks_to_wait(debt, quiet=quiet)
             commands.append(Append(Hold(hold, phrase=phrase)))
         commands += self._turns.tick(now)

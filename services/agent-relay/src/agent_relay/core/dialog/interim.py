@@ -2,7 +2,8 @@
 
 A phrase is due after a time without sound at the caller's ear. It is never spoken over the caller or the agent, and
 what the agent says itself counts as a phrase. A phrase that the service does not speak is not repeated; the hold tone
-fills the silence instead.
+fills the silence instead. While the agent continues without the result of a late tool, only the further phrases are
+spoken.
 """
 
 from __future__ import annotations
@@ -57,6 +58,8 @@ class Interim:
         self._texts = 0
         """Number of phrases requested so far; the next one is another text."""
         self._waits_since: float | None = None
+        self._awaited_since: float | None = None
+        self._late = False
         self._silent_since: float | None = None
         """Since when neither the caller nor the agent has been heard; None while one is heard."""
         self._asked_at: float | None = None
@@ -68,19 +71,24 @@ class Interim:
 
     @property
     def tone_at(self) -> float | None:
-        """When the hold tone is due; None while the caller or the agent is heard."""
-        return None if self._silent_since is None else self._silent_since + TONE_S
+        """When the hold tone is due; None while the caller or the agent is heard, or no result is awaited."""
+        if self._silent_since is None or self._awaited_since is None:
+            return None
+        grace_s = TONE_S if self._waits_since is None else GRACE_S
+        return max(self._silent_since + TONE_S, self._awaited_since + grace_s)
 
     def next_at(self) -> float | None:
         """Return when `advance` is due; None if that depends on an event."""
         if self.pending:
             return self._stuck_at
-        if self._waits_since is None or self._silent_since is None or not self._profile.texts:
+        if self._silent_since is None or not self._profile.texts or not self._responses.idle:
             return None
-        if not self._responses.idle:
+        if self._waits_since is not None and not self.spoken:
+            at = max(self._silent_since + self._profile.after_s, self._waits_since + GRACE_S)
+        elif self._waits_since is not None or self._late:
+            at = self._silent_since + self._profile.again_after_s
+        else:
             return None
-        first_at = max(self._silent_since + self._profile.after_s, self._waits_since + GRACE_S)
-        at = self._silent_since + self._profile.again_after_s if self.spoken else first_at
         return at if self._asked_at is None else max(at, self._asked_at + self._profile.again_after_s)
 
     @property
@@ -89,9 +97,12 @@ class Interim:
         spoken_ms = self._speech.spoken_ms(self._responses.active)
         return self._responses.asked_at + (self._limits.fallback_s if spoken_ms else self._limits.start_s)
 
-    def advance(self, now: float, *, waits: bool, caller_speaks: bool, free: bool) -> list[Command]:
-        """Return the request for a phrase that is due. Call it after every event. `free`: a response may be requested,
-        and nobody else is about to speak.
+    def advance(
+        self, now: float, *, waits: bool, awaited: bool, late: bool, caller_speaks: bool, free: bool
+    ) -> list[Command]:
+        """Return the request for a phrase that is due. Call it after every event. `waits`: the agent waits for a tool.
+        `awaited`: the caller waits for a tool, or for the answer to its result. `late`: the agent continues without the
+        result of one. `free`: a response may be requested, and nobody else is about to speak.
         """
         commands = self._advance_pending(now)
         agent_speaks = not self._speech.quiet
@@ -99,10 +110,14 @@ class Interim:
             self._silent_since = None
         elif self._silent_since is None:
             self._silent_since = now
+        self._late = late
+        if not awaited:
+            self._awaited_since = None
+        elif self._awaited_since is None:
+            self._awaited_since = now
         if not waits:
             self._waits_since = None
-            return commands
-        if self._waits_since is None:
+        elif self._waits_since is None:
             self._waits_since, self._asked_at, self.spoken = now, None, False
         self.spoken = self.spoken or agent_speaks
         due = None if self.pending else self.next_at()

@@ -65,6 +65,8 @@ class SessionProfile:
     limits: Limits = _LIMITS
     tools: frozenset[str] = field(default_factory=frozenset)
     """Names of the function tools that the relay runs."""
+    late_after_s: Mapping[str, float] = field(default_factory=dict)
+    """For function tools: time after which the agent continues without the result."""
     actions: frozenset[str] = field(default_factory=frozenset)
     """Names in `AGENT_TOOLS` that the agent may use."""
     defined: bool = False
@@ -114,6 +116,7 @@ def session_profile_of(
         keeps_transcript=profile.transcript and keep_transcripts,
         limits=limits,
         tools=tools,
+        late_after_s={tool.name: tool.late_after_s for tool in profile.tools if tool.late_after_s is not None},
         actions=frozenset(profile.actions),
         defined=target.spec.defined,
         greets_itself=target.greets_itself,

@@ -51,6 +51,8 @@ class HttpTool(_Strict):
     """Maximum number of retries after a lost connection, a timeout, 429 or 5xx. Each attempt has the same
     Idempotency-Key.
     """
+    late_after_s: Annotated[float, Field(ge=1, le=60)] | None = 10.0
+    """The agent continues after this time and receives the result later; None: it waits for the result."""
     signing_secret: Annotated[str, Field(pattern=_SECRET_NAME)] | None = None
     """Name of the environment variable with the signing key (Standard Webhooks)."""
     max_result_chars: Annotated[int, Field(ge=100, le=20_000)] = 4_000
