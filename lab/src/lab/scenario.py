@@ -76,10 +76,16 @@ class ScenarioTool(ScenarioFunctionCall):
     via: Literal["mcp", "openapi"] = "mcp"
 
 
+class ScenarioMcpCall(ScenarioFunctionCall):
+    """A tool of an MCP server in the session (model mode). `server`: its label."""
+
+    server: str
+
+
 class Reply(_Part):
     """The agent's reaction to a caller's turn: it speaks `say`, or calls a function and speaks `say` after the result.
     It speaks `say_first` in the same response, before the function call. `tool` is called by the service, not by the
-    client.
+    client; so is `mcp`, and `say` follows when the client requests the next response.
 
     Replies are used in order, one for each turn: an utterance, keys pressed together, or a late result. `heard` does
     not select a reply. It is the simulated transcription of the turn, and a demo checks it against the caller's words.
@@ -91,13 +97,15 @@ class Reply(_Part):
     say_first: str | None = None
     call: ScenarioFunctionCall | None = None
     tool: ScenarioTool | None = None
+    mcp: ScenarioMcpCall | None = None
 
     @model_validator(mode="after")
     def _something(self) -> Reply:
-        if self.call is not None and self.tool is not None:
-            raise ValueError("has both `call` and `tool`; keep one")
-        if self.say is None and self.call is None and self.tool is None:
-            raise ValueError("must contain `say`, `call` or `tool`, got none of them")
+        used = [name for name in ("call", "tool", "mcp") if getattr(self, name) is not None]
+        if len(used) > 1:
+            raise ValueError(f"has {' and '.join(f'`{name}`' for name in used)}; keep one")
+        if self.say is None and not used:
+            raise ValueError("must contain `say`, `call`, `tool` or `mcp`, got none of them")
         if self.say_first is not None and self.call is None:
             raise ValueError("has `say_first`, which only a `call` can follow; use `say`")
         return self

@@ -39,6 +39,8 @@ def prepare(stack: Stack, wanted: ScenarioStack) -> None:
     if BUSINESS in str(wanted.profile):
         stack.launch_part("business")
         stack.await_ready()
+    if f"{BUSINESS}/mcp" in str(wanted.profile):
+        call_json("GET", f"{stack.url('business')}/lab/mcp")  # before the call, whose timing the start would change
     for simulator, faults in wanted.faults.items():
         call_json("PUT", f"{stack.url(simulator)}/lab/faults", faults)
 

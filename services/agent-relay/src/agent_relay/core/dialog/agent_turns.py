@@ -15,7 +15,14 @@ from agent_relay.core.dialog.prompts import Prompts
 from agent_relay.core.dialog.responses import UNKNOWN, Purpose, RecentEvents
 from agent_relay.core.dialog.session_profile import SessionProfile
 from agent_relay.core.dialog.tool_turns import ToolTurns
-from agent_relay.core.protocol.voice_events import AudioDelta, FunctionCall, ResponseDone, cancel_response
+from agent_relay.core.protocol.voice_events import (
+    AudioDelta,
+    FunctionCall,
+    McpApproval,
+    McpCall,
+    ResponseDone,
+    cancel_response,
+)
 
 AUDIBLE_MS: Final = 100
 """A response with less audio counts as silent."""
@@ -207,6 +214,20 @@ class AgentTurns:
     # -- functions
     def function_call(self, event: FunctionCall, now: float) -> list[Command]:
         return self._called(event, now) + self._tools.called(event, now) if self._calls.is_new(event.call_id) else []
+
+    def mcp_called(self, event: McpCall | McpApproval, now: float) -> list[Command]:
+        """Handle a call that the service makes itself, or asks about."""
+        if not self._calls.is_new(event.item_id):
+            return []
+        self._sign_at = now
+        response_id = event.response_id or self._responses.active
+        began = self._began_unreported(response_id, now) if response_id else []
+        mcp = self._tools.mcp
+        if isinstance(event, McpCall):
+            return began + mcp.called(event, response_id, now)
+        commands = mcp.asked(event, response_id, now)
+        self._tools.settle(now)
+        return began + commands
 
     def action_called(self, event: FunctionCall, output: str, now: float, *, answered: bool = False) -> list[Command]:
         """Answer a function call at once. `answered`: the response itself contains all speech, so no further response

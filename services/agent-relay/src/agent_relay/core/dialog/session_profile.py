@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -67,6 +67,8 @@ class SessionProfile:
     """Names of the function tools that the relay runs."""
     late_after_s: Mapping[str, float] = field(default_factory=dict)
     """For function tools: time after which the agent continues without the result."""
+    approved: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    """For MCP servers, by label: tools whose calls are approved."""
     actions: frozenset[str] = field(default_factory=frozenset)
     """Names in `AGENT_TOOLS` that the agent may use."""
     defined: bool = False
@@ -91,9 +93,14 @@ def session_profile_of(
     keep_transcripts: bool = True,
     tools: frozenset[str] = frozenset(),
     say_forms: tuple[Form, ...] = (),
+    mcp: Sequence[Mapping[str, object]] = (),
 ) -> SessionProfile:
-    """Derive the session profile. `say_forms` overrides the forms of the connection mode for announcements."""
+    """Derive the session profile. `say_forms` overrides the forms of the connection mode for announcements. `mcp`: the
+    definitions of the MCP servers.
+    """
     session = session_update(profile, target)
+    if mcp:
+        session |= {"tools": [*session.get("tools", ()), *mcp], "tool_choice": "auto"}
     turns = turn_detection(profile, target)
     interrupts = turns.get("interrupt_response") is not False
     return SessionProfile(
@@ -117,6 +124,7 @@ def session_profile_of(
         limits=limits,
         tools=tools,
         late_after_s={tool.name: tool.late_after_s for tool in profile.tools if tool.late_after_s is not None},
+        approved={server.label: frozenset(server.approve) for server in profile.mcp_servers},
         actions=frozenset(profile.actions),
         defined=target.spec.defined,
         greets_itself=target.greets_itself,

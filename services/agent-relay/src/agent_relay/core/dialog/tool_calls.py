@@ -78,6 +78,16 @@ class ToolCalls:
             del self._joined[one]
         return found
 
+    def forget(self, call_id: str) -> bool:
+        """Drop a call that another one replaces. Return whether it was running."""
+        return self._running.pop(call_id, None) is not None
+
+    def over(self, call_id: str) -> bool:
+        """Handle the end of a call that the service runs itself. Return whether it was running."""
+        running = self.forget(call_id)
+        self._answered = self._answered or running
+        return running
+
     def is_late(self, call_id: str) -> bool:
         return call_id in self._late
 

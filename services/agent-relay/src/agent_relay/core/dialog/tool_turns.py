@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from agent_relay.core.announcements.announcer import Announcer
 from agent_relay.core.dialog.agent_speech import AgentSpeech
 from agent_relay.core.dialog.caller_speech import CallerSpeech
@@ -19,10 +21,13 @@ from agent_relay.core.dialog.history import (
     tool_notice,
 )
 from agent_relay.core.dialog.interim import Interim
+from agent_relay.core.dialog.mcp_turns import McpTurns, Report
 from agent_relay.core.dialog.prompts import Prompts
 from agent_relay.core.dialog.session_profile import SessionProfile
 from agent_relay.core.dialog.tool_calls import NOT_AVAILABLE, STILL_RUNNING, ToolCalls
 from agent_relay.core.protocol.voice_events import FunctionCall, create_message
+
+RETURNED: Final = "All tools have returned. Answer the caller now with their results."
 
 
 class ToolTurns:
@@ -50,6 +55,7 @@ class ToolTurns:
         self._speech = speech
         self._announcements = announcements
         self._calls = ToolCalls()
+        self.mcp = McpTurns(profile, history, prompts, clock, speech, self._calls)
         self._results: list[ToolUse] = []
         """Late results that the agent has not received yet."""
 
@@ -85,9 +91,11 @@ class ToolTurns:
     # -- time
     def next_at(self) -> float | None:
         interim_at = self.interim.next_at() if self._may_speak or self.interim.pending else None
-        return min((at for at in (interim_at, self._calls.late_at) if at is not None), default=None)
+        times = (interim_at, self._calls.late_at, self.mcp.next_at())
+        return min((at for at in times if at is not None), default=None)
 
     def tick(self, now: float) -> list[Command]:
+        self.mcp.tick(now)
         late = self._calls.take_late(now)
         return [one for call_id in late for one in self._answer(call_id, STILL_RUNNING, now, notice=TOOL_LATE)]
 
@@ -159,6 +167,15 @@ class ToolTurns:
         self._results += [] if last else [use]
         return [self._record(TOOL_RESULT, use, now)]
 
+    def mcp_reported(self, event: Report, now: float) -> list[Command]:
+        before = self._calls.running
+        commands = self.mcp.reported(event, now)
+        if before and not self._calls.running and self.interim.spoken:
+            # After a message of its own, a model would assume that it has answered already.
+            commands += self._prompts.to_session([create_message("system", RETURNED)])
+        self.settle(now)
+        return commands
+
     def _answer(
         self, call_id: str, output: str, now: float, *, last: bool = False, notice: str = TOOL_CALL
     ) -> list[Command]:
@@ -192,5 +209,6 @@ class ToolTurns:
 
     def session_lost(self, now: float) -> None:
         self.interim.session_lost()
-        if self._calls.drop_answer() and not self._owed.unheard:
-            self._owed.owe(DebtKind.TOOL_RESULT, now)
+        lost = self.mcp.session_lost()
+        if self._calls.drop_answer() and (lost or not self._owed.unheard):
+            self._owed.tool_answered(now)

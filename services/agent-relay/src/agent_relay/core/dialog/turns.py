@@ -139,6 +139,10 @@ class Turns:
                 return self.of_agent.done(event, now)
             case vl.FunctionCall():
                 return self.of_agent.function_call(event, now)
+            case vl.McpCall() | vl.McpApproval():
+                return self.of_agent.mcp_called(event, now)
+            case vl.McpTools() | vl.McpListFailed() | vl.McpCallOver() | vl.McpCallDone():
+                return self.tools.mcp_reported(event, now)
             case vl.Truncated():
                 self.speech.truncations.accepted(event.item_id)
                 return []

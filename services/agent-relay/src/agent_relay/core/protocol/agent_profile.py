@@ -12,6 +12,7 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
 
+from agent_relay.core.protocol.mcp_profile import McpServer
 from agent_relay.core.protocol.target_profile import TargetProfile
 from agent_relay.core.protocol.tool_profile import HttpTool
 from agent_relay.core.protocol.voice_target import Mode, VoiceTarget
@@ -118,6 +119,8 @@ class AgentProfile(_Strict):
     """Names of the actions in `AGENT_TOOLS` that the agent may request for its call."""
     tools: tuple[HttpTool, ...] = ()
     """Function tools that the relay runs, for models and voice agents. Other agents have their own."""
+    mcp_servers: Annotated[tuple[McpServer, ...], Field(max_length=16)] = ()
+    """Servers whose tools Voice Live calls; with a model of Voice Live only."""
     end_phrases: tuple[Text, ...] = ()
     """Phrases of the agent. The call is hung up after the agent has said one of them."""
     goodbye_text: Text = "Goodbye."
@@ -141,8 +144,12 @@ class AgentProfile(_Strict):
     @model_validator(mode="after")
     def _tool_names(self) -> AgentProfile:
         names = [*self.actions, *(tool.name for tool in self.tools)]
+        names += [name for server in self.mcp_servers for name in server.allowed_tools or ()]
         if twice := sorted({name for name in names if names.count(name) > 1}):
             raise ValueError(f"names of actions and tools must be unique; used twice: {', '.join(twice)}")
+        labels = [server.label for server in self.mcp_servers]
+        if twice := sorted({label for label in labels if labels.count(label) > 1}):
+            raise ValueError(f"labels of MCP servers must be unique; used twice: {', '.join(twice)}")
         return self
 
     @model_validator(mode="after")

@@ -5,7 +5,7 @@ tool sends.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Annotated, Any, Final, Literal
 from urllib.parse import urlsplit
 
@@ -71,14 +71,7 @@ class HttpTool(_Strict):
     @field_validator("headers")
     @classmethod
     def _header_names(cls, value: dict[str, str | SecretRef]) -> dict[str, str | SecretRef]:
-        for name, content in value.items():
-            if not _HEADER.fullmatch(name):
-                raise ValueError(f"{name!r} is not a valid header name")
-            if name.lower() in _OURS:
-                raise ValueError(f"header {name!r} is set by agent-relay; remove it")
-            if isinstance(content, str) and not (content.isascii() and content.isprintable()):
-                raise ValueError(f"the value of header {name!r} must consist of printable ASCII characters")
-        return value
+        return checked_headers(value)
 
     @model_validator(mode="after")
     def _address(self) -> HttpTool:
@@ -115,6 +108,23 @@ class HttpTool(_Strict):
             "description": self.description,
             "parameters": self.parameters,
         }
+
+
+def checked_headers(value: dict[str, str | SecretRef]) -> dict[str, str | SecretRef]:
+    """Raises `ValueError`."""
+    for name, content in value.items():
+        if not _HEADER.fullmatch(name):
+            raise ValueError(f"{name!r} is not a valid header name")
+        if name.lower() in _OURS:
+            raise ValueError(f"header {name!r} is set by agent-relay; remove it")
+        if isinstance(content, str) and not (content.isascii() and content.isprintable()):
+            raise ValueError(f"the value of header {name!r} must consist of printable ASCII characters")
+    return value
+
+
+def header_value(content: str | SecretRef, secrets: Mapping[str, str]) -> str:
+    """Return the value of a header. `secrets`: the environment variables."""
+    return content if isinstance(content, str) else content.prefix + secrets.get(content.secret, "")
 
 
 def host_allowed(host: str, patterns: Iterable[str]) -> bool:
