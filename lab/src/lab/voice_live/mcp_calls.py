@@ -21,7 +21,7 @@ Start: TypeAlias = Callable[[Coroutine[None, None, None]], None]
 
 
 @dataclass(frozen=True)
-class McpServer:
+class SessionMcpServer:
     """An `mcp` tool of the session."""
 
     label: str
@@ -42,7 +42,7 @@ class McpCalls:
     answering: Answering
     fault: Callable[[], McpFault | None]
     send: Callable[[Iterable[Event]], Awaitable[None]]
-    _servers: dict[str, McpServer] = field(default_factory=dict)
+    _servers: dict[str, SessionMcpServer] = field(default_factory=dict)
     _requests: dict[str, ScenarioMcpCall] = field(default_factory=dict)
     """Calls for which approval was requested, by the id of the request."""
 
@@ -90,7 +90,7 @@ class McpCalls:
         await self.send([response.created()])
         await self.use(response, plan)
 
-    async def _list(self, server: McpServer) -> None:
+    async def _list(self, server: SessionMcpServer) -> None:
         item_id = new_id("mcpl")
         item: Event = {"id": item_id, "type": "mcp_list_tools", "server_label": server.label, "tools": []}
         await self.send([item_event("created", None, item), event("mcp_list_tools.in_progress", item_id=item_id)])
@@ -103,7 +103,7 @@ class McpCalls:
         return fault is not None and fault.form == form and fault.take()
 
 
-def _servers(tools: object) -> Iterator[McpServer]:
+def _servers(tools: object) -> Iterator[SessionMcpServer]:
     for tool in tools if isinstance(tools, list) else ():
         if isinstance(tool, Mapping) and tool.get("type") == "mcp":
             given = tool.get("headers")
@@ -111,4 +111,4 @@ def _servers(tools: object) -> Iterator[McpServer]:
             if tool.get("authorization"):
                 headers["Authorization"] = f"Bearer {tool['authorization']}"
             rules = tool.get("require_approval", "always")
-            yield McpServer(str(tool.get("server_label")), str(tool.get("server_url")), headers, rules)
+            yield SessionMcpServer(str(tool.get("server_label")), str(tool.get("server_url")), headers, rules)

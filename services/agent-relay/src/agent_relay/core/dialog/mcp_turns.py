@@ -31,7 +31,7 @@ LIMIT_S: Final = 110.0
 START_S: Final = 5.0
 """Longest time from the approval to the beginning of the call. Then the agent is asked to continue."""
 NOT_APPROVED: Final = "It is not approved in this call. Tell the caller that you cannot do this."
-Report: TypeAlias = McpTools | McpListFailed | McpCallOver | McpCallDone
+McpReport: TypeAlias = McpTools | McpListFailed | McpCallOver | McpCallDone
 
 
 class McpTurns:
@@ -87,7 +87,7 @@ class McpTurns:
         refusal = f"The tool {event.name} was not run. {NOT_APPROVED}"
         return commands + self._prompts.to_session([*answer, create_message("system", refusal)])
 
-    def reported(self, event: Report, now: float) -> list[Command]:
+    def reported(self, event: McpReport, now: float) -> list[Command]:
         match event:
             case McpTools():
                 self._labels[event.item_id] = event.server_label

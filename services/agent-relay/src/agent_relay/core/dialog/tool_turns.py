@@ -21,7 +21,7 @@ from agent_relay.core.dialog.history import (
     tool_notice,
 )
 from agent_relay.core.dialog.interim import Interim
-from agent_relay.core.dialog.mcp_turns import McpTurns, Report
+from agent_relay.core.dialog.mcp_turns import McpReport, McpTurns
 from agent_relay.core.dialog.prompts import Prompts
 from agent_relay.core.dialog.session_profile import SessionProfile
 from agent_relay.core.dialog.tool_calls import NOT_AVAILABLE, STILL_RUNNING, ToolCalls
@@ -160,14 +160,14 @@ class ToolTurns:
         return commands
 
     def returned(self, call_id: str, output: str, now: float, *, last: bool = False) -> list[Command]:
-        """Handle the result of a function. `last`: the agent has said goodbye, so it says nothing about the result."""
+        """Handle the result of a function. `last`: the agent has said goodbye, so it does not report the result."""
         if not self._calls.is_late(call_id):
             return self._answer(call_id, output, now, last=last)
         use = self._calls.late_result(call_id, output)
         self._results += [] if last else [use]
         return [self._record(TOOL_RESULT, use, now)]
 
-    def mcp_reported(self, event: Report, now: float) -> list[Command]:
+    def mcp_reported(self, event: McpReport, now: float) -> list[Command]:
         before = self._calls.running
         commands = self.mcp.reported(event, now)
         if before and not self._calls.running and self.interim.spoken:
