@@ -1,4 +1,5 @@
-"""A small business with an HTTP API for the function tools of agents: orders, appointments to book once, payments.
+"""A small business with an HTTP API and an MCP server for the tools of agents: orders, appointments to book once,
+payments.
 
 Errors of the business are normal answers (404 for an unknown order). Other failures are injected.
 """
@@ -8,7 +9,8 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -19,6 +21,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from lab.business_mcp import BusinessMcp
 from lab.control_errors import HTTP_ERRORS, decode_body
 from lab.environment import Port, SimulatorSettings
 from lab.simulator import http_server, log, run_simulator
@@ -139,6 +142,22 @@ class _Business:
         log.info("request answered", extra={"path": request.url.path, "status": answer.status_code})
         return answer
 
+    async def use_tool(self, name: str, arguments: Mapping[str, object]) -> tuple[str, bool]:
+        """Execute a tool of the MCP server. Return the text of the result, and whether it is an error."""
+        noted: dict[str, object] = {"t": time.monotonic(), "method": "MCP", "path": name, "status": 0}
+        self.requests.append(noted | {"key": "", "call_id": "", "signed": False})
+        faults, number = self.faults, str(arguments.get("number", ""))
+        if due(faults.never) is not None:
+            await asyncio.get_running_loop().create_future()
+        if due(faults.failing) is not None:
+            return "injected fault", True
+        if (slow := due(faults.slow)) is not None:
+            await asyncio.sleep(slow.delay_s)
+        if number not in ORDERS:
+            return f"there is no order {number}", True
+        state = "canceled" if name == "cancel_order" else ORDERS[number]
+        return json.dumps({"order": number, "state": state}), False
+
     async def list_requests(self, _: Request) -> Response:
         booked, paid = list(self.appointments.values()), list(self.payments.values())
         return JSONResponse({"requests": self.requests, "appointments": booked, "payments": paid})
@@ -166,8 +185,22 @@ async def _healthz(_: Request) -> Response:
 
 def create_app(_: BusinessSettings) -> Starlette:
     business = _Business()
+    mcp = BusinessMcp(business.use_tool)
+
+    async def start_mcp(_: Request) -> Response:
+        await mcp.started()
+        return JSONResponse({"status": "ok"})
+
+    @asynccontextmanager
+    async def lifespan(_app: Starlette) -> AsyncIterator[None]:
+        yield
+        mcp.stop()
+
     return Starlette(
+        lifespan=lifespan,
         routes=[
+            Route("/mcp", mcp),
+            Route("/lab/mcp", start_mcp),
             Route("/orders/{number}", business.order),
             Route("/appointments", business.book, methods=["POST"]),
             Route("/payments", business.pay, methods=["POST"]),

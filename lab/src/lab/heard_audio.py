@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import wave
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -65,17 +66,26 @@ def find_speech(agent: Samples, rate_hz: int, speech: bytes, *, from_s: float = 
 
 def sound_ms(agent: Samples, rate_hz: int, from_s: float, to_s: float) -> float:
     """Return how many ms between two times contain sound, in steps of 10 ms."""
+    return float(_loud(agent, rate_hz, from_s, to_s).sum() * 10)
+
+
+def _loud(samples: Samples, rate_hz: int, from_s: float, to_s: float) -> NDArray[np.bool_]:
+    """Return for each 10 ms between two times whether they contain sound."""
     step = rate_hz // 100
-    part = agent[max(0, int(from_s * rate_hz)) : max(0, int(to_s * rate_hz))]
+    part = samples[max(0, int(from_s * rate_hz)) : max(0, int(to_s * rate_hz))]
     frames = part[: len(part) // step * step].reshape(-1, step)
-    return float((np.sqrt((frames**2).mean(axis=1)) > SILENCE_RMS).sum() * 10) if len(frames) else 0.0
+    return np.sqrt((frames**2).mean(axis=1)) > SILENCE_RMS if len(frames) else np.empty(0, dtype=bool)
+
+
+def longest_silence_s(sides: Sequence[Samples], rate_hz: int, from_s: float, to_s: float) -> float:
+    """Return the longest time between two times in which all sides are silent, in steps of 10 ms."""
+    loud = np.array([_loud(side, rate_hz, from_s, to_s) for side in sides]).any(axis=0)
+    edges = np.concatenate([[-1], np.flatnonzero(loud), [len(loud)]])
+    return float(np.diff(edges).max() - 1) / 100
 
 
 def last_sound_s(agent: Samples, rate_hz: int, from_s: float, to_s: float) -> float:
     """Return the end of the last sound between two times, in steps of 10 ms; `from_s` if all is silent."""
-    step = rate_hz // 100
+    loud = np.flatnonzero(_loud(agent, rate_hz, from_s, to_s))
     first = max(0, int(from_s * rate_hz))
-    part = agent[first : max(0, int(to_s * rate_hz))]
-    frames = part[: len(part) // step * step].reshape(-1, step)
-    loud = np.flatnonzero(np.sqrt((frames**2).mean(axis=1)) > SILENCE_RMS) if len(frames) else np.empty(0)
-    return from_s if len(loud) == 0 else (first + (int(loud[-1]) + 1) * step) / rate_hz
+    return from_s if len(loud) == 0 else (first + (int(loud[-1]) + 1) * (rate_hz // 100)) / rate_hz

@@ -76,14 +76,20 @@ class ScenarioTool(ScenarioFunctionCall):
     via: Literal["mcp", "openapi"] = "mcp"
 
 
+class ScenarioMcpCall(ScenarioFunctionCall):
+    """A tool of an MCP server in the session (model mode). `server`: its label."""
+
+    server: str
+
+
 class Reply(_Part):
     """The agent's reaction to a caller's turn: it speaks `say`, or calls a function and speaks `say` after the result.
     It speaks `say_first` in the same response, before the function call. `tool` is called by the service, not by the
-    client.
+    client; so is `mcp`, and `say` follows when the client requests the next response.
 
-    Replies are used in order, one for each turn: an utterance, or keys pressed together. `heard` does not select a
-    reply. It is the simulated transcription of the turn, and a demo checks it against the caller's words. Turns of keys
-    have no transcription.
+    Replies are used in order, one for each turn: an utterance, keys pressed together, or a late result. `heard` does
+    not select a reply. It is the simulated transcription of the turn, and a demo checks it against the caller's words.
+    Turns of keys have no transcription.
     """
 
     heard: str = ""
@@ -91,13 +97,15 @@ class Reply(_Part):
     say_first: str | None = None
     call: ScenarioFunctionCall | None = None
     tool: ScenarioTool | None = None
+    mcp: ScenarioMcpCall | None = None
 
     @model_validator(mode="after")
     def _something(self) -> Reply:
-        if self.call is not None and self.tool is not None:
-            raise ValueError("has both `call` and `tool`; keep one")
-        if self.say is None and self.call is None and self.tool is None:
-            raise ValueError("must contain `say`, `call` or `tool`, got none of them")
+        used = [name for name in ("call", "tool", "mcp") if getattr(self, name) is not None]
+        if len(used) > 1:
+            raise ValueError(f"has {' and '.join(f'`{name}`' for name in used)}; keep one")
+        if self.say is None and not used:
+            raise ValueError("must contain `say`, `call`, `tool` or `mcp`, got none of them")
         if self.say_first is not None and self.call is None:
             raise ValueError("has `say_first`, which only a `call` can follow; use `say`")
         return self
@@ -143,7 +151,8 @@ class ScenarioStack(_Part):
 class ScenarioOutcome(_Part):
     """Checked after the call. `actions`: each with its state (`hang_up done`), in order; `says`: parts of the agent's
     turns, in order; `hold_tone`: the caller hears it while the agent works; `keys`: the key entries that the agent
-    receives; `masked`: digits of the caller that only the simulated business receives.
+    receives; `masked`: digits of the caller that only the simulated business receives; `longest_silence_s`: of both
+    sides, between the caller's first word and the agent's last.
     """
 
     end_reason: str | None = None
@@ -153,6 +162,7 @@ class ScenarioOutcome(_Part):
     keys: tuple[str, ...] | None = None
     masked: str | None = Field(default=None, pattern=r"^[0-9]{6,64}$")
     hold_tone: bool = False
+    longest_silence_s: float | None = Field(default=None, gt=0)
     silence_at_end_s: float | None = Field(default=None, gt=0)
 
 

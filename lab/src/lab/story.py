@@ -10,7 +10,7 @@ import yaml
 
 from lab.call_checks import CallCheck
 from lab.digit_checks import masked_digits_checks
-from lab.heard_audio import Recording, last_sound_s
+from lab.heard_audio import Recording, last_sound_s, longest_silence_s
 from lab.observed_call import ObservedCall
 from lab.scenario import Scenario, ScenarioStack
 from lab.stack import Ports, Stack
@@ -43,6 +43,8 @@ def prepare(stack: Stack, wanted: ScenarioStack) -> None:
     if BUSINESS in str(wanted.profile):
         stack.launch_part("business")
         stack.await_ready()
+    if f"{BUSINESS}/mcp" in str(wanted.profile):
+        call_json("GET", f"{stack.url('business')}/lab/mcp")  # before the call, whose timing the start would change
     for simulator, faults in wanted.faults.items():
         call_json("PUT", f"{stack.url(simulator)}/lab/faults", faults)
 
@@ -77,6 +79,10 @@ def outcome_checks(
         yield CallCheck(claim, keys == list(expected.keys), ", ".join(keys) or "none")
     if expected.masked is not None:
         yield from masked_digits_checks(call, expected.masked, record, transcript)
+    if expected.longest_silence_s is not None:
+        silence_s = _longest_silence_s(call, recording)
+        claim = f"nobody hears more than {expected.longest_silence_s:g} s of silence"
+        yield CallCheck(claim, 0.0 <= silence_s <= expected.longest_silence_s, f"{silence_s:.2f} s")
     if expected.silence_at_end_s is not None:
         silence_s = _silence_at_end_s(call, recording)
         claim = f"the call ends {expected.silence_at_end_s:g} s after the last word, or earlier"
@@ -86,6 +92,15 @@ def outcome_checks(
 def _told(call: ObservedCall) -> list[str]:
     """Return the messages of the caller in the agent's conversation."""
     return [str(item.get("text", "")) for item in rows(call.voice.get("items", [])) if item.get("role") == "user"]
+
+
+def _longest_silence_s(call: ObservedCall, recording: Recording) -> float:
+    opened, spoken = call.times("phone", "media_open"), call.times("phone", "caller_says")
+    if not opened or not spoken:
+        return -1.0
+    rate_hz, from_s = recording.rate_hz, spoken[0] - opened[0]
+    to_s = last_sound_s(recording.agent, rate_hz, from_s, recording.seconds)
+    return longest_silence_s((recording.caller, recording.agent), rate_hz, from_s, to_s)
 
 
 def _silence_at_end_s(call: ObservedCall, recording: Recording) -> float:

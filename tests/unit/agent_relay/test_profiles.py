@@ -55,6 +55,24 @@ def test_an_unknown_key_of_a_greeting(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ("silence: {after: 3}", "a.silence.after: is unknown; known fields are after_s, reprompts"),
+        ("interim: {text: x}", "a.interim.text: is unknown; known fields are texts, after_ms"),
+        ("tools: [{verb: GET}]", "a.tools.0.verb: is unknown; known fields are name, description"),
+        (
+            "tools: [{headers: {Authorization: {secret: A, prefx: b}}}]",
+            "a.tools.0.headers.Authorization.SecretRef.prefx: is unknown; known fields are secret, prefix;",
+        ),
+    ],
+)
+def test_an_unknown_field_is_compared_with_those_of_its_level(tmp_path: Path, fields: str, message: str) -> None:
+    with pytest.raises(InputError) as caught:
+        load_profiles(_file(tmp_path, f"a: {{{fields}}}\n"))
+    assert message in f"{caught.value.message};"
+
+
+@pytest.mark.parametrize(
     "text",
     [
         *("- a\n- b\n", "just text", "a: [", "\x00", "a: *b", "a: &a {b: *a}", "[" * 2_000),

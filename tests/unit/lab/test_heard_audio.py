@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from lab.heard_audio import find_speech, last_sound_s, read_recording, sound_ms
+from lab.heard_audio import find_speech, last_sound_s, longest_silence_s, read_recording, sound_ms
 
 RATE_HZ = 16_000
 
@@ -54,6 +54,16 @@ def test_sound_is_measured_in_time() -> None:
     assert sound_ms(heard, RATE_HZ, 0, 0.9) == 0
     assert last_sound_s(heard, RATE_HZ, 0, 3) == pytest.approx(1.3)
     assert last_sound_s(heard, RATE_HZ, 2, 2.2) == 2
+
+
+def test_silence_is_the_time_in_which_neither_side_is_heard() -> None:
+    quiet = np.zeros(RATE_HZ)
+    caller = np.concatenate([_noise(1.0), quiet, quiet, quiet])
+    agent = np.concatenate([quiet, quiet[: RATE_HZ // 2], _noise(0.5), quiet, _noise(1.0)])
+    assert longest_silence_s((caller, agent), RATE_HZ, 0.0, 4.0) == 1.0
+    assert longest_silence_s((caller, agent), RATE_HZ, 0.0, 2.5) == 0.5
+    assert longest_silence_s((caller * 0, agent), RATE_HZ, 0.0, 4.0) == 1.5
+    assert longest_silence_s((caller, agent), RATE_HZ, 2.0, 3.0) == 1.0
 
 
 def test_a_recording_has_the_caller_left_and_the_agent_right() -> None:

@@ -27,7 +27,7 @@ def test_a_reply_says_or_calls_something() -> None:
 
 def test_a_reply_has_one_function_and_words_before_it_only_with_a_function() -> None:
     end = {"name": "end_call"}
-    with pytest.raises(ValidationError, match="has both `call` and `tool`"):
+    with pytest.raises(ValidationError, match="has `call` and `tool`; keep one"):
         Reply.model_validate({"call": end, "tool": end})
     with pytest.raises(ValidationError, match="which only a `call` can follow"):
         Reply.model_validate({"say_first": "Goodbye.", "tool": end})

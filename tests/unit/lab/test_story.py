@@ -45,6 +45,7 @@ def checks(expect: dict[str, Any], monkeypatch: pytest.MonkeyPatch, *, ended: fl
     stack = Stack(Ports(), Path("x"), processes=[Process("call-control", 8080, None)])
     timeline = [
         {"event": "media_open", "t": 0.0},
+        {"event": "caller_says", "t": 0.5},
         {"event": "dtmf", "by": "agent", "tone": "1", "t": 1.0},
         {"event": "dtmf", "by": "caller", "tone": "9", "t": 1.0},
         {"event": "ended", "t": ended},
@@ -52,6 +53,7 @@ def checks(expect: dict[str, Any], monkeypatch: pytest.MonkeyPatch, *, ended: fl
     items = [{"role": "user", "text": text} for text in ("[keypad] 42#", "Hello?", "[keypad] 7")]
     call = ObservedCall(stack, "lab_1", frozenset(), phone={"timeline": timeline}, voice={"items": items})
     agent = np.concatenate([np.full(3 * RATE_HZ, 5000.0), np.zeros(RATE_HZ // 4)])
+    agent[RATE_HZ : RATE_HZ * 3 // 2] = 0  # half a second
     actions = {"actions": [{"action": "hang_up", "state": "done"}]}
     monkeypatch.setattr(story, "call_json", lambda *_: actions)
     transcript = [
@@ -78,6 +80,8 @@ def checks(expect: dict[str, Any], monkeypatch: pytest.MonkeyPatch, *, ended: fl
         ({"tones": "9"}, False),
         ({"keys": ["42#", "7"]}, True),
         ({"keys": ["42#"]}, False),
+        ({"longest_silence_s": 0.6}, True),
+        ({"longest_silence_s": 0.4}, False),
         ({"silence_at_end_s": 0.5}, True),
         ({"silence_at_end_s": 0.2}, False),
     ],

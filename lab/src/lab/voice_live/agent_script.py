@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from lab.scenario import Agent, Reply, ScenarioTool
+from lab.scenario import Agent, Reply, ScenarioMcpCall, ScenarioTool
 from lab.voice_live.conversation_items import ConversationItem, ConversationItems
 from lab.voice_live.server_events import RefusedError
 
@@ -40,7 +40,16 @@ class UseTool:
     text: str = ""
 
 
-Plan = SayStep | CallFunction | UseTool
+@dataclass(frozen=True)
+class UseMcp:
+    """The service calls a tool of an MCP server, without speech. `approved`: the client has approved the call."""
+
+    call: ScenarioMcpCall
+    approved: bool = False
+    text: str = ""
+
+
+Plan = SayStep | CallFunction | UseTool | UseMcp
 
 
 def heard_in_turn(agent: Agent, turn: int) -> str:
@@ -66,6 +75,13 @@ def next_plan(
         return SayStep(agent.greeting or DEFAULT_GREETING)
     if last.type == "function_call_output":
         return _after_function(agent, conversation, last)
+    before = conversation.items[-2].type if len(conversation.items) > 1 else ""
+    if last.role == "system" and before == "mcp_approval_response":
+        return SayStep("I am not allowed to do that.")
+    if last.role == "system" and before == "mcp_call":
+        return _after_mcp(_reply(agent, conversation), conversation.items[-2])
+    if last.type in ("mcp_call", "mcp_approval_response"):
+        return _after_mcp(_reply(agent, conversation), last)
     if last.role == "system":
         return SayStep(_quoted(last.text) or agent.greeting or DEFAULT_GREETING)
     if last.role == "assistant":
@@ -79,6 +95,8 @@ def _answer(reply: Reply | None, spaced_arguments: bool) -> Plan:
     if reply.call is not None:
         arguments = _json(reply.call.arguments, spaced=spaced_arguments)
         return CallFunction(reply.call.name, arguments, reply.say_first or "")
+    if reply.mcp is not None:
+        return UseMcp(reply.mcp)
     if reply.tool is not None:
         return UseTool(reply.tool, reply.say or "")
     return SayStep(reply.say or AFTER_THE_SCRIPT)
@@ -93,9 +111,16 @@ def _json(arguments: Mapping[str, object], *, spaced: bool) -> str:
 
 def _after_function(agent: Agent, conversation: ConversationItems, last: ConversationItem) -> Plan:
     reply = _reply(agent, conversation)
-    if reply is not None and reply.call is not None and reply.say:
+    if reply is not None and (reply.call or reply.mcp) is not None and reply.say:
         return SayStep(reply.say)
     return SayStep(found(last.output or ""))
+
+
+def _after_mcp(reply: Reply | None, last: ConversationItem) -> Plan:
+    if last.type == "mcp_approval_response":
+        waits = reply is not None and reply.mcp is not None and last.output == "true"
+        return UseMcp(reply.mcp, approved=True) if waits and reply and reply.mcp else SayStep(AFTER_THE_SCRIPT)
+    return SayStep(reply.say if reply is not None and reply.say else found(last.output or ""))
 
 
 def found(output: str) -> str:

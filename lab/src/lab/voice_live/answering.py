@@ -10,7 +10,7 @@ from base64 import b64decode
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from lab.scenario import Agent
+from lab.scenario import Agent, ScenarioMcpCall
 from lab.voice_live.agent_script import CallFunction, Plan, SayStep, next_plan
 from lab.voice_live.conversation_items import ConversationItem
 from lab.voice_live.handshake import AgentMode, VoiceAgentMode
@@ -103,6 +103,27 @@ class Answering:
         self._keep(response)
         if response.item is not None:
             self._note_said(response, response.item, "completed")
+        return closing
+
+    def begin_aside(self, now: float) -> Response:
+        """Begin a response that neither the client nor the caller has requested."""
+        response = self.active = Response(self._form({}))
+        self.record.note(now, "response_created", response_id=response.id)
+        return response
+
+    def open_mcp(self, response: Response, kind: str, call: ScenarioMcpCall) -> list[Event]:
+        opening = list(response.open_mcp(kind, call, self._previous_item_id(response)))
+        self._remember(response)
+        return opening
+
+    def end_mcp(self, response: Response, now: float, *, ok: bool, output: str) -> list[Event]:
+        closing = response.end_mcp(ok=ok, output=output)
+        if response.item is not None:
+            # The model sees the result after everything that was said meanwhile.
+            self.record.conversation.delete(response.item.id)
+            self.record.conversation.add(response.item)
+        name = response.item.name if response.item is not None else ""
+        self.record.note(now, "mcp_call", name=name, ok=ok, answer=output)
         return closing
 
     def open_call(self, response: Response, name: str) -> list[Event]:

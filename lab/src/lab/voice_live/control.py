@@ -12,6 +12,7 @@ from starlette.routing import Route
 
 from lab.control_errors import ControlError, decode_body
 from lab.scenario import Agent
+from lab.voice_live import mcp_client
 from lab.voice_live.injected_faults import VoiceLiveFaults
 from lab.voice_live.resource import KeptSession, Resource
 
@@ -61,7 +62,7 @@ class _Control:
         return JSONResponse(self._resource.agent.model_dump(mode="json"))
 
     async def set_agent(self, request: Request) -> Response:
-        self._resource.agent = await decode_body(request, Agent)
+        self._resource.agent = await _decode_agent(request)
         return await self.get_agent(request)
 
     async def agents(self, _request: Request) -> Response:
@@ -71,7 +72,7 @@ class _Control:
         """Set the script of connections that select it by name (`x-lab-agent`, `?lab-agent=`), or whose agent or model
         has this name.
         """
-        agent = await decode_body(request, Agent)
+        agent = await _decode_agent(request)
         self._resource.agents[request.path_params["name"]] = agent
         return JSONResponse(agent.model_dump(mode="json"))
 
@@ -148,3 +149,10 @@ class _Control:
         if session is None:
             raise ControlError(404, f"unknown session {request.path_params['id']!r}")
         return session
+
+
+async def _decode_agent(request: Request) -> Agent:
+    agent = await decode_body(request, Agent)
+    if any(reply.mcp is not None for reply in agent.replies):
+        await mcp_client.load()  # before the call, whose timing it would change
+    return agent

@@ -39,6 +39,8 @@ class ConversationItem:
     phase: str | None = None
     """`phase` of the item; newer models set it for their final answers."""
     parts_ms: tuple[int, ...] = ()
+    label: str | None = None
+    """Label of the MCP server."""
     noise: bool = False
     """True for speech without words, such as a cough."""
 
@@ -54,6 +56,11 @@ class ConversationItem:
         if self.type == "function_call":
             return wire | {"name": self.name, "call_id": self.call_id, "arguments": self.arguments}
         del wire["status"]
+        if self.type == "mcp_approval_response":
+            return wire | {"approval_request_id": self.call_id, "approve": self.output == "true"}
+        if self.label is not None:
+            wire |= {"name": self.name, "server_label": self.label, "arguments": self.arguments}
+            return wire if self.type == "mcp_approval_request" else wire | {"output": self.output, "error": None}
         return wire | {"call_id": self.call_id, "output": self.output}
 
 
@@ -78,6 +85,11 @@ def decode_item(given: object) -> ConversationItem:
         return ConversationItem(item_id, kind, call_id=_string(given, "call_id"), name=name, arguments=arguments)
     if kind == "function_call_output":
         return ConversationItem(item_id, kind, call_id=_string(given, "call_id"), output=_string(given, "output"))
+    if kind == "mcp_approval_response":
+        if set(given) - {"id", "type", "approval_request_id", "approve"} or not isinstance(given.get("approve"), bool):
+            raise RefusedError("'item.approve' must be a boolean, without other fields", "invalid_value", "item")
+        approve = "true" if given["approve"] else "false"
+        return ConversationItem(item_id, kind, call_id=_string(given, "approval_request_id"), output=approve)
     raise RefusedError(f"Invalid value: 'item.type' {kind!r}", "invalid_value", "item.type")
 
 

@@ -172,6 +172,15 @@ class AgentToolFault(InjectedFault):
     form: Literal["anonymous", "twice", "garbled", "missing", "reformatted", "after_end", "spoken"]
 
 
+class McpFault(InjectedFault):
+    """Change the next MCP call. `after_response`: the call ends after `response.done`. `function_call`: the client gets
+    it as a function call. `silent_approval`: an approved call waits for the next `response.create`. `list_failed`: the
+    tools of a server cannot be listed.
+    """
+
+    form: Literal["after_response", "function_call", "silent_approval", "list_failed"]
+
+
 class OddEventsFault(InjectedFault):
     """Send events unknown to all SDKs after `response.created`, and a `warning` after `session.updated`."""
 
@@ -197,5 +206,6 @@ class VoiceLiveFaults(BaseModel):
     parts: PartsFault | None = None
     odd_deltas: OddDeltasFault | None = None
     agent_tool: AgentToolFault | None = None
+    mcp: McpFault | None = None
     repeated: RepeatedFault | None = None
     odd_events: OddEventsFault | None = None

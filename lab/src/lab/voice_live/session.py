@@ -13,13 +13,14 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from lab.scenario import Agent
 from lab.speech import SpeechError
 from lab.voice_live import ga_dialect, server_events
-from lab.voice_live.agent_script import CallFunction, Plan, SayStep, UseTool, found
+from lab.voice_live.agent_script import CallFunction, Plan, SayStep, UseMcp, UseTool, found
 from lab.voice_live.answering import Answering, audio_token_limit
 from lab.voice_live.client_connection import connection_of
 from lab.voice_live.client_events import ClientEvent, decode_client_event, plain_append
 from lab.voice_live.dialogue import Dialogue
 from lab.voice_live.handshake import VoiceAgentMode
 from lab.voice_live.injected_faults import CloseFault, ResponseFault, due
+from lab.voice_live.mcp_calls import McpCalls
 from lab.voice_live.measured_line import MeasuredLine, measured_line
 from lab.voice_live.platform_tools import reference_of
 from lab.voice_live.record import SessionRecord
@@ -47,6 +48,7 @@ class SimulatedSession:
         self._answering.spaced_arguments = settings.spaced_arguments
         self._dialogue = Dialogue(record, self._answering, lambda: resource.faults, settings.accept_session_agent)
         self._dialogue.unsupported = resource.unsupported
+        self._mcp = McpCalls(record, self._answering, lambda: resource.faults.mcp, self._send)
         self._line: MeasuredLine | None = None
         self._openai, self._ga = record.mode.openai, record.mode.ga
         self._voice_agent = isinstance(record.mode, VoiceAgentMode)
@@ -82,6 +84,7 @@ class SimulatedSession:
             self._start(tasks, self._close_after(close))
         while (given := await self._receive()) is not None:
             await self._answer(given)
+            self._mcp.follow(lambda work: self._start(tasks, work))
             self._start_begun(tasks)
 
     def _start_begun(self, tasks: asyncio.TaskGroup) -> None:
@@ -217,6 +220,11 @@ class SimulatedSession:
     async def _respond(self, response: Response, plan: Plan, began_at: float) -> None:
         answering, settings, faults = self._answering, self._resource.settings, self._resource.faults
         speech: SpeechPlan | Ending | None = None
+        if isinstance(plan, UseMcp):
+            await _until(began_at + settings.reply_delay_s)
+            if (call := await self._mcp.use(response, plan)) is not None:
+                await self._call_function(response, call)
+            return
         if isinstance(plan, UseTool):
             plan = SayStep(await self._use_tool(plan))
         if plan.text and response.form.spoken and not response.silent:

@@ -6,9 +6,11 @@ audio.done, audio_transcript.done, content_part.done, output_item.done, done.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
+from lab.scenario import ScenarioMcpCall
 from lab.voice_live.conversation_items import ConversationItem
 from lab.voice_live.server_events import Event, event, item_event, new_id
 
@@ -113,6 +115,37 @@ class Response:
         )
         yield from self._open(item, previous_item_id)
 
+    def open_mcp(self, kind: str, call: ScenarioMcpCall, previous: str | None) -> Iterator[Event]:
+        """`kind`: `mcp_call` or `mcp_approval_request`, which contains the arguments at once."""
+        arguments = arguments_of(call)
+        asks = kind == "mcp_approval_request"
+        item = ConversationItem(
+            new_id("mcpr" if asks else "mcp"),
+            kind,
+            name=call.name,
+            label=call.server,
+            arguments=arguments if asks else "",
+        )
+        yield from self._open(item, previous)
+        if not asks:
+            self.item = replace(item, arguments=arguments)
+            where: Event = {"response_id": self.id, "item_id": item.id, "output_index": self._index}
+            yield event("response.mcp_call_arguments.delta", **where, delta=arguments)
+            yield event("response.mcp_call_arguments.done", **where, arguments=arguments)
+            yield event("response.mcp_call.in_progress", item_id=item.id, output_index=self._index)
+
+    def end_mcp(self, *, ok: bool, output: str) -> list[Event]:
+        """Return the events at the end of the call, which may follow the end of the response."""
+        item = self.item = replace(self._opened(), output=output)
+        wire = item.to_wire()
+        if not ok:
+            wire |= {"output": None, "error": {"type": "tool_execution_error", "message": output}}
+        where: Event = {"item_id": item.id, "output_index": self._index}
+        return [
+            event(f"response.mcp_call.{'completed' if ok else 'failed'}", **where),
+            event("response.output_item.done", response_id=self.id, output_index=self._index, item=wire),
+        ]
+
     def _open(self, item: ConversationItem, previous_item_id: str | None) -> Iterator[Event]:
         if self.item is not None:
             self._earlier_items.append(self.item)
@@ -186,7 +219,11 @@ class Response:
 
     def _close_item(self, done: str) -> list[Event]:
         item = self._opened()
-        if item.type == "function_call":
+        if item.type == "mcp_call":
+            return []  # `end_mcp`
+        if item.type == "mcp_approval_request":
+            closing = []
+        elif item.type == "function_call":
             self.item = replace(item, status=done)
             where: Event = {
                 "response_id": self.id,
@@ -256,3 +293,7 @@ class Response:
             "input_token_details": cached,
             "output_token_details": {"text_tokens": text, "audio_tokens": audio, "reasoning_tokens": 0},
         }
+
+
+def arguments_of(call: ScenarioMcpCall) -> str:
+    return json.dumps(call.arguments, separators=(",", ":"))

@@ -38,7 +38,6 @@ IGNORED = (
     Pretended("session.tracing", "Nothing is traced."),
     Pretended("session.truncation", "Conversations grow without a limit.", ("auto",)),
     Pretended("session.prompt", "No stored prompt is looked up."),
-    Pretended("session.tools.mcp", "No MCP server is connected, and none of its tools is called."),
     Pretended("session.tools.foundry_agent", "No agent is called as a tool."),
     Pretended("session.modalities.animation", "No animation is sent."),
     Pretended("session.modalities.avatar", "No video is sent."),

@@ -41,6 +41,8 @@ class AgentVersion:
     profile: AgentProfile
     voice: VoiceResources
     tools: Mapping[str, Tool] = field(default_factory=dict)
+    mcp: Sequence[Mapping[str, object]] = field(default=(), repr=False)
+    """Definitions of the MCP servers, with secrets."""
     warm: WarmPool = field(default_factory=WarmPool)
     definition: DefinitionCheck = field(default_factory=DefinitionCheck)
 
@@ -78,8 +80,10 @@ class AgentFactory:
             count = self.warm_sessions if name == DEFAULT else 0
         if voice.target.greets_itself:
             count = 0  # nobody would hear the greeting
-        warm = WarmPool(WarmPoolConfig(voice, session_profile_of(profile, voice.target), count))
-        return AgentVersion(name=name, profile=profile, voice=voice, tools=self.tools_of(profile), warm=warm)
+        mcp = tuple(server.definition(self.secrets) for server in profile.mcp_servers)
+        warm = WarmPool(WarmPoolConfig(voice, session_profile_of(profile, voice.target, mcp=mcp), count))
+        tools = self.tools_of(profile)
+        return AgentVersion(name=name, profile=profile, voice=voice, tools=tools, mcp=mcp, warm=warm)
 
     def _dialer(self, target: VoiceTarget) -> Dialer:
         tls = _certificates() if urlsplit(target.endpoint).scheme in ("https", "wss") else None

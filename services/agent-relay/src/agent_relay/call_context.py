@@ -95,6 +95,7 @@ async def begin_conversation(context: CallContext, record: CallRecord, agent: Ag
         keep_transcripts=context.keep_transcripts,
         tools=frozenset(agent.tools),
         say_forms=context.say_forms,
+        mcp=agent.mcp,
     )
     return Conversation(
         plan,

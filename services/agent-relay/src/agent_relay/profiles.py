@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, TypeAlias, get_args
 
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from agent_relay.core.protocol.agent_profile import AgentProfile, Greeting, Silence
-from agent_relay.core.protocol.keypad_profile import KeypadArgument, KeypadProfile
-from agent_relay.core.protocol.target_profile import TargetProfile
-from agent_relay.core.protocol.tool_profile import HttpTool
+from agent_relay.core.protocol.agent_profile import AgentProfile
 from bridge_common.base.errors import InputError
 from bridge_common.service import insecure
 from bridge_common.service.setting_input import in_words, read_setting_file
@@ -114,16 +111,25 @@ def target_mistakes(
 def _words(problem: dict[str, Any]) -> str:
     if problem["type"] != "extra_forbidden":
         return in_words(problem)
-    parts: dict[int | str, type[BaseModel]] = {
-        "greeting": Greeting,
-        "target": TargetProfile,
-        "silence": Silence,
-        "tools": HttpTool,
-        "dtmf": KeypadProfile,
-        "keypad": KeypadArgument,
-    }
-    known = next((parts[part] for part in reversed(problem["loc"][:-1]) if part in parts), AgentProfile)
-    return f"is unknown; known fields are {', '.join(known.model_fields)}"
+    level = _level(problem["loc"][:-1])
+    return f"is unknown; known fields are {', '.join(level.model_fields)}"
+
+
+def _level(loc: tuple[int | str, ...]) -> type[BaseModel]:
+    """Return the model at this place of a profile. Indexes of lists and keys of mappings do not change the level."""
+    level: list[type[BaseModel]] = [AgentProfile]
+    for part in loc:
+        field = next((model.model_fields[part] for model in level if part in model.model_fields), None)
+        inner = list(_models(field.annotation)) if field is not None and isinstance(part, str) else []
+        level = inner or [model for model in level if model.__name__ == part] or level
+    return level[0]
+
+
+def _models(annotation: object) -> Iterator[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for argument in get_args(annotation):
+        yield from _models(argument)
 
 
 def _place(name: object, loc: tuple[int | str, ...]) -> str:

@@ -12,6 +12,7 @@ from agent_relay.core.dialog.conversation_commands import (
 )
 from agent_relay.core.dialog.history import History, from_transcript
 from agent_relay.core.dialog.hold_policy import PATIENCE_S
+from agent_relay.core.dialog.interim import TONE_S
 from agent_relay.core.dialog.turns import GRACE_S
 from agent_relay.core.keepalive import ANSWER_S, PROBE_S
 from agent_relay.core.protocol import voice_events as vl
@@ -198,7 +199,7 @@ def test_an_agent_that_thinks_for_long_is_not_silent() -> None:
     talk.hear(vl.FunctionCall("r1", "i1", "c1", "lookup", "{}"), vl.ResponseDone("r1", "completed", ""))
     talk.core.from_caller(Playing("a1"), 5.1)
     talk.core.from_caller(Played("a1", 1000, True), 6.1)
-    assert Append(Hold(True, phrase=True)) in talk.core.tick(5.0 + PATIENCE_S), "a function takes long"
+    assert Append(Hold(True)) in talk.core.tick(6.1 + TONE_S), "a function takes long"
     talk.core.tool_answered("c1", "done", 9.0)
     assert appended(talk.core.tick(9.05)) == [], "until the answer is heard"
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
+
+import pytest
 
 from agent_relay.core.dialog.typed_digits import MASK, TypedDigits
 from agent_relay.tools.runner import Tool, ToolCall, run_tool
@@ -48,3 +51,14 @@ async def test_every_failure_is_an_answer() -> None:
     tools = {"gone": Tool(gone), "broken": Tool(broken), "endless": Tool(endless, limit_s=0.01)}
     answers = [json.loads(await run_tool(tools, name, CALL))["error"] for name in tools]
     assert answers == ["The order is gone.", "The function failed.", "The function did not answer in time."]
+
+
+async def test_a_broken_tool_is_logged_with_its_call(caplog: pytest.LogCaptureFixture) -> None:
+    async def broken(_: ToolCall) -> str:
+        raise ZeroDivisionError
+
+    with caplog.at_level(logging.ERROR):
+        await run_tool({"broken": Tool(broken)}, "broken", CALL)
+    [record] = caplog.records
+    assert record.getMessage() == "tool failed"
+    assert vars(record)["bridge_fields"] == {"call_id": "call", "tool": "broken"}

@@ -107,3 +107,11 @@ def test_client_events_are_logged_without_instructions_and_words(caplog: pytest.
         },
         {"call_id": "call_1", "event": "conversation.item.create", "item_type": "message", "item_role": "user"},
     ]
+
+
+def test_the_secrets_of_mcp_servers_are_not_logged(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    tool = {"type": "mcp", "authorization": "s3cret", "headers": {"X-Key": "s3cret"}}
+    protocol_trace.trace_sent("call_1", update_session({"tools": [tool]}, "update-1"))
+    [record] = caplog.records
+    assert "s3cret" not in str(vars(record))

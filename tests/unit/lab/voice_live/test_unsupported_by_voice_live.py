@@ -25,7 +25,7 @@ def found(kind: str = "session.update", **body: object) -> list[str]:
     [
         ({"avatar": {"character": "lisa"}}, ["session.avatar"]),
         ({"tool_choice": "required"}, ["session.tool_choice"]),
-        ({"tools": [{"type": "function"}, {"type": "mcp"}]}, ["session.tools.mcp"]),
+        ({"tools": [{"type": "function"}, {"type": "foundry_agent"}]}, ["session.tools.foundry_agent"]),
         ({"modalities": ["text", "avatar"]}, ["session.modalities.avatar"]),
         ({"voice": {"name": "x", "rate": "1.2"}}, ["session.voice.rate"]),
         ({"turn_detection": {"type": "server_vad", "languages": ["en"]}}, ["session.turn_detection.languages"]),

@@ -17,7 +17,7 @@ import aiohttp
 from jsonschema import Draft202012Validator
 from yarl import URL
 
-from agent_relay.core.protocol.tool_profile import HttpTool, SecretRef
+from agent_relay.core.protocol.tool_profile import HttpTool, header_value
 from agent_relay.tools.runner import ToolCall
 from bridge_common.base.errors import InputError, OutsideError
 from bridge_common.base.log import fields
@@ -39,7 +39,7 @@ class HttpToolRunner:
         self.tool = tool
         self._http = http
         self._validator = Draft202012Validator(tool.parameters)
-        self._headers = {name: _value(content, secrets) for name, content in tool.headers.items()}
+        self._headers = {name: header_value(content, secrets) for name, content in tool.headers.items()}
         self._signing_key = secrets[tool.signing_secret].encode() if tool.signing_secret else b""
 
     @property
@@ -158,7 +158,3 @@ async def _text(reply: aiohttp.ClientResponse) -> str:
 def _plain(value: object) -> str:
     """Return the text of a value for a URL."""
     return value if isinstance(value, str) else json.dumps(value)
-
-
-def _value(content: str | SecretRef, secrets: Mapping[str, str]) -> str:
-    return content if isinstance(content, str) else content.prefix + secrets[content.secret]

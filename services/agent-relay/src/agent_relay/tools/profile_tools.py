@@ -7,15 +7,25 @@ from collections.abc import Iterator, Mapping, Sequence
 import aiohttp
 
 from agent_relay.core.protocol.agent_profile import AgentProfile
+from agent_relay.core.protocol.mcp_profile import McpServer
+from agent_relay.core.protocol.tool_profile import HttpTool
+from agent_relay.core.protocol.voice_target import Mode
 from agent_relay.tools.egress import host_fault
 from agent_relay.tools.http_tool import HttpToolRunner
+from agent_relay.tools.mcp_tool import LIMIT_S, McpToolRunner
 from agent_relay.tools.runner import Tool
 
 
 def tools_of(profile: AgentProfile, http: aiohttp.ClientSession, secrets: Mapping[str, str]) -> dict[str, Tool]:
     """Return the runnable tools by name. `secrets`: the environment variables."""
     runners = [HttpToolRunner(tool, http, secrets) for tool in profile.tools]
-    return {runner.tool.name: Tool(runner.run, runner.limit_s) for runner in runners}
+    own = {runner.tool.name: Tool(runner.run, runner.limit_s) for runner in runners}
+    mcp = {
+        name: Tool(McpToolRunner(server, name, http, secrets).run, LIMIT_S + 1)
+        for server in profile.mcp_servers
+        for name in server.allowed_tools or ()
+    }
+    return {**mcp, **own}
 
 
 def tool_mistakes(
@@ -26,10 +36,24 @@ def tool_mistakes(
 ) -> Iterator[str]:
     """Yield an error for each host that is not allowed and each secret that is not set."""
     for name, profile in profiles.items():
-        for tool in profile.tools:
-            where = f"{name}.tools ({tool.name})"
+        places: list[tuple[str, HttpTool | McpServer]] = [(f"tools ({tool.name})", tool) for tool in profile.tools]
+        places += [(f"mcp_servers ({server.label})", server) for server in profile.mcp_servers]
+        for place, tool in places:
+            where = f"{name}.{place}"
             if fault := host_fault(tool.host, hosts, private_hosts):
                 yield f"{where}: {fault}"
             for secret in tool.secrets:
                 if not secrets.get(secret):
                     yield f"{where}: the environment variable {secret} is not set"
+
+
+def mcp_mistakes(profiles: Mapping[str, AgentProfile], default: Mode | None) -> Iterator[str]:
+    """Yield an error for each profile whose target cannot have MCP servers. `default`: the mode of the settings."""
+    for name, profile in profiles.items():
+        mode = default if profile.target is None else profile.target.mode
+        if not profile.mcp_servers or mode in (None, Mode.MODEL):
+            continue
+        yield (
+            f"{name}.mcp_servers: only a Voice Live model can have them, the target is {mode}; add the server to the "
+            "tools of the agent, or set `target: {model: ...}`"
+        )

@@ -52,6 +52,6 @@ async def run_tool(tools: Mapping[str, Tool], name: str, call: ToolCall) -> str:
     except BridgeError as error:
         why = error.message
     except Exception:
-        log.exception("tool failed", extra=fields(tool=name))
+        log.exception("tool failed", extra=fields(call_id=call.call_id, tool=name))
         why = "The function failed."
     return json.dumps({"error": call.redacted(why)})

@@ -11,7 +11,7 @@ from bridge_common.base.log import fields, words
 
 log = logging.getLogger(__name__)
 
-_WORDS: Final = frozenset({"text", "arguments"})
+_WORDS: Final = frozenset({"text", "arguments", "output"})
 _SHOWN_OF_CLIENT: Final = ("event_id", "item_id", "response_id", "audio_end_ms", "previous_item_id")
 """The fields of client events that are logged. Others may contain instructions or words of the caller."""
 

@@ -63,7 +63,7 @@ def test_a_response_to_our_request_is_not_heard_while_the_caller_speaks() -> Non
     turns = _turns()
     turns.of_agent.function_call(vl.FunctionCall("r1", "i1", "c1", "look", "{}"), 1.1)
     turns.of_agent.done(vl.ResponseDone("r1", "completed", ""), 1.2)
-    turns.of_agent.tool_answered("c1", "found", 1.3)
+    turns.tools.returned("c1", "found", 1.3)
     assert [event["type"] for event in sent(turns.advance(1.3))] == ["response.create"]
     turns.of_caller.started(vl.SpeechStarted("u2"), 1.4)
     assert turns.of_agent.created("r2", 1.5) == [Send(vl.cancel_response("r2"))]
@@ -75,7 +75,7 @@ def test_a_function_is_run_once_and_its_unfinished_response_does_not_end_by_itse
     assert len(turns.of_agent.function_call(call, 1.1)) == 2
     assert turns.of_agent.function_call(call, 1.2) == []
     before = turns.of_agent.over_at
-    turns.of_agent.tool_answered("c1", "found", 2.0)
+    turns.tools.returned("c1", "found", 2.0)
     over_at = turns.of_agent.over_at
     assert (before, over_at) == (None, 1.1 + profile_for().limits.start_s), "not while the function runs"
     assert over_at is not None

@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
+from agent_relay.core.dialog.interim import InterimProfile
 from agent_relay.core.dialog.session_profile import session_profile_of
-from agent_relay.core.protocol.agent_profile import AgentProfile
+from agent_relay.core.protocol.agent_profile import AgentProfile, InterimPhrases
 from agent_relay.core.protocol.voice_target import Mode, VoiceTarget
 
 
@@ -38,3 +41,21 @@ def test_turn_detection_says_who_truncates_and_whether_one_may_interrupt() -> No
     assert not own.interrupts
     ga = session_profile_of(AgentProfile(turn_detection={"interrupt_response": False}), _target(Mode.AZURE_OPENAI_GA))
     assert (ga.truncates, ga.interrupts, ga.assistant_part) == (True, False, "output_text")
+
+
+def test_the_relay_speaks_while_a_tool_runs_unless_the_service_does() -> None:
+    cascaded = _target(Mode.MODEL)
+    own = {"type": "static_interim_response", "texts": ["Wait."]}
+    assert session_profile_of(AgentProfile(), cascaded).interim.texts
+    assert not session_profile_of(AgentProfile(interim=None), cascaded).interim.texts
+    for triggers, speaks in ((["latency"], True), (["tool"], False), (["latency", "tool"], False)):
+        profile = AgentProfile(interim_response=own | {"triggers": triggers})
+        assert bool(session_profile_of(profile, cascaded).interim.texts) is speaks
+        assert session_profile_of(profile, replace(cascaded, model="gpt-realtime-mini")).interim.texts
+        assert session_profile_of(profile, _target(Mode.AZURE_OPENAI)).interim.texts
+
+
+def test_the_phrases_of_the_profile_have_their_times_in_seconds() -> None:
+    phrases = InterimPhrases(texts=("Moment.",), after_ms=500, again_after_ms=4000)
+    found = session_profile_of(AgentProfile(interim=phrases), _target(Mode.MODEL)).interim
+    assert found == InterimProfile(("Moment.",), 0.5, 4.0)

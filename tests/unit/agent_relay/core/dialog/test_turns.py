@@ -89,8 +89,8 @@ def test_a_tool_runs_and_all_calls_are_answered_before_one_response() -> None:
     assert notices(calls[::2]) == ["tool_begun", "tool_begun"], "each is written down before it is done"
     assert calls[1::2] == [RunTool("c1", "lookup", '{"id":1}'), RunTool("c2", "lookup", "{}")]
     talk.hear(vl.ResponseDone("r1", "completed", ""))
-    assert types(talk.core.tool_answered("c1", "one", 2.0)) == ["conversation.item.create"]
-    assert types(talk.core.tool_answered("c2", "two", 2.0)) == ["conversation.item.create", "response.create"]
+    assert types(talk.core.tool_answered("c1", "one", 1.5)) == ["conversation.item.create"]
+    assert types(talk.core.tool_answered("c2", "two", 1.5)) == ["conversation.item.create", "response.create"]
 
 
 def test_a_caller_who_speaks_during_a_tool_is_answered_by_the_service() -> None:

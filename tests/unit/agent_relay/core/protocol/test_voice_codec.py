@@ -229,3 +229,42 @@ def test_the_tools_and_formats_of_a_session_are_decoded() -> None:
 )
 def test_further_events_of_voice_agents_have_no_effect(kind: str) -> None:
     assert decode(json.dumps({"type": kind, "item_id": 7})) == vl.Other(kind)
+
+
+@pytest.mark.parametrize(
+    ("type_", "item", "expected"),
+    [
+        ("conversation.item.created", {"type": "mcp_list_tools", "server_label": "s"}, vl.McpTools("i1", "s")),
+        (
+            "conversation.item.created",
+            {"type": "mcp_approval_request", "server_label": "s", "name": "f", "arguments": "{}"},
+            vl.McpApproval("i1", "s", "f", "{}", "r1"),
+        ),
+        (
+            "response.output_item.added",
+            {"type": "mcp_call", "server_label": "s", "name": "f"},
+            vl.McpCall("r1", "i1", "s", "f"),
+        ),
+        (
+            "response.output_item.done",
+            {"type": "mcp_call", "name": "f", "arguments": "{}", "output": "found", "error": None},
+            vl.McpCallDone("i1", "f", "{}", "found"),
+        ),
+        (
+            "response.output_item.done",
+            {"type": "mcp_call", "name": "f", "arguments": "{}", "output": None, "error": {"message": "gone"}},
+            vl.McpCallDone("i1", "f", "{}", '{"error": {"message": "gone"}}'),
+        ),
+        ("response.output_item.added", {"type": "message"}, vl.Other("response.output_item.added")),
+    ],
+)
+def test_items_of_mcp_servers(type_: str, item: dict[str, object], expected: vl.ServerEvent) -> None:
+    message = {"type": type_, "response_id": "r1", "item": {"id": "i1", **item}}
+    assert decode(json.dumps(message).encode()) == expected
+
+
+@pytest.mark.parametrize("end", ["completed", "failed"])
+def test_ends_of_mcp_calls(end: str) -> None:
+    message = {"type": f"response.mcp_call.{end}", "item_id": "i1", "output_index": 0}
+    assert decode(json.dumps(message).encode()) == vl.McpCallOver("i1")
+    assert decode(b'{"type":"mcp_list_tools.failed","item_id":"i1"}') == vl.McpListFailed("i1")

@@ -8,23 +8,23 @@ from agent_relay.core.announcements.announcer import Announcer
 from agent_relay.core.dialog.agent_speech import AgentSpeech
 from agent_relay.core.dialog.caller_speech import CallerSpeech
 from agent_relay.core.dialog.caller_turns import CallerTurns
-from agent_relay.core.dialog.conversation_commands import Command, Record, RunTool, Send, WallClock
+from agent_relay.core.dialog.conversation_commands import Command, Send, WallClock
 from agent_relay.core.dialog.debt import DebtKind
-from agent_relay.core.dialog.history import (
-    NOT_TYPED,
-    OUTCOME_UNKNOWN,
-    TOOL_BEGUN,
-    TOOL_CALL,
-    History,
-    ToolUse,
-    tool_notice,
-)
+from agent_relay.core.dialog.history import NOT_TYPED
+from agent_relay.core.dialog.hold_policy import PATIENCE_S
 from agent_relay.core.dialog.prompts import Prompts
 from agent_relay.core.dialog.responses import UNKNOWN, Purpose, RecentEvents
 from agent_relay.core.dialog.session_profile import SessionProfile
-from agent_relay.core.dialog.tool_calls import NOT_AVAILABLE, ToolCalls
+from agent_relay.core.dialog.tool_turns import ToolTurns
 from agent_relay.core.dialog.typed_digits import TypedDigits
-from agent_relay.core.protocol.voice_events import AudioDelta, FunctionCall, ResponseDone, cancel_response
+from agent_relay.core.protocol.voice_events import (
+    AudioDelta,
+    FunctionCall,
+    McpApproval,
+    McpCall,
+    ResponseDone,
+    cancel_response,
+)
 
 AUDIBLE_MS: Final = 100
 """A response with less audio counts as silent."""
@@ -36,16 +36,15 @@ class AgentTurns:
     def __init__(
         self,
         profile: SessionProfile,
-        history: History,
         prompts: Prompts,
         clock: WallClock,
         caller: CallerSpeech,
         turns: CallerTurns,
         speech: AgentSpeech,
         announcements: Announcer,
+        tools: ToolTurns,
     ) -> None:
         self._profile = profile
-        self._history = history
         self._prompts = prompts
         self._owed = prompts.owed
         self._responses = prompts.responses
@@ -54,7 +53,7 @@ class AgentTurns:
         self._caller_turns = turns
         self._speech = speech
         self._announcements = announcements
-        self._tools = ToolCalls()
+        self._tools = tools
         self._written = ("", "")
         """The latest response with text: its id, and the text of its last part, spoken or not."""
         self._reported = RecentEvents()
@@ -78,11 +77,17 @@ class AgentTurns:
         due = not self._responses.idle or self._tools.running
         return max(self._sign_at, self._responses.asked_at) if due else None
 
-    def session_lost(self, now: float) -> None:
+    @property
+    def tone_at(self) -> float | None:
+        """When the hold tone is due; None while the caller does not wait."""
+        since = self.waits_since
+        if since is not None and self._tools.awaited:
+            return self._tools.interim.tone_at
+        return None if since is None else since + PATIENCE_S
+
+    def session_lost(self) -> None:
         self._reported, self._begun, self._ended = RecentEvents(), RecentEvents(), RecentEvents()
         self._keyed = {response_id: bool(spoke) for response_id, spoke in self._keyed.items()}
-        if self._tools.drop_answer() and not self._owed.unheard:
-            self._owed.owe(DebtKind.TOOL_RESULT, now)
 
     # -- the beginning of a response
     def delta(self, event: AudioDelta, now: float) -> list[Command]:
@@ -91,7 +96,7 @@ class AgentTurns:
         if event.pcm:
             began = self._began_unreported(event.response_id, now)
             self._owed.sounded(event.response_id, now)
-        return began + self._speech.delta(event, now, answers=self._responses.purpose is not Purpose.SAY)
+        return began + self._speech.delta(event, now, answers=self._responses.purpose.answers)
 
     def _began_unreported(self, response_id: str, now: float) -> list[Command]:
         """Handle a response whose first event is audio or a function call, because `response.created` may arrive late
@@ -113,6 +118,8 @@ class AgentTurns:
         self._responses.created(response_id)
         if self._responses.purpose is Purpose.SAY:
             return self._announcements.unwanted(response_id)
+        if self._responses.purpose is Purpose.INTERIM:
+            return self._cancel(response_id) if self._caller.speaks else []
         if self._responses.requested and self._announcements.override_request:
             self._owed.began(response_id, now)
             self._owed.replaced()
@@ -155,7 +162,9 @@ class AgentTurns:
     def over_at(self) -> float | None:
         """When the active response counts as ended although the service has not reported its end."""
         debt = self._owed.debt
-        return None if debt is None or self._tools.running else debt.over_at(self._profile.limits)
+        if debt is None or self._tools.running or debt.response_id != self._responses.active:
+            return None
+        return debt.over_at(self._profile.limits)
 
     def tick(self, now: float) -> list[Command]:
         if (over_at := self.over_at) is None or now < over_at or self._responses.active in ("", UNKNOWN):
@@ -173,9 +182,11 @@ class AgentTurns:
         if response_id in self._keyed:
             self._keyed[response_id], silent = spoken_ms >= AUDIBLE_MS, False
         announced = self._responses.is_active_for(Purpose.SAY, response_id)
+        interim = self._responses.is_active_for(Purpose.INTERIM, response_id)
         commands: list[Command] = []
         if event.status == "cancelled":
-            self._tools.drop_answer()
+            if not interim:
+                self._tools.drop_answer()
             detected = event.reason == "turn_detected" and self._profile.interrupts
             if detected and not interrupted and not self._caller_turns.protects_greeting:
                 commands += self._caller_turns.interrupt(response_id) + self._announcements.interrupted(now)
@@ -183,11 +194,11 @@ class AgentTurns:
         self._responses.done(response_id)
         if announced:
             commands += self._announcements.response_done(event, now, silent=silent)
-        elif not interrupted:
+        elif not interrupted and not interim:
             cut = event.status == "incomplete" and spoken_ms < CUT_SHORT_MS
             cut = cut or (event.status == "cancelled" and self._caller_turns.protects_greeting)
             commands += self._outcome(event, now, silent=silent, cut=cut)
-        self._after_tools(now)
+        self._tools.settle(now)
         return commands
 
     def _outcome(self, event: ResponseDone, now: float, *, silent: bool, cut: bool) -> list[Command]:
@@ -209,38 +220,21 @@ class AgentTurns:
 
     # -- functions
     def function_call(self, event: FunctionCall, now: float) -> list[Command]:
-        if not self._calls.is_new(event.call_id):
+        return self._called(event, now) + self._tools.called(event, now) if self._calls.is_new(event.call_id) else []
+
+    def mcp_called(self, event: McpCall | McpApproval, now: float) -> list[Command]:
+        """Handle a call that the service makes itself, or asks about."""
+        if not self._calls.is_new(event.item_id):
             return []
         self._sign_at = now
-        began = self._began_unreported(event.response_id, now)
-        if event.name in self._profile.tools:
-            return began + self.run_tool(event, self._speech.session, now)
-        return began + self.refuse_tool(event, self._speech.session, NOT_AVAILABLE, now)
-
-    def run_tool(
-        self, event: FunctionCall, session: int, now: float, typed: TypedDigits | None = None
-    ) -> list[Command]:
-        """`session`: the one that called the function. `typed`: digits of the caller, which no record contains."""
-        self._begin_tool(event, session, now)
-        # Recorded before it runs: the next relay must not run it again.
-        return [
-            self._begun_record(event, OUTCOME_UNKNOWN, now),
-            RunTool(event.call_id, event.name, event.arguments, typed),
-        ]
-
-    def refuse_tool(self, event: FunctionCall, session: int, output: str, now: float) -> list[Command]:
-        self._begin_tool(event, session, now)
-        return self.tool_answered(event.call_id, output, now)
-
-    def _begin_tool(self, event: FunctionCall, session: int, now: float) -> None:
-        self._sign_at = now
-        self._tools.begin(event, session)
-        self._owed.called_tool(event.response_id, now)
-
-    def _begun_record(self, event: FunctionCall, output: str, now: float) -> Record:
-        """`output`: what the agent learns from the next relay if this one dies before the function returns."""
-        begun = ToolUse(event.call_id, event.name, event.arguments, output)
-        return Record(tool_notice(TOOL_BEGUN, begun, self._clock.unix_ms(now)))
+        response_id = event.response_id or self._responses.active
+        began = self._began_unreported(response_id, now) if response_id else []
+        mcp = self._tools.mcp
+        if isinstance(event, McpCall):
+            return began + mcp.called(event, response_id, now)
+        commands = mcp.asked(event, response_id, now)
+        self._tools.settle(now)
+        return began + commands
 
     # -- functions that wait for the caller's keys
     @property
@@ -254,16 +248,24 @@ class AgentTurns:
         """
         if not self._calls.is_new(event.call_id):
             return None
-        self._sign_at = now
-        began = self._began_unreported(event.response_id, now)
+        began = self._called(event, now)
         self._speech.caller_typed()
         self._keyed = {event.response_id: None}
-        return [*began, self._begun_record(event, NOT_TYPED, now)]
+        return [*began, self._tools.begun(event, NOT_TYPED, now)]
 
     def spoke_before_keys(self, event: FunctionCall) -> bool | None:
         """Return whether the agent spoke in the response that called the function; None if it has not ended."""
         spoke = self._keyed.get(event.response_id, False)
         return False if spoke is None and self._responses.active != event.response_id else spoke
+
+    def run_tool(self, event: FunctionCall, session: int, now: float, typed: TypedDigits) -> list[Command]:
+        """`session`: the one that called the function."""
+        self._sign_at = now
+        return self._tools.run(event, session, now, typed)
+
+    def refuse_tool(self, event: FunctionCall, session: int, output: str, now: float) -> list[Command]:
+        self._sign_at = now
+        return self._tools.refuse(event, session, output, now)
 
     def action_called(self, event: FunctionCall, output: str, now: float, *, answered: bool = False) -> list[Command]:
         """Answer a function call at once. `answered`: the response itself contains all speech, so no further response
@@ -271,34 +273,8 @@ class AgentTurns:
         """
         if not self._calls.is_new(event.call_id):
             return []
+        return self._called(event, now) + self._tools.action_called(event, output, now, answered=answered)
+
+    def _called(self, event: FunctionCall, now: float) -> list[Command]:
         self._sign_at = now
-        began = self._began_unreported(event.response_id, now)
-        self._tools.begin(event, self._speech.session)
-        if not answered:
-            self._owed.called_tool(event.response_id, now)
-        commands = began + self.tool_answered(event.call_id, output, now)
-        if answered:
-            self._tools.drop_answer()
-        return commands
-
-    def tool_answered(self, call_id: str, output: str, now: float, *, last: bool = False) -> list[Command]:
-        """`last`: nothing is to be said about it, because the agent has said goodbye."""
-        answer = self._tools.answer(call_id, output, self._speech.session)
-        if answer is None:
-            return []
-        use, events = answer
-        self._history.tool(use)
-        record = Record(tool_notice(TOOL_CALL, use, self._clock.unix_ms(now)))
-        commands = [record, *self._prompts.to_session(events)]
-        if last and self._tools.drop_answer():
-            self._owed.taken_back()
-        self._after_tools(now)
-        return commands
-
-    def _after_tools(self, now: float) -> None:
-        """Request the response to the results once all functions have returned and the calling response has ended."""
-        if not self._prompts.ready:
-            if self._tools.drop_answer():
-                self._owed.tool_answered(now)
-        elif not self._responses.active and self._tools.response_due():
-            self._owed.tool_answered(now)
+        return self._began_unreported(event.response_id, now)

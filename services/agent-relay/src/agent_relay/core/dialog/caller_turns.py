@@ -10,8 +10,9 @@ from agent_relay.core.dialog.caller_speech import CallerSpeech
 from agent_relay.core.dialog.conversation_commands import Command, Send
 from agent_relay.core.dialog.debt import DebtKind, State
 from agent_relay.core.dialog.prompts import Prompts
-from agent_relay.core.dialog.responses import UNKNOWN, Purpose
+from agent_relay.core.dialog.responses import UNKNOWN
 from agent_relay.core.dialog.session_profile import SessionProfile
+from agent_relay.core.dialog.tool_turns import ToolTurns
 from agent_relay.core.protocol.voice_events import (
     SpeechStarted,
     UserTranscript,
@@ -32,6 +33,7 @@ class CallerTurns:
         caller: CallerSpeech,
         speech: AgentSpeech,
         announcements: Announcer,
+        tools: ToolTurns,
     ) -> None:
         self._profile = profile
         self._prompts = prompts
@@ -40,6 +42,7 @@ class CallerTurns:
         self._caller = caller
         self._speech = speech
         self._announcements = announcements
+        self._tools = tools
         self._implied_end = ""
         """Item id of the speech that counts as ended because the response to it began."""
 
@@ -113,7 +116,11 @@ class CallerTurns:
         return commands
 
     def _resume(self, response_id: str) -> bool:
-        """Play the response after all. Return False if the service has canceled it or its audio was discarded."""
+        """Play the response after all. Return False if the service has canceled it or its audio was discarded. The
+        speech of a response whose function is still running follows in another response.
+        """
+        if self._tools.running_for(response_id):
+            return True
         return response_id == self._responses.active and self._speech.resume(response_id)
 
     def confirm_words(self, now: float) -> list[Command]:
@@ -124,7 +131,7 @@ class CallerTurns:
     def interrupt(self, response_id: str) -> list[Command]:
         self._announcements.pause()
         commands = self._speech.interrupt(response_id)
-        if (commands or response_id) and self._responses.purpose is not Purpose.SAY:
+        if (commands or response_id) and self._responses.purpose.answers:
             self._owed.suspended.cut_off()
         return commands
 

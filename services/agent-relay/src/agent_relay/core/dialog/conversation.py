@@ -135,7 +135,7 @@ class Conversation:
     @property
     def quiet(self) -> bool:
         """Whether neither side speaks or is about to speak: a good moment to hand the call over."""
-        nobody_waits = not self._caller.waits and not self._prompts.owed.unheard
+        nobody_waits = not (self._caller.waits or self._prompts.owed.unheard or self._turns.tools.result_pending)
         nobody_speaks = self._speech.quiet and self._prompts.responses.idle and nobody_waits
         return nobody_speaks and self.keypad.idle and self._announcements.quiet
 
@@ -260,7 +260,7 @@ class Conversation:
 
     def tool_answered(self, call_id: str, output: str, now: float) -> list[Command]:
         last = self._manners.goodbye_said
-        return self._turns.of_agent.tool_answered(call_id, output, now, last=last) + self._advance(now)
+        return self._turns.tools.returned(call_id, output, now, last=last) + self._advance(now)
 
     # -- actions of the agent
     def _act(self, event: vl.FunctionCall, now: float) -> list[Command]:
@@ -350,7 +350,7 @@ class Conversation:
         silent = self._speech.quiet and self._prompts.responses.idle
         commands += self.keypad.advance(now, quiet=silent and self._floor.free(now))
         if self._own_greeting.may_request(now):
-            commands += self._turns.advance(now)
+            commands += self._turns.advance(now, closing=self._manners.closing)
         free = self._floor.free(now)
         still = self._speech.quiet and self._prompts.responses.idle and self._announcements.quiet
         commands += self._manners.advance(
@@ -362,7 +362,7 @@ class Conversation:
         """Return when `tick` is due next; None if no deadline is known."""
         times = [
             self.keypad.next_at,
-            self._hold.hold_at(self._turns.of_agent.waits_since),
+            self._hold.hold_at(self._turns.of_agent.tone_at),
             self._turns.next_at,
             self._session.next_at(self._prompts.due_since),
             self._floor.greeting_at,
@@ -374,10 +374,10 @@ class Conversation:
 
     def tick(self, now: float) -> list[Command]:
         commands = self.keypad.tick(now)
-        waits_since = self._turns.of_agent.waits_since
-        if (hold := self._hold.hold(waits_since, now)) is not None:
-            debt, quiet = self._prompts.owed.debt, self._speech.quiet
-            phrase = hold and waits_since is not None and self._hold.asks_to_wait(debt, quiet=quiet)
+        tone_at = self._turns.of_agent.tone_at
+        if (hold := self._hold.hold(tone_at, now)) is not None:
+            debt, quiet = self._prompts.owed.debt, self._speech.quiet and not self._turns.tools.filled_in
+            phrase = hold and tone_at is not None and self._hold.asks_to_wait(debt, quiet=quiet)
             commands.append(Append(Hold(hold, phrase=phrase)))
         commands += self._turns.tick(now)
         self._session.begin_as_defined(now)

@@ -21,7 +21,7 @@ class HoldPolicy:
     `greeting_delay_s`: delay from the media socket until the line counts as open; None: it opens with the first caller
     audio. `hold_after_s`: the hold tone begins after this time without a voice session.
 
-    `waits_since`: when the caller began to wait for the agent's audio, None while the caller does not wait.
+    `due_at`: when the tone is due because the caller waits for the agent's audio, None while the caller does not wait.
     """
 
     def __init__(
@@ -69,20 +69,20 @@ class HoldPolicy:
         held, self._holding = self._holding is not False, False
         return held
 
-    def hold_at(self, waits_since: float | None) -> float | None:
+    def hold_at(self, due_at: float | None) -> float | None:
         """Return when `hold` is due next; None if no change is expected."""
         if self._attached_at is None:
             return None
-        wanted_at = self._wanted_at(waits_since)
+        wanted_at = self._wanted_at(due_at)
         if not self._holding:
             return wanted_at
         return None if wanted_at is not None and wanted_at <= self._holds_for else _AT_ONCE
 
-    def hold(self, waits_since: float | None, now: float) -> bool | None:
+    def hold(self, due_at: float | None, now: float) -> bool | None:
         """Return True if the hold tone must begin, False if it must end, None for no change."""
         if self._attached_at is None:
             return None
-        wanted_at = self._wanted_at(waits_since)
+        wanted_at = self._wanted_at(due_at)
         if wanted_at is not None and now >= wanted_at:
             begins, self._holding, self._holds_for = not self._holding, True, wanted_at
             return True if begins else None
@@ -98,8 +98,6 @@ class HoldPolicy:
         before, self._waited_for = self._waited_for, debt
         return quiet and (debt is None or debt is not before)
 
-    def _wanted_at(self, waits_since: float | None) -> float | None:
-        times = [] if self._lost_at is None else [self._lost_at + self._hold_after_s]
-        if waits_since is not None:
-            times.append(waits_since + PATIENCE_S)
-        return min(times, default=None)
+    def _wanted_at(self, due_at: float | None) -> float | None:
+        lost_at = None if self._lost_at is None else self._lost_at + self._hold_after_s
+        return min((at for at in (lost_at, due_at) if at is not None), default=None)

@@ -50,7 +50,7 @@ class Prompts:
         return self._session.ready
 
     def session_lost(self, now: float) -> list[Command]:
-        active = self.responses.forget() if self.responses.purpose is not Purpose.SAY else ""
+        active = self.responses.forget() if self.responses.purpose.answers else ""
         self.responses.forget()
         self._greeting.restart()
         self._fallback.restart()
@@ -120,11 +120,11 @@ class Prompts:
         if refusal is None:
             return []
         if refusal.busy:
-            if refusal.purpose is not Purpose.SAY:
+            if refusal.purpose.answers:
                 self.owed.bounced(now, self.responses.active)
             return []
         notice = self._clock.notice("request_refused", f"{refusal.purpose}: {event.code}", now)
-        if refusal.purpose is Purpose.SAY:
+        if not refusal.purpose.answers:
             return [notice]
         if self._other_form(refusal.purpose, event):
             self.owed.bounced(now, "")

@@ -26,6 +26,13 @@ class Purpose(StrEnum):
     FALLBACK = "fallback"
     SAY = "say"
     """A sentence of an announcement."""
+    INTERIM = "interim"
+    """A phrase that is spoken while a tool runs."""
+
+    @property
+    def answers(self) -> bool:
+        """Whether the response is one that the caller waits for."""
+        return self not in (Purpose.SAY, Purpose.INTERIM)
 
 
 UNKNOWN: Final = "unknown"

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
 from agent_relay.core.dialog.debt import Limits
+from agent_relay.core.dialog.interim import InterimProfile
 from agent_relay.core.dialog.silence_policy import SilenceLimits
 from agent_relay.core.protocol.agent_profile import (
     AgentProfile,
     Greeting,
     essentials,
     session_update,
+    speaks_interim,
     turn_detection,
 )
 from agent_relay.core.protocol.keypad_profile import KeypadArgument, KeypadProfile
@@ -65,6 +67,10 @@ class SessionProfile:
     limits: Limits = _LIMITS
     tools: frozenset[str] = field(default_factory=frozenset)
     """Names of the function tools that the relay runs."""
+    late_after_s: Mapping[str, float] = field(default_factory=dict)
+    """For function tools: time after which the agent continues without the result."""
+    approved: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    """For MCP servers, by label: tools whose calls are approved."""
     actions: frozenset[str] = field(default_factory=frozenset)
     """Names in `AGENT_TOOLS` that the agent may use."""
     defined: bool = False
@@ -76,6 +82,7 @@ class SessionProfile:
     end_phrases: tuple[str, ...] = ()
     """Phrases in lower case. The call is hung up after the agent has said one of them."""
     manners: MannersProfile = field(default_factory=MannersProfile)
+    interim: InterimProfile = field(default_factory=InterimProfile)
 
 
 def session_profile_of(
@@ -88,9 +95,14 @@ def session_profile_of(
     keep_transcripts: bool = True,
     tools: frozenset[str] = frozenset(),
     say_forms: tuple[Form, ...] = (),
+    mcp: Sequence[Mapping[str, object]] = (),
 ) -> SessionProfile:
-    """Derive the session profile. `say_forms` overrides the forms of the connection mode for announcements."""
+    """Derive the session profile. `say_forms` overrides the forms of the connection mode for announcements. `mcp`: the
+    definitions of the MCP servers.
+    """
     session = session_update(profile, target)
+    if mcp:
+        session |= {"tools": [*session.get("tools", ()), *mcp], "tool_choice": "auto"}
     turns = turn_detection(profile, target)
     interrupts = turns.get("interrupt_response") is not False
     return SessionProfile(
@@ -114,13 +126,23 @@ def session_profile_of(
         keeps_transcript=profile.transcript and keep_transcripts,
         limits=limits,
         tools=tools,
+        late_after_s={tool.name: tool.late_after_s for tool in profile.tools if tool.late_after_s is not None},
+        approved={server.label: frozenset(server.approve) for server in profile.mcp_servers},
         actions=frozenset(profile.actions),
         defined=target.spec.defined,
         greets_itself=target.greets_itself,
         names_call=bool(profile.actions) and target.spec.runs_tools,
         end_phrases=tuple(phrase.lower() for phrase in profile.end_phrases),
         manners=_manners_of(profile),
+        interim=_interim_of(profile, target),
     )
+
+
+def _interim_of(profile: AgentProfile, target: VoiceTarget) -> InterimProfile:
+    own = profile.interim
+    if own is None or speaks_interim(profile, target):
+        return InterimProfile()
+    return InterimProfile(own.texts, own.after_ms / 1000, own.again_after_ms / 1000)
 
 
 def _manners_of(profile: AgentProfile) -> MannersProfile:

@@ -16,6 +16,7 @@ from agent_relay.core.dialog.history import History, left_saying
 from agent_relay.core.dialog.prompts import Prompts
 from agent_relay.core.dialog.reference_guard import ReferenceGuard, SpokenText
 from agent_relay.core.dialog.session_profile import SessionProfile
+from agent_relay.core.dialog.tool_turns import ToolTurns
 from agent_relay.core.protocol import voice_events as vl
 from bridge_common.wire.entries import TranscriptEntry
 
@@ -75,16 +76,17 @@ class Turns:
             said=said,
             transcript=transcript,
         )
-        self.of_caller = CallerTurns(profile, prompts, self.caller, self.speech, self.announcements)
+        self.tools = ToolTurns(profile, history, prompts, clock, self.caller, self.speech, self.announcements)
+        self.of_caller = CallerTurns(profile, prompts, self.caller, self.speech, self.announcements, self.tools)
         self.of_agent = AgentTurns(
-            profile, history, prompts, clock, self.caller, self.of_caller, self.speech, self.announcements
+            profile, prompts, clock, self.caller, self.of_caller, self.speech, self.announcements, self.tools
         )
 
     @property
     def next_at(self) -> float | None:
         times = [self.speech.next_at]
         if self._counts:
-            times += [self._owed.due_at, self.caller.over_at, self.of_agent.over_at]
+            times += [self._owed.due_at, self.caller.over_at, self.of_agent.over_at, self.tools.next_at()]
         return min((at for at in times if at is not None), default=None)
 
     @property
@@ -98,16 +100,19 @@ class Turns:
             self.of_caller.tick(now)
             if self.speech.plays:
                 self._owed.queued(now)
-            commands += self.of_agent.tick(now)
+            commands += self.tools.tick(now) + self.of_agent.tick(now)
             if (missed := self._owed.tick(now)) is not None:
                 commands += self._prompts.missed(missed, now)
                 if missed.stuck and not missed.move:
                     commands += self.of_agent.cancel_active()
         return commands
 
-    def advance(self, now: float) -> list[Command]:
-        """Request the pending response if the caller can hear it now and does not speak."""
-        return [] if self.caller.speaks or self.media_away else self._prompts.advance(now)
+    def advance(self, now: float, *, closing: bool = False) -> list[Command]:
+        """Request the pending response if the caller can hear it now and does not speak. `closing`: the call is about
+        to end.
+        """
+        commands = self.tools.advance(now, closing=closing or self.media_away)
+        return commands if self.caller.speaks or self.media_away else commands + self._prompts.advance(now)
 
     # -- from the voice session
     def voice_event(self, event: vl.ServerEvent, now: float) -> list[Command]:
@@ -134,13 +139,19 @@ class Turns:
                 return self.of_agent.done(event, now)
             case vl.FunctionCall():
                 return self.of_agent.function_call(event, now)
+            case vl.McpCall() | vl.McpApproval():
+                return self.of_agent.mcp_called(event, now)
+            case vl.McpTools() | vl.McpListFailed() | vl.McpCallOver() | vl.McpCallDone():
+                return self.tools.mcp_reported(event, now)
             case vl.Truncated():
                 self.speech.truncations.accepted(event.item_id)
                 return []
             case vl.ErrorEvent():
                 if (instead := self.speech.truncations.refused(event)) is not None:
                     return sends(instead)
-                return self._prompts.refused(event, now) + self.announcements.refused(event, now)
+                commands = self._prompts.refused(event, now) + self.announcements.refused(event, now)
+                self.tools.interim.refused(event)
+                return commands
             case _:
                 return []
 
@@ -159,7 +170,8 @@ class Turns:
         commands = self.speech.session_lost()
         self.announcements.session_lost()
         commands += self.of_caller.session_lost(now)
-        self.of_agent.session_lost(now)
+        self.of_agent.session_lost()
+        self.tools.session_lost(now)
         return commands + self._prompts.session_lost(now)
 
     def agent_left(self, now: float) -> list[Command]:

@@ -13,6 +13,7 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
 
 from agent_relay.core.protocol.keypad_profile import KeypadProfile
+from agent_relay.core.protocol.mcp_profile import McpServer
 from agent_relay.core.protocol.target_profile import TargetProfile
 from agent_relay.core.protocol.tool_profile import HttpTool
 from agent_relay.core.protocol.voice_target import Mode, VoiceTarget
@@ -70,6 +71,21 @@ class Silence(_Strict):
     reprompt_text: Text = "Are you still there?"
 
 
+class InterimPhrases(_Strict):
+    """Phrases in the agent's voice while a tool runs, unless the service itself speaks then."""
+
+    texts: Annotated[tuple[Text, ...], Field(min_length=1, max_length=20)] = (
+        "One moment, please.",
+        "I am still working on it.",
+        "Thank you for waiting, this takes a little longer.",
+    )
+    """Spoken in turn. They must not promise a result."""
+    after_ms: Annotated[int, Field(ge=300, le=10_000)] = 800
+    """Silence before the first phrase."""
+    again_after_ms: Annotated[int, Field(ge=2_000, le=60_000)] = 8_000
+    """Silence before each further phrase."""
+
+
 class AgentProfile(_Strict):
     target: TargetProfile | None = None
     """None: that of the settings."""
@@ -93,6 +109,8 @@ class AgentProfile(_Strict):
     """Voice Live's object for transcription. It overrides or extends `model` and `language`."""
     temperature: float | None = Field(default=None, ge=0.0, le=1.2)
     interim_response: Json | None = None
+    interim: InterimPhrases | None = InterimPhrases()
+    """None: the caller hears only the hold tone while a tool runs."""
     max_response_output_tokens: Annotated[int, Field(ge=1, le=4096)] | Literal["inf"] | None = None
     dtmf: KeypadProfile = Field(default_factory=KeypadProfile)
     """Use of the caller's keys: the mode, or an object with `mode` and the limits of an entry."""
@@ -100,6 +118,8 @@ class AgentProfile(_Strict):
     """Names of the actions in `AGENT_TOOLS` that the agent may request for its call."""
     tools: tuple[HttpTool, ...] = ()
     """Function tools that the relay runs, for models and voice agents. Other agents have their own."""
+    mcp_servers: Annotated[tuple[McpServer, ...], Field(max_length=16)] = ()
+    """Servers whose tools Voice Live calls; with a model of Voice Live only."""
     end_phrases: tuple[Text, ...] = ()
     """Phrases of the agent. The call is hung up after the agent has said one of them."""
     goodbye_text: Text = "Goodbye."
@@ -123,8 +143,12 @@ class AgentProfile(_Strict):
     @model_validator(mode="after")
     def _tool_names(self) -> AgentProfile:
         names = [*self.actions, *(tool.name for tool in self.tools)]
+        names += [name for server in self.mcp_servers for name in server.allowed_tools or ()]
         if twice := sorted({name for name in names if names.count(name) > 1}):
             raise ValueError(f"names of actions and tools must be unique; used twice: {', '.join(twice)}")
+        labels = [server.label for server in self.mcp_servers]
+        if twice := sorted({label for label in labels if labels.count(label) > 1}):
+            raise ValueError(f"labels of MCP servers must be unique; used twice: {', '.join(twice)}")
         return self
 
     @model_validator(mode="after")
@@ -186,6 +210,12 @@ def session_update(profile: AgentProfile, target: VoiceTarget) -> Json:
     if not target.spec.agent:
         session |= _model_settings(profile)
     return session
+
+
+def speaks_interim(profile: AgentProfile, target: VoiceTarget) -> bool:
+    """Return whether the service speaks while a tool runs. Models that generate audio themselves never do."""
+    triggers = (profile.interim_response or {}).get("triggers", ())
+    return "tool" in triggers and target.spec.azure_voices and not _is_native(target.model)
 
 
 def turn_detection(profile: AgentProfile, target: VoiceTarget) -> Json:
@@ -280,6 +310,10 @@ def _azure_openai_session(profile: AgentProfile, target: VoiceTarget) -> Json:
         "input_audio_transcription": {"model": "whisper-1"} | profile.transcription,
         **_model_settings(profile),
     }
+
+
+def _is_native(model: str) -> bool:
+    return model.startswith(("gpt-realtime", "azure-realtime"))
 
 
 def _voice_of(model: str) -> Json:

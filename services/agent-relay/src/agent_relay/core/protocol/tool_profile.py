@@ -5,7 +5,7 @@ tool sends.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Annotated, Any, Final, Literal
 from urllib.parse import urlsplit
 
@@ -53,6 +53,8 @@ class HttpTool(_Strict):
     """Maximum number of retries after a lost connection, a timeout, 429 or 5xx. Each attempt has the same
     Idempotency-Key.
     """
+    late_after_s: Annotated[float, Field(ge=1, le=60)] | None = 10.0
+    """The agent continues after this time and receives the result later; None: it waits for the result."""
     signing_secret: Annotated[str, Field(pattern=_SECRET_NAME)] | None = None
     """Name of the environment variable with the signing key (Standard Webhooks)."""
     max_result_chars: Annotated[int, Field(ge=100, le=20_000)] = 4_000
@@ -73,14 +75,7 @@ class HttpTool(_Strict):
     @field_validator("headers")
     @classmethod
     def _header_names(cls, value: dict[str, str | SecretRef]) -> dict[str, str | SecretRef]:
-        for name, content in value.items():
-            if not _HEADER.fullmatch(name):
-                raise ValueError(f"{name!r} is not a valid header name")
-            if name.lower() in _OURS:
-                raise ValueError(f"header {name!r} is set by agent-relay; remove it")
-            if isinstance(content, str) and not (content.isascii() and content.isprintable()):
-                raise ValueError(f"the value of header {name!r} must consist of printable ASCII characters")
-        return value
+        return checked_headers(value)
 
     @model_validator(mode="after")
     def _address(self) -> HttpTool:
@@ -131,6 +126,23 @@ class HttpTool(_Strict):
             "description": self.description,
             "parameters": self.parameters,
         }
+
+
+def checked_headers(value: dict[str, str | SecretRef]) -> dict[str, str | SecretRef]:
+    """Raises `ValueError`."""
+    for name, content in value.items():
+        if not _HEADER.fullmatch(name):
+            raise ValueError(f"{name!r} is not a valid header name")
+        if name.lower() in _OURS:
+            raise ValueError(f"header {name!r} is set by agent-relay; remove it")
+        if isinstance(content, str) and not (content.isascii() and content.isprintable()):
+            raise ValueError(f"the value of header {name!r} must consist of printable ASCII characters")
+    return value
+
+
+def header_value(content: str | SecretRef, secrets: Mapping[str, str]) -> str:
+    """Return the value of a header. `secrets`: the environment variables."""
+    return content if isinstance(content, str) else content.prefix + secrets.get(content.secret, "")
 
 
 def host_allowed(host: str, patterns: Iterable[str]) -> bool:

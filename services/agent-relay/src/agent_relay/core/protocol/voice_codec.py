@@ -24,6 +24,12 @@ from agent_relay.core.protocol.voice_events import (
     ErrorEvent,
     FunctionCall,
     ItemDone,
+    McpApproval,
+    McpCall,
+    McpCallDone,
+    McpCallOver,
+    McpListFailed,
+    McpTools,
     Other,
     ResponseCreated,
     ResponseDone,
@@ -204,10 +210,33 @@ def _item_done(event: Fields) -> ServerEvent:
     already sent in its own event.
     """
     item = _member(event, "item", _Item)
+    if item.type in _MCP_ITEMS:
+        return _mcp_item(event, item, complete=True)
     event = {**event["item"], "item_id": item.id, "response_id": event.get("response_id")}
     if item.type == "function_call" and item.status == "completed":
         return convert(event, FunctionCall)
     return convert(event, ItemDone)
+
+
+def _item_added(event: Fields) -> ServerEvent:
+    item = _member(event, "item", _Item)
+    return _mcp_item(event, item, complete=False) if item.type in _MCP_ITEMS else Other(event["type"])
+
+
+def _mcp_item(event: Fields, item: _Item, *, complete: bool) -> ServerEvent:
+    """Decode an item of an MCP server. `complete`: the event reports its end."""
+    found = event["item"]
+    label, name, arguments = (_optional_text(found, key) for key in ("server_label", "name", "arguments"))
+    response_id = _optional_text(event, "response_id")
+    if item.type == "mcp_list_tools":
+        return McpTools(item.id, label)
+    if item.type == "mcp_approval_request":
+        return McpApproval(item.id, label, name, arguments, response_id)
+    if not complete:
+        return McpCall(response_id, item.id, label, name)
+    error = found.get("error")
+    failure = json.dumps({"error": error}) if error else ""
+    return McpCallDone(item.id, name, arguments, failure or _optional_text(found, "output"))
 
 
 def _audio_delta(event: Fields) -> AudioDelta:
@@ -233,6 +262,7 @@ def _plain(kind: type[_T]) -> Callable[[Fields], _T]:
     return lambda event: convert(event, kind)
 
 
+_MCP_ITEMS: Final = ("mcp_list_tools", "mcp_approval_request", "mcp_call")
 _TRANSCRIPTION: Final = "conversation.item.input_audio_transcription"
 _READERS: Final[dict[str, Callable[[Fields], ServerEvent]]] = {
     "session.created": lambda event: SessionCreated(*_session(event)),
@@ -250,7 +280,13 @@ _READERS: Final[dict[str, Callable[[Fields], ServerEvent]]] = {
     "response.output_audio_transcript.done": _of_part(AgentTranscriptDone),
     "response.text.done": _of_part(AgentTextDone),
     "response.output_text.done": _of_part(AgentTextDone),
+    "response.output_item.added": _item_added,
     "response.output_item.done": _item_done,
+    "conversation.item.created": _item_added,
+    "conversation.item.added": _item_added,
+    "mcp_list_tools.failed": _plain(McpListFailed),
+    "response.mcp_call.completed": _plain(McpCallOver),
+    "response.mcp_call.failed": _plain(McpCallOver),
     "response.function_call_arguments.done": _function_call,
     "response.done": _response_done,
     "conversation.item.truncated": _plain(Truncated),

@@ -112,6 +112,49 @@ class FunctionCall(_Event, frozen=True):
     """JSON text, not normalized."""
 
 
+class McpTools(_Event, frozen=True):
+    """The service lists the tools of an MCP server."""
+
+    item_id: str
+    server_label: str
+
+
+class McpListFailed(_Event, frozen=True):
+    item_id: str
+
+
+class McpApproval(_Event, frozen=True):
+    """The service asks whether it may call a tool of an MCP server. The event may arrive several times."""
+
+    item_id: str
+    server_label: str
+    name: str
+    arguments: str = ""
+    response_id: str = ""
+
+
+class McpCall(_Event, frozen=True):
+    """The service calls a tool of an MCP server."""
+
+    response_id: str
+    item_id: str
+    server_label: str
+    name: str
+
+
+class McpCallOver(_Event, frozen=True):
+    item_id: str
+
+
+class McpCallDone(_Event, frozen=True):
+    """The complete item of the call. It may arrive before or after `McpCallOver`."""
+
+    item_id: str
+    name: str
+    arguments: str
+    output: str
+
+
 class ResponseDone(_Event, frozen=True):
     response_id: str
     status: str
@@ -166,6 +209,12 @@ ServerEvent: TypeAlias = (
     | AgentTextDone
     | ItemDone
     | FunctionCall
+    | McpTools
+    | McpListFailed
+    | McpApproval
+    | McpCall
+    | McpCallOver
+    | McpCallDone
     | ResponseDone
     | Truncated
     | ErrorEvent
@@ -226,6 +275,11 @@ def create_message(role: str, text: str, assistant_part: str = "text") -> Client
 
 def create_function_call(call_id: str, name: str, arguments: str) -> ClientEvent:
     item = {"type": "function_call", "call_id": call_id, "name": name, "arguments": arguments}
+    return {"type": "conversation.item.create", "item": item}
+
+
+def create_approval(request_id: str, *, approve: bool) -> ClientEvent:
+    item = {"type": "mcp_approval_response", "approval_request_id": request_id, "approve": approve}
     return {"type": "conversation.item.create", "item": item}
 
 
