@@ -93,7 +93,7 @@ class CallControl:
             OperatorGuard(revealed(self._settings.api_keys)), wrong_key_delay_s=self._timing.wrong_key_delay_s
         )
         api = OperatorApi(self._store, self._inbox, operators)
-        routing = RoutingApi(self._routing, operators)
+        routing = RoutingApi(self._routing, self._places, operators)
         announcements = AnnouncementApi(
             self._announcements,
             operators,

@@ -33,8 +33,8 @@ from call_control.core.machine.call_commands import SetTimer
 from call_control.core.machine.call_events import CallEvent, CommandDone, CommandFailed, PlaceFree, RingExpired
 from call_control.core.machine.call_machine import apply
 from call_control.core.machine.transition import CallPolicy, armed, newly_due, no_longer_due
-from call_control.routing.admission import Admission, RoutingSource
 from call_control.routing.ring_counter import RingCounter
+from call_control.routing.route_choice import RouteChoice, RoutingSource
 from call_control.routing.rule_places import RulePlaces
 
 log = logging.getLogger(__name__)
@@ -61,7 +61,7 @@ class CallSteps:
         self._store = store
         self._policy = policy
         self._routing = routing
-        self._admission = Admission(routing, rings, places)
+        self._choice = RouteChoice(routing, rings, places)
         self._turns: dict[str, _Turn] = {}
 
     @property
@@ -80,7 +80,7 @@ class CallSteps:
                 return await self._waited(entry, cause)
             record = await self._commit(entry.call_id, [entry], cause)
             if isinstance(entry, Restored) and record is not None:
-                await self._admission.restore(record)
+                await self._choice.restore(record)
             return record
 
     async def take_results(
@@ -98,12 +98,12 @@ class CallSteps:
         age_ms = _now_ms() - (entry.rang_ms or entry.received_ms)
         if age_ms > self._policy.ring_ms:
             return await self._arrive_late(entry, age_ms, cause)
-        routed, exceeded = await self._admission.admit(entry, self._policy.redirect_target)
+        routed, exceeded = await self._choice.admit(entry, self._policy.redirect_target)
         trace = begin_trace(entry)
         blank = replace(_blank(entry), traceparent=trace.traceparent)
         step = apply(blank, routed, _now_ms(), self._policy, cause)
         if await self._store.create(step.record, _deadlines(blank, step.record)):
-            self._admission.count(routed)
+            self._choice.count(routed)
             trace.export()
             report_arrival(entry, routed)
             if exceeded is not None:
@@ -111,7 +111,7 @@ class CallSteps:
             report_step(blank, step.record, routed.decision)
             return step.record
         record = await self._store.load(entry.call_id)
-        await self._admission.release(entry.call_id, routed, record)
+        await self._choice.release(entry.call_id, routed, record)
         return record
 
     async def _waited(self, due: Due, cause: str) -> CallRecord | None:
@@ -121,15 +121,15 @@ class CallSteps:
         if record is None or timer is None or timer.seq != due.seq:
             return await self._commit(due.call_id, [due], cause)
         if due.timer == SetTimer.PLACE:
-            event = PlaceFree() if await self._admission.has_place(record) else due
+            event = PlaceFree() if await self._choice.has_place(record) else due
             return await self._commit(due.call_id, [event], cause, known=record)
-        routed = None if record.voice_epoch else await self._admission.next_rule(record)
+        routed = None if record.voice_epoch else await self._choice.next_rule(record)
         if routed is None:
             return await self._commit(due.call_id, [due], cause, known=record)
         after = await self._commit(due.call_id, [routed], cause, known=record)
-        await self._admission.release(due.call_id, routed, after)
+        await self._choice.release(due.call_id, routed, after)
         if after is not None and after.route == routed.rule:
-            self._admission.count(routed)
+            self._choice.count(routed)
             report_next_rule(after)
         return after
 

@@ -55,7 +55,9 @@ async def has(replica: Replica, call: PhoneCall, *statuses: Status, rule: str = 
         record = await replica.store.load(call.call_id)
         return record if record is not None and record.status in statuses and record.route == rule else None
 
-    return await eventually(reached, what=f"the call is {statuses} by rule {rule}")
+    record = await eventually(reached, what=f"the call is {statuses} by rule {rule}")
+    assert record is not None
+    return record
 
 
 async def offered(replica: Replica, call: PhoneCall) -> int:

@@ -22,7 +22,7 @@ class RoutingSource(Protocol):
     def count(self, routed: Routed) -> None: ...
 
 
-class Admission:
+class RouteChoice:
     """`rings`, `places`: `None` if limits on incoming calls, or places of rules, are not counted.
 
     Methods raise `OutsideError` if Redis does not answer.
