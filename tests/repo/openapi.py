@@ -67,7 +67,11 @@ _LIMIT: Final = _parameter(
     "Highest number of calls in the answer.",
 )
 _IF_MATCH: Final = _parameter(
-    "If-Match", "header", {"type": "string"}, "ETag of the policy that this one replaces, or `*`.", required=True
+    "If-Match",
+    "header",
+    {"type": "string", "minLength": 1, "pattern": r"\S"},
+    "ETag of the policy that this one replaces, or `*`.",
+    required=True,
 )
 _INTERRUPT: Final = _parameter(
     "interrupt", "query", {"type": "boolean", "default": False}, "Stops the agent and drops announcements that wait."
@@ -75,6 +79,10 @@ _INTERRUPT: Final = _parameter(
 _IDEMPOTENCY_KEY: Final = _parameter(
     "Idempotency-Key", "header", {"type": "string", "maxLength": 200}, "Repeated requests with it are one action."
 )
+_ORIGIN: Final = _parameter(
+    "WebHook-Request-Origin", "header", {"type": "string", "minLength": 1, "pattern": r"\S"},
+    "Origin of the sender of events.", required=True,
+)  # fmt: skip
 _EVENTS: Final = {"application/json": "Events", "application/cloudevents+json": "Events"}
 _CHANGES: Final = (*_OPERATOR, *_BODY)
 
@@ -118,7 +126,7 @@ OPERATIONS: Final[Mapping[tuple[str, str], Operation]] = {
         200,
         "PolicyInForce",
         (*_CHANGES, OutdatedError, PolicyError, PreconditionRequiredError),
-        {"application/json": "Policy", "application/yaml": "Policy"},
+        {"application/json": "Policy", "application/yaml": "PolicyText"},
         (_IF_MATCH,),
     ),
     ("DELETE", "/api/routing"): Operation(
@@ -144,7 +152,7 @@ OPERATIONS: Final[Mapping[tuple[str, str], Operation]] = {
         tag="azure",
     ),
     ("OPTIONS", "/api/incomingCall"): Operation(
-        "Answer the CloudEvents handshake", 200, errors=(InputError, AuthError), tag="azure"
+        "Answer the CloudEvents handshake", 200, errors=(InputError, AuthError), parameters=(_ORIGIN,), tag="azure"
     ),
     ("POST", "/api/callbacks/{call_id}"): Operation(
         "Receive mid-call events of ACS", 200, "Received",
@@ -206,7 +214,7 @@ def _operation(path: str, operation: Operation) -> Json:
     shown: Json = {"summary": operation.summary, "tags": [operation.tag]}
     if operation.tag == "operator":
         shown["security"] = [{"apiKey": []}, {"bearer": []}]
-        name = {"type": "string", "maxLength": 64}
+        name = {"type": "string", "pattern": "^[A-Za-z0-9_ .@-]{0,64}$"}
         parameters.append(_parameter("X-Operator", "header", name, "Name for the audit log; not verified."))
     if parameters:
         shown["parameters"] = parameters

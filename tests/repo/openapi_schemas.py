@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, cast, get_type_hints
 
 from bridge_common.wire.action_kinds import DISPOSITION, HANG_UP, MAX_TEXT, NOTE, SEND_DTMF
@@ -14,6 +14,9 @@ from call_control.http.operator_api import call_json
 
 Json = dict[str, Any]
 
+_TEXT: Final = {"type": "string", "minLength": 1, "pattern": r"[^\s\x00-\x1f\x7f-\x9f]"}
+_PARTY: Final = r"(4:)?\+[1-9][0-9]{4,14}|(8:acs:|8:orgid:|28:orgid:)[0-9A-Za-z_.-]{1,200}"
+"""A number or a raw id (`parties.raw_id_of`)."""
 _TYPES: Final = {str: "string", int: "integer", bool: "boolean", float: "number"}
 
 
@@ -46,22 +49,15 @@ def schemas(codes: Sequence[str]) -> Json:
             }
         ),
         "Actions": _object({"call_id": {"type": "string"}, "actions": {"type": "array", "items": ref("Action")}}),
-        "ActionRequest": _object(
-            {
-                "action": {"enum": [HANG_UP, SEND_DTMF, NOTE, DISPOSITION]},
-                "reason": {"type": "string", "maxLength": MAX_TEXT},
-                "tones": {"type": "string", "pattern": "^[0-9A-D*#]{1,18}$"},
-                "text": {"type": "string", "minLength": 1, "maxLength": MAX_TEXT},
-            },
-            optional=["reason", "tones", "text"],
-        ),
+        "ActionRequest": {"oneOf": [*_action_requests()]},
         "Announcement": _object(
             {"call_id": {"type": "string"}, "say_id": {"type": "string"}, "characters": {"type": "integer"}}
         ),
-        "Text": _object({"text": {"type": "string"}, "interrupt": {"type": "boolean"}}, optional=["interrupt"]),
+        "Text": _object({"text": _TEXT, "interrupt": {"type": "boolean"}}, optional=["interrupt"]),
         "TextPiece": {"description": "One line for each piece of the text.", **_object({"text": {"type": "string"}})},
-        "PlainText": {"type": "string", "description": "UTF-8, also chunked while it is being written."},
+        "PlainText": {**_TEXT, "description": "UTF-8, also chunked while it is being written."},
         "Policy": _plain(policy),
+        "PolicyText": {"type": "string", "description": "The policy as YAML, where numbers need no quotes."},
         **parts,
         "PolicyInForce": _object(
             {
@@ -71,7 +67,7 @@ def schemas(codes: Sequence[str]) -> Json:
                 "policy": {"oneOf": [ref("Policy"), {"type": "null"}]},
             }
         ),
-        "PreviewRequest": _plain(PreviewRequest.model_json_schema()),
+        "PreviewRequest": _preview_request(),
         "Preview": _object(
             {
                 "version": {"type": "integer"},
@@ -100,7 +96,7 @@ def schemas(codes: Sequence[str]) -> Json:
         "Switch": {"type": "boolean"},
         "Events": {
             "description": "One event or an array, in the Event Grid schema or as CloudEvents 1.0.",
-            "type": ["object", "array"],
+            "oneOf": [{"type": "object"}, {"type": "array", "minItems": 1}],
         },
         "Received": _object(
             {name: {"type": "integer"} for name in ("received", "refused")}
@@ -109,6 +105,24 @@ def schemas(codes: Sequence[str]) -> Json:
         ),
         "Probe": _object({"status": {"type": "string"}, "reason": {"type": "string"}}, optional=["reason"]),
     }
+
+
+def _preview_request() -> Json:
+    schema: Json = _plain(PreviewRequest.model_json_schema())
+    schema["properties"]["callee"]["pattern"] = f"^({_PARTY})$"
+    schema["properties"]["caller"]["pattern"] = f"^(|anonymous|4:[^0-9]*|{_PARTY})$"
+    return schema
+
+
+def _action_requests() -> Iterator[Json]:
+    """The body for each action: its arguments are fields beside `action`."""
+    text = {**_TEXT, "maxLength": MAX_TEXT}
+    reason = {"type": "string", "maxLength": MAX_TEXT}
+    tones = {"type": "string", "pattern": "^[0-9A-D*#]{1,18}$"}
+    yield _object({"action": {"const": HANG_UP}, "reason": reason}, optional=["reason"])
+    yield _object({"action": {"const": SEND_DTMF}, "tones": tones})
+    for kind in (NOTE, DISPOSITION):
+        yield _object({"action": {"const": kind}, "text": text})
 
 
 def _problem(codes: Sequence[str]) -> Json:

@@ -107,6 +107,7 @@ def test_a_hidden_number(caller: str) -> None:
         (b'{"callee": "1800"}', "callee: is neither +<number> nor a raw id"),
         (b'{"callee": "+18005551212", "caller": "x"}', "caller: is neither"),
         (b'{"callee": "+18005551212", "at": "2026-12-24T12:00:00"}', "at: Input should have timezone info"),
+        (b'{"callee": "+18005551212", "at": 0}', "at: Input should be a valid datetime"),
         (b'{"callee": "+18005551212", "headers": {"X": 1}}', "headers.X: Input should be a valid string"),
         (b'{"callee": "+18005551212", "calee": "x"}', "calee: Extra inputs are not permitted"),
     ],

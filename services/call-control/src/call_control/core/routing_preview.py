@@ -30,7 +30,7 @@ class PreviewRequest(BaseModel):
     caller: Annotated[str, Field(max_length=256)] = ""
     callee: Annotated[str, Field(max_length=256)]
     headers: Annotated[dict[_HeaderName, _HeaderValue], Field(max_length=MAX_HEADERS)] = Field(default_factory=dict)
-    at: AwareDatetime | None = None
+    at: Annotated[AwareDatetime, Field(strict=True)] | None = None
 
 
 def decode_preview(body: bytes) -> PreviewRequest:
