@@ -327,7 +327,7 @@ async def test_a_preview_shows_how_full_the_rules_are(board: Switchboard) -> Non
     await board.claim(call)
     reply = await board.http.post("/api/routing/preview", json={"callee": "+18005551212"}, headers=OPERATOR)
     assert reply.json()["limited_rules"] == [{"rule": "sales", "calls": 1, "max_calls": 1}]
-    assert (reply.json()["rule"], reply.json()["reason"]) == ("rest", "reject busy (not sales: all 1 places taken)")
+    assert (reply.json()["rule"], reply.json()["reason"]) == ("rest", "reject busy (not sales: full, max_calls 1)")
 
 
 async def test_calls_are_routed_by_header_holiday_and_share(

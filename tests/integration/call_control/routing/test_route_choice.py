@@ -86,7 +86,7 @@ async def test_a_call_above_the_cap_follows_the_next_rule(
         call = await ring(first)
         await answer(first, call)
         above = await has(first, await ring(first), Status.ENDED, rule="rest")
-        assert above.route_reason == "redirect (not sales: all 1 places taken)"
+        assert above.route_reason == "redirect (not sales: full, max_calls 1)"
         assert (above.end_reason, above.slot, acs.done["redirect"]) == ("redirected", "", 1)
         await hang_up(first, call)
         await has(first, call, Status.ENDING, Status.ENDED)

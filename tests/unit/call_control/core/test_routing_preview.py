@@ -80,7 +80,7 @@ def test_full_rules() -> None:
     assert "wait_s" not in free
     full = _preview(routing, {"sales": 5, "desk": 1})
     assert (full["rule"], full["wait_s"], full["waits_for_place"]) == ("desk", 10, False)
-    assert full["reason"] == "agent desk (not sales: all 5 places taken)"
+    assert full["reason"] == "agent desk (not sales: full, max_calls 5)"
     assert full["passed_rules"] == [
         {"rule": "gold", "condition": "caller"},
         {"rule": "sales", "condition": "max_calls"},

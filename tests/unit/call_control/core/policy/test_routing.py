@@ -345,7 +345,7 @@ def test_a_full_rule_passes_its_calls_to_the_next_one_with_the_reason() -> None:
     first, last = routing(*LIMITED, rest()).options(CALL)
     assert (first.rule, first.max_calls, first.wait_s, first.reason) == ("sales", 5, 10, "agent sales")
     assert (last.rule, last.max_calls, last.overflowed) == ("rest", 0, (("sales", "full"),))
-    assert re.fullmatch(r"redirect \(not sales: all 5 places taken; main: 0 %, bucket [\d.]+\)", last.reason)
+    assert re.fullmatch(r"redirect \(not sales: full, max_calls 5; main: 0 %, bucket [\d.]+\)", last.reason)
     assert [one.rule for one in routing(*LIMITED, rest()).options(replace(CALL, caller="4:+19995550100"))] == [
         "gold",
         "sales",

@@ -177,7 +177,7 @@ class Routing:
             )
             if not rule.max_calls:
                 return
-            passed.append(f"{rule.name}: all {rule.max_calls} places taken")
+            passed.append(f"{rule.name}: full, max_calls {rule.max_calls}")
             overflowed += ((rule.name, "full"),)
         if not after:
             # decode_policy accepts only policies whose last rule takes every call.
