@@ -26,7 +26,7 @@ _KEY_NAMES: Final = ("authorization", "x-api-key", "api-key", "apikey", "api_key
 
 
 class LintError(Exception):
-    """The text is no tool description."""
+    """The text is not a tool description."""
 
 
 def lint(text: str) -> list[str]:
