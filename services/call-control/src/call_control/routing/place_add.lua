@@ -5,3 +5,8 @@ local function add(key, call_id, ttl_s)
   redis.call('ZADD', key, as_int(score), call_id)
   redis.call('EXPIRE', key, ttl_s)
 end
+-- The number of calls before this one, nil if it is not there. Without ZRANK, which the documented ACL does not have.
+local function calls_before(key, call_id)
+  local score = redis.call('ZSCORE', key, call_id)
+  return score and #redis.call('ZRANGEBYSCORE', key, '-inf', '(' .. score)
+end

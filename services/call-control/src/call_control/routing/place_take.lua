@@ -3,7 +3,7 @@
 -- KEYS calls of a rule, ...; ARGV call_id, ttl_s, max_calls of the first rule, '1' if a call may wait there, ...
 -- -> {the rule in which the call is now (from 1), or 0, 1 if it waits there for a place}
 for i = 1, #KEYS do
-  local rank = redis.call('ZRANK', KEYS[i], ARGV[1])
+  local rank = calls_before(KEYS[i], ARGV[1])
   if rank then
     local waits = rank >= tonumber(ARGV[1 + 2 * i]) and ARGV[2 + 2 * i] == '1'
     return {i, waits and 1 or 0}

@@ -14,12 +14,12 @@ import logging
 import time
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from redis.asyncio import Redis
 
 from bridge_common.base.log import fields
-from bridge_common.redis.clients import command, redis_errors
+from bridge_common.redis.clients import redis_errors
 from bridge_common.redis.scripts import load_script
 from bridge_common.store.call_store import CallStore
 from bridge_common.wire.call_record import CallRecord
@@ -56,6 +56,7 @@ class RulePlaces:
         self._store = store
         self._take = redis.register_script(load_script("call_control.routing", "place_take"))
         self._join = redis.register_script(load_script("call_control.routing", "place_join"))
+        self._list = redis.register_script(load_script("call_control.routing", "place_list"))
         self._reviewed: dict[str, float] = {}
 
     async def take(self, call_id: str, rules: Sequence[LimitedRule]) -> Place | None:
@@ -115,16 +116,12 @@ class RulePlaces:
 
     async def _review_rule(self, rule: str) -> int:
         async with redis_errors("reviewing the calls of a rule"):
-            now_s, _ = await self._redis.time()
-            found: list[tuple[bytes, float]] = await command(
-                self._redis, "ZRANGE", places_key(rule), 0, -1, "WITHSCORES", withscores=True
-            )
+            found: list[Any] = await self._list(keys=[places_key(rule)])
         gone = 0
-        for member, since_ms in found:
+        for member, age_ms in zip(found[::2], found[1::2], strict=True):
             call_id = member.decode()
             record = await self._store.load(call_id)
-            is_new = now_s * 1000 - since_ms < _CREATED_WITHIN_MS
-            if holds(record, rule) or (record is None and is_new):
+            if holds(record, rule) or (record is None and age_ms < _CREATED_WITHIN_MS):
                 continue
             await self.leave(call_id, rule)
             gone += 1
