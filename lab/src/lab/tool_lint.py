@@ -122,8 +122,8 @@ def _schemes(document: Json) -> Mapping[str, Json]:
 
 
 def lint_files(paths: Sequence[Path]) -> int:
-    """Lint files (`-`: standard input) and print their faults. Return the exit code: 1 if there are any, 2 if a file is not
-    a tool description.
+    """Lint files (`-`: standard input) and print their faults. Return the exit code: 1 if there are any, 2 if a file
+    cannot be linted.
     """
     code = 0
     for path in paths:
