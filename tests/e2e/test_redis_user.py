@@ -64,7 +64,8 @@ def cluster(folder: Path) -> Iterator[list[int]]:
 
 
 def put_routing(stack: Stack) -> None:
-    policy = json.dumps({"rules": [{"name": "all", "agent": "default"}]}).encode()
+    limited = {"name": "limited", "agent": "default", "max_calls": 1, "wait": 5}
+    policy = json.dumps({"rules": [limited, {"name": "rest", "agent": "default"}]}).encode()
     headers = {"Content-Type": "application/json", "X-Api-Key": API_KEY, "If-Match": "*"}
     url = f"{stack.url('call-control')}/api/routing"
     with urllib.request.urlopen(urllib.request.Request(url, policy, headers, method="PUT")) as reply:

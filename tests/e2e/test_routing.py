@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import random
 import re
+import signal
 import sys
 import time
 from collections.abc import AsyncIterator, Sequence
@@ -37,6 +39,7 @@ POLICY = """
 human_agents: {phone: %s}
 rules:
   - {name: running, caller: +1999*, agent: default}
+  - {name: limited, caller: +1777*, agent: default, max_calls: 2, wait: 20}
   - {name: main-line, called: +18005551212, percent: 25, agent: default}
   - {name: the-rest, redirect: human_agents}
 """
@@ -52,11 +55,24 @@ class Replicas(Stack):
     def start_both(self) -> list[str]:
         for part in ("acs", "media-gateway", "call-control"):
             self.launch_part(part)
+        self.start_second()
+        return [self.url("call-control"), self.url("call-control-2")]
+
+    def start_second(self) -> None:
         environment = self._environment("call-control") | dict(self.extra["call-control"])
         command = [str(Path(sys.executable).parent / "call-control")]
         self.launch("call-control-2", command, free_port(), "/readyz", environment)
         self.await_ready()
-        return [self.url("call-control"), self.url("call-control-2")]
+
+    def kill_second(self) -> None:
+        """Kill the second replica. The first one, which receives the webhooks, continues."""
+        second = next(process for process in self.processes if process.name == "call-control-2")
+        self.processes.remove(second)
+        os.kill(second.pid, signal.SIGKILL)
+        assert second.popen is not None
+        assert second.log_path is not None
+        second.popen.wait()
+        second.log_path.rename(second.log_path.with_name(f"call-control-2-killed-{second.pid}.log"))
 
 
 @dataclass
@@ -65,6 +81,7 @@ class Line:
 
     acs: httpx.AsyncClient
     replicas: list[httpx.AsyncClient]
+    stack: Replicas
     outcomes: dict[str, set[str]] = field(default_factory=dict)
     """Outcomes by caller: `agent`, or the targets to which the calls were redirected."""
 
@@ -166,12 +183,16 @@ async def line(redis_url: str, clients: RedisClients, tmp_path: Path) -> AsyncIt
             for address in (stack.url("acs"), *addresses)
         ]
         await opened.enter_async_context(relay(clients))
-        yield Line(http[0], http[1:])
+        yield Line(http[0], http[1:], stack)
         assert stack.dead() == []
-    for name in ("call-control", "call-control-2"):
-        said = (tmp_path / f"{name}.log").read_text()
-        assert '"call arrived"' in said
-        assert not re.search(r"\+?1425555\d|\+?18005550000", said), "a phone number in the log"
+    said = logged(tmp_path)
+    assert '"call arrived"' in said
+    assert not re.search(r"\+?1(425|777)555\d|\+?18005550000", said), "a phone number in the log"
+
+
+def logged(folder: Path) -> str:
+    """The log of call-control, of killed replicas too."""
+    return "".join(path.read_text() for path in folder.glob("call-control*.log"))
 
 
 async def talking(line: Line) -> list[str]:
@@ -247,6 +268,48 @@ async def test_a_quarter_of_the_callers_then_half_of_them_then_nobody(line: Line
         for name in ("connection_id", "answered_ms", "profile", "route"):
             assert after[call["call_id"]][name] == call[name]
         assert after[call["call_id"]]["status"] == "connected"
+
+
+@pytest.mark.timeout(150)
+async def test_a_full_rule_lets_its_calls_wait_while_replicas_are_killed(line: Line, clients: RedisClients) -> None:
+    """Eight calls share two places. A replica is killed while some calls run and the others wait."""
+    steps = [{"pause_ms": 1500}, {"hang_up": True}]
+    for number in range(8):
+        body = {"from": f"+1777555{number:04d}", "to": "+18005551212", "steps": steps}
+        assert (await line.acs.post("/lab/calls", json=body)).status_code == 201
+
+    async def ours() -> list[Json]:
+        calls = (await line.replicas[0].get("/api/calls")).json()["calls"]
+        return sorted(
+            (call for call in calls if call["caller"].startswith("4:+1777")), key=lambda call: int(call["created_ms"])
+        )
+
+    for answered in (2, 5):
+
+        async def are_answered(wanted: int = answered) -> bool:
+            return sum(int(call["answered_ms"]) > 0 for call in await ours()) >= wanted
+
+        await eventually(are_answered, within_s=LONG_S, what=f"{answered} calls are answered")
+        await asyncio.to_thread(line.stack.kill_second)
+        await asyncio.to_thread(line.stack.start_second)
+
+    async def have_ended() -> list[Json]:
+        calls = await ours()
+        return calls if len(calls) == 8 and all(call["status"] == "ended" for call in calls) else []
+
+    calls = await eventually(have_ended, within_s=LONG_S, what="all calls have ended")
+    assert {call["end_reason"] for call in calls} == {"caller_hung_up"}
+    assert {(call["route"]["rule"], call["route"]["reason"]) for call in calls} == {("limited", "agent default")}
+    for call in calls:
+        at_once = [one for one in calls if one["answered_ms"] <= call["answered_ms"] < one["ended_ms"]]
+        assert len(at_once) <= 2, "never more calls than places"
+    order = [calls.index(call) for call in sorted(calls, key=lambda call: int(call["answered_ms"]))]
+    assert max(abs(place - number) for place, number in enumerate(order)) <= 1, f"first come, first served: {order}"
+
+    async def nothing_left() -> bool:
+        return int(await clients.control.zcard("quota:{rules}:limited")) == 0
+
+    await eventually(nothing_left, what="no call has a place any more")
 
 
 async def _same_everywhere(line: Line, version: int) -> bool:

@@ -50,6 +50,7 @@ CALLERS: Final = {
     "policy": "test_policy_store.py",
     "quota": "test_connection_quota.py",
     "ring": "test_ring_counter.py",
+    "place": "test_rule_places.py",
 }
 _NOT_COPIED: Final = shutil.ignore_patterns(
     ".git", ".venv", "out", ".lab", "node_modules", "__pycache__", ".mypy_cache", ".ruff_cache", ".pytest_cache"

@@ -6,23 +6,19 @@ python -m tests.repo.openapi    # writes the file again
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, cast, get_type_hints
+from typing import Final
 
 from starlette.routing import Route
 
 from bridge_common.base.errors import AuthError, BridgeError, InputError, OutsideError, PayloadTooLargeError
+from bridge_common.service.http_responses import PROBLEM_JSON
 from bridge_common.service.web_server import application
-from bridge_common.wire.action_kinds import DISPOSITION, HANG_UP, MAX_TEXT, NOTE, SEND_DTMF
-from bridge_common.wire.call_record import CallRecord, Status
-from bridge_common.wire.entries import Notice, Turn
 from call_control.app import CallControl
 from call_control.core.policy.policy_in_force import OutdatedError
 from call_control.core.policy.policy_text import PolicyError
-from call_control.core.policy.routing_policy import Policy
-from call_control.core.routing_preview import PreviewRequest
 from call_control.http import error_responses
 from call_control.http.authentication import ForbiddenError
 from call_control.http.error_responses import (
@@ -34,10 +30,9 @@ from call_control.http.error_responses import (
     SlowBodyError,
     UnsupportedMediaError,
 )
-from call_control.http.operator_api import DEFAULT_LIMIT, HIGHEST_LIMIT, call_json
+from call_control.http.operator_api import DEFAULT_LIMIT, HIGHEST_LIMIT
 from call_control.settings import CallControlSettings
-
-Json = dict[str, Any]
+from tests.repo.openapi_schemas import Json, ref, schemas
 
 PATH: Final = Path(__file__).parents[2] / "docs/openapi.json"
 ERRORS: Final[dict[type[BridgeError], int]] = {
@@ -46,7 +41,6 @@ ERRORS: Final[dict[type[BridgeError], int]] = {
 }
 _OPERATOR: Final = (InputError, AuthError, ForbiddenError, BusyError, OutsideError)
 _BODY: Final = (PayloadTooLargeError, SlowBodyError)
-_TYPES: Final = {str: "string", int: "integer", bool: "boolean", float: "number"}
 
 
 @dataclass(frozen=True)
@@ -73,7 +67,11 @@ _LIMIT: Final = _parameter(
     "Highest number of calls in the answer.",
 )
 _IF_MATCH: Final = _parameter(
-    "If-Match", "header", {"type": "string"}, "ETag of the policy that this one replaces, or `*`.", required=True
+    "If-Match",
+    "header",
+    {"type": "string", "minLength": 1, "pattern": r"\S"},
+    "ETag of the policy that this one replaces, or `*`.",
+    required=True,
 )
 _INTERRUPT: Final = _parameter(
     "interrupt", "query", {"type": "boolean", "default": False}, "Stops the agent and drops announcements that wait."
@@ -81,6 +79,10 @@ _INTERRUPT: Final = _parameter(
 _IDEMPOTENCY_KEY: Final = _parameter(
     "Idempotency-Key", "header", {"type": "string", "maxLength": 200}, "Repeated requests with it are one action."
 )
+_ORIGIN: Final = _parameter(
+    "WebHook-Request-Origin", "header", {"type": "string", "minLength": 1, "pattern": r"\S"},
+    "Origin of the sender of events.", required=True,
+)  # fmt: skip
 _EVENTS: Final = {"application/json": "Events", "application/cloudevents+json": "Events"}
 _CHANGES: Final = (*_OPERATOR, *_BODY)
 
@@ -124,7 +126,7 @@ OPERATIONS: Final[Mapping[tuple[str, str], Operation]] = {
         200,
         "PolicyInForce",
         (*_CHANGES, OutdatedError, PolicyError, PreconditionRequiredError),
-        {"application/json": "Policy", "application/yaml": "Policy"},
+        {"application/json": "Policy", "application/yaml": "PolicyText"},
         (_IF_MATCH,),
     ),
     ("DELETE", "/api/routing"): Operation(
@@ -150,7 +152,7 @@ OPERATIONS: Final[Mapping[tuple[str, str], Operation]] = {
         tag="azure",
     ),
     ("OPTIONS", "/api/incomingCall"): Operation(
-        "Answer the CloudEvents handshake", 200, errors=(InputError, AuthError), tag="azure"
+        "Answer the CloudEvents handshake", 200, errors=(InputError, AuthError), parameters=(_ORIGIN,), tag="azure"
     ),
     ("POST", "/api/callbacks/{call_id}"): Operation(
         "Receive mid-call events of ACS", 200, "Received",
@@ -176,7 +178,7 @@ def document() -> Json:
                 "apiKey": {"type": "apiKey", "in": "header", "name": "X-Api-Key"},
                 "bearer": {"type": "http", "scheme": "bearer"},
             },
-            "schemas": schemas(),
+            "schemas": schemas(sorted({cls.code for cls in ERRORS} | {"method_not_allowed", "internal"})),
         },
     }
 
@@ -196,93 +198,6 @@ def routes() -> set[tuple[str, str]]:
     return {(method, route.path) for route in found for method in route.methods or () if method != "HEAD"}
 
 
-def schemas() -> Json:
-    policy = Policy.model_json_schema(mode="serialization", ref_template="#/components/schemas/{model}")
-    parts = cast(Json, _plain(policy.pop("$defs")))
-    names = sorted({cls.code for cls in ERRORS} | {"method_not_allowed", "internal"})
-    error = _object({"code": {"enum": names}, "message": {"type": "string"}}) | {"additionalProperties": True}
-    return {
-        "Error": _object({"error": error}),
-        "Call": _call(),
-        "Calls": _object({"calls": {"type": "array", "items": _ref("Call")}}),
-        "Turn": _entry("turn", Turn),
-        "Notice": _entry("notice", Notice),
-        "Transcript": _object(
-            {
-                "call_id": {"type": "string"},
-                "entries": {"type": "array", "items": {"oneOf": [_ref("Turn"), _ref("Notice")]}},
-            }
-        ),
-        "Accepted": _object({"call_id": {"type": "string"}, "status": _status()}),
-        "Action": _object(
-            {
-                "action_id": {"type": "string"},
-                "action": {"type": "string"},
-                "arguments": {"type": "object"},
-                "by": {"type": "string"},
-                "at_ms": {"type": "integer"},
-                "state": {"enum": ["accepted", "running", "done", "failed", "canceled"]},
-                "reason": {"type": "string"},
-            }
-        ),
-        "Actions": _object({"call_id": {"type": "string"}, "actions": {"type": "array", "items": _ref("Action")}}),
-        "ActionRequest": _object(
-            {
-                "action": {"enum": [HANG_UP, SEND_DTMF, NOTE, DISPOSITION]},
-                "reason": {"type": "string", "maxLength": MAX_TEXT},
-                "tones": {"type": "string", "pattern": "^[0-9A-D*#]{1,18}$"},
-                "text": {"type": "string", "minLength": 1, "maxLength": MAX_TEXT},
-            },
-            optional=["reason", "tones", "text"],
-        ),
-        "Announcement": _object(
-            {"call_id": {"type": "string"}, "say_id": {"type": "string"}, "characters": {"type": "integer"}}
-        ),
-        "Text": _object({"text": {"type": "string"}, "interrupt": {"type": "boolean"}}, optional=["interrupt"]),
-        "TextPiece": {"description": "One line for each piece of the text.", **_object({"text": {"type": "string"}})},
-        "PlainText": {"type": "string", "description": "UTF-8, also chunked while it is being written."},
-        "Policy": _plain(policy),
-        **parts,
-        "PolicyInForce": _object(
-            {
-                "version": {"type": "integer"},
-                "since_ms": {"type": "integer"},
-                "by": {"type": "string"},
-                "policy": {"oneOf": [_ref("Policy"), {"type": "null"}]},
-            }
-        ),
-        "PreviewRequest": _plain(PreviewRequest.model_json_schema()),
-        "Preview": _object(
-            {
-                "version": {"type": "integer"},
-                "at_ms": {"type": "integer"},
-                "action": {"enum": ["agent", "redirect", "reject"]},
-                "rule": {"type": "string"},
-                "reason": {"type": "string"},
-                "agent": {"type": "string"},
-                "target": {"type": "string"},
-                "reject": {"type": "string"},
-                "passed_rules": {
-                    "type": "array",
-                    "items": _object({"rule": {"type": "string"}, "condition": {"type": "string"}}),
-                },
-            },
-            optional=["agent", "target", "reject"],
-        ),
-        "Switch": {"type": "boolean"},
-        "Events": {
-            "description": "One event or an array, in the Event Grid schema or as CloudEvents 1.0.",
-            "type": ["object", "array"],
-        },
-        "Received": _object(
-            {name: {"type": "integer"} for name in ("received", "refused")}
-            | {"validationResponse": {"type": "string"}},
-            optional=["received", "refused", "validationResponse"],
-        ),
-        "Probe": _object({"status": {"type": "string"}, "reason": {"type": "string"}}, optional=["reason"]),
-    }
-
-
 def _paths() -> Json:
     paths: Json = {}
     for method, path in sorted(routes()):
@@ -299,19 +214,19 @@ def _operation(path: str, operation: Operation) -> Json:
     shown: Json = {"summary": operation.summary, "tags": [operation.tag]}
     if operation.tag == "operator":
         shown["security"] = [{"apiKey": []}, {"bearer": []}]
-        name = {"type": "string", "maxLength": 64}
+        name = {"type": "string", "pattern": "^[A-Za-z0-9_ .@-]{0,64}$"}
         parameters.append(_parameter("X-Operator", "header", name, "Name for the audit log; not verified."))
     if parameters:
         shown["parameters"] = parameters
     if operation.body:
-        content = {kind: {"schema": _ref(schema)} for kind, schema in operation.body.items()}
+        content = {kind: {"schema": ref(schema)} for kind, schema in operation.body.items()}
         shown["requestBody"] = {"required": True, "content": content}
     shown["responses"] = dict(_responses(operation))
     return shown
 
 
 def _responses(operation: Operation) -> Iterator[tuple[str, Json]]:
-    answer = {"content": {"application/json": {"schema": _ref(operation.answer)}}} if operation.answer else {}
+    answer = {"content": {"application/json": {"schema": ref(operation.answer)}}} if operation.answer else {}
     yield str(operation.status), {"description": "Success", **answer}
     if operation.answer == "Probe":
         yield "503", {"description": "Not so; `reason` says why", **answer}
@@ -320,60 +235,7 @@ def _responses(operation: Operation) -> Iterator[tuple[str, Json]]:
         codes.setdefault(ERRORS[error], []).append(error.code)
     for status, names in sorted(codes.items()):
         text = " or ".join(f"`{name}`" for name in dict.fromkeys(names))
-        yield str(status), {"description": text, "content": {"application/json": {"schema": _ref("Error")}}}
-
-
-def _call() -> Json:
-    """Return the schema of a record as `call_json` formats it."""
-    shown = call_json(CallRecord(call_id="call_1", status=Status.RINGING))
-    fields = {name: {"type": _TYPES[type(value)]} for name, value in shown.items() if not isinstance(value, dict)}
-    groups = {
-        "status": _status(),
-        "route": _object({"rule": {"type": "string"}, "reason": {"type": "string"}}),
-        "custom_context": {
-            "type": "object",
-            "additionalProperties": {"type": "object", "additionalProperties": {"type": "string"}},
-        },
-    }
-    return _object({name: groups.get(name) or fields[name] for name in shown})
-
-
-def _entry(kind: str, cls: type[Turn] | type[Notice]) -> Json:
-    hints = {name: hint for name, hint in get_type_hints(cls).items() if name in cls.__struct_fields__}
-    return _object(
-        {"id": {"type": "string"}, "kind": {"const": kind}}
-        | {name: {"type": _TYPES[hint]} for name, hint in hints.items()}
-    )
-
-
-def _status() -> Json:
-    return {"enum": [status.value for status in Status]}
-
-
-def _ref(name: str) -> Json:
-    return {"$ref": f"#/components/schemas/{name}"}
-
-
-def _object(properties: Mapping[str, Json], *, optional: Sequence[str] = ()) -> Json:
-    return {
-        "type": "object",
-        "properties": dict(properties),
-        "required": [name for name in properties if name not in optional],
-        "additionalProperties": False,
-    }
-
-
-def _plain(schema: object) -> Any:
-    """Return pydantic's schema without titles and docstrings, with limits as keywords of JSON Schema."""
-    words = {"ge": "minimum", "le": "maximum"}
-    if isinstance(schema, dict):
-        kept = {
-            name: part
-            for name, part in schema.items()
-            if not (name in ("title", "description") and isinstance(part, str))
-        }
-        return {words.get(name, name): _plain(part) for name, part in kept.items()}
-    return [_plain(part) for part in schema] if isinstance(schema, list) else schema
+        yield str(status), {"description": text, "content": {PROBLEM_JSON: {"schema": ref("Problem")}}}
 
 
 def text() -> str:

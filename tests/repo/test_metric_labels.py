@@ -49,6 +49,7 @@ def test_values_of_requests_are_limited_to_a_closed_set(metrics: list[MetricWrap
         if label.most
     }
     assert growing == {
+        "bridge_calls_overflowed.rule",
         "bridge_calls_routed.rule",
         "bridge_requests_refused.endpoint",
         "bridge_requests_refused.code",

@@ -18,7 +18,7 @@ TESTED_ELSEWHERE: dict[str, str] = {
     ),
 }
 
-KEY_MODULES = {"keys.py", "policy_store.py", "ring_counter.py", "connection_quota.py"}
+KEY_MODULES = {"keys.py", "policy_store.py", "ring_counter.py", "rule_places.py", "connection_quota.py"}
 """Modules that format Redis keys. `keys.py` has the keys that services share; the others have keys of a single service.
 """
 _KEY = re.compile(r"^\{s\d|:call:|:(leases|owners|inbox|wake|uplink|downlink|transcript|timers|seen)\b|^quota:")

@@ -85,6 +85,10 @@ def main(argv: Sequence[str] | None = None) -> int:
             json_path=arguments.json,
             quick=arguments.quick,
         )
+    if arguments.command == "lint-tools":
+        from lab.tool_lint import lint_files
+
+        return lint_files(arguments.files)
     if arguments.command == "up":
         return _up(folder, Ports.free() if arguments.free_ports else Ports())
     return _down(folder)
@@ -130,6 +134,10 @@ def _parser() -> argparse.ArgumentParser:
     chaos.add_argument(
         "--write-results", action="store_true", help="generate the table of docs/resilience.md from the stored figures"
     )
+    lint = commands.add_parser(
+        "lint-tools", help="check whether Foundry accepts an OpenAPI document or the tools of an MCP server"
+    )
+    lint.add_argument("files", type=Path, nargs="+", help="JSON or YAML; - for standard input")
     return parser
 
 

@@ -11,6 +11,7 @@ from lab.scenario import Scenario
 from lab.stack import Stack
 from lab.wire import Json, WireError, call_json, raw, rows
 
+CALLEE: Final = "+18005551212"
 UNSCRIPTED: Final = "(speech)"
 """Transcription by the simulated Voice Live if the scenario has no `heard` for a turn."""
 LOST_WITH_THE_CALL_S: Final = 1.5
@@ -144,7 +145,7 @@ def place_call(stack: Stack, scenario: Scenario, *, audio: str = "script", mark:
     before = frozenset(row["id"] for row in rows(call_json("GET", f"{stack.url('voice-live')}/lab/sessions")))
     body = {
         "from": scenario.caller.number,
-        "to": "+18005551212",
+        "to": CALLEE,
         "steps": [step.model_dump(mode="json", exclude_none=True) for step in scenario.caller.steps],
         "audio": audio,
         "mark": mark,

@@ -137,13 +137,24 @@ class Agent(_Part):
     definition: VoiceAgentDefinition = VoiceAgentDefinition()
 
 
+class OtherCall(_Part):
+    """A call of another caller, which is connected before the call of the scenario begins."""
+
+    number: str = Field(default="+14255550199", pattern=r"^\+[1-9][0-9]{6,14}$")
+    hang_up_after_s: float = Field(default=60.0, gt=0)
+    """Seconds from its answer."""
+
+
 class ScenarioStack(_Part):
     """The stack that `lab demo` starts for the scenario. `model`: model mode with this model, instead of an agent.
-    `profile`: the agent profile `default`; `BUSINESS` in it becomes the address of the simulated business.
+    `profile`: the agent profile `default`; `BUSINESS` in it becomes the address of the simulated business. `routing`:
+    the routing policy.
     """
 
     model: str | None = None
     settings: dict[str, str] = {}
+    routing: dict[str, object] = {}
+    other_calls: tuple[OtherCall, ...] = ()
     profile: dict[str, object] = {}
     faults: dict[Literal["acs", "voice-live", "business"], dict[str, object]] = {}
 
@@ -152,10 +163,13 @@ class ScenarioOutcome(_Part):
     """Checked after the call. `actions`: each with its state (`hang_up done`), in order; `says`: parts of the agent's
     turns, in order; `hold_tone`: the caller hears it while the agent works; `keys`: the key entries that the agent
     receives; `masked`: digits of the caller that only the simulated business receives; `longest_silence_s`: of both
-    sides, between the caller's first word and the agent's last.
+    sides, between the caller's first word and the agent's last; `route`: rule and reason of the route; `rings_s`: the
+    phone rings at least this long.
     """
 
     end_reason: str | None = None
+    route: str | None = None
+    rings_s: float | None = Field(default=None, gt=0)
     actions: tuple[str, ...] | None = None
     says: tuple[str, ...] = ()
     tones: str | None = None

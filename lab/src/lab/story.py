@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -11,35 +12,46 @@ import yaml
 from lab.call_checks import CallCheck
 from lab.digit_checks import masked_digits_checks
 from lab.heard_audio import Recording, last_sound_s, longest_silence_s
-from lab.observed_call import ObservedCall
-from lab.scenario import Scenario, ScenarioStack
-from lab.stack import Ports, Stack
+from lab.observed_call import CALLEE, ObservedCall
+from lab.scenario import OtherCall, Scenario, ScenarioStack
+from lab.stack import Ports, Stack, StackError
 from lab.wire import Json, call_json, rows
 
 _KEYS: Final = "[keypad] "
 BUSINESS: Final = "BUSINESS"
 """Stands for the address of the simulated business in a profile."""
+_CONNECTED_WITHIN_S: Final = 20.0
 
 
 def stack_for(scenario: Scenario, folder: Path) -> Stack:
-    """A stack on free ports that is not started yet. Writes the scenario's agent profile into `folder`."""
+    """A stack on free ports that is not started yet. Writes the scenario's agent profile and routing policy into
+    `folder`.
+    """
     ports, wanted = Ports.free(), scenario.stack
     relay = dict(wanted.settings)
     if wanted.model:
         relay |= {"VOICE_LIVE_MODEL": wanted.model, "AGENT_NAME": "", "AGENT_PROJECT_NAME": ""}
     if wanted.profile:
         text = yaml.safe_dump({"default": wanted.profile}).replace(BUSINESS, f"http://127.0.0.1:{ports.business}")
-        folder.mkdir(parents=True, exist_ok=True)
-        path = (folder / "profiles.yaml").absolute()
-        path.write_text(text, encoding="utf-8")
-        relay |= {"AGENT_PROFILES_FILE": str(path), "TOOL_PRIVATE_HOSTS": "127.0.0.1"}
-    return Stack(
-        ports, folder, {"agent-relay": relay, "call-control": wanted.settings, "media-gateway": wanted.settings}
-    )
+        file = _written(folder, "profiles.yaml", text)
+        relay |= {"AGENT_PROFILES_FILE": file, "TOOL_PRIVATE_HOSTS": "127.0.0.1"}
+    control = dict(wanted.settings)
+    if wanted.routing:
+        control["ROUTING_POLICY"] = _written(folder, "routing.yaml", yaml.safe_dump(wanted.routing, sort_keys=False))
+    return Stack(ports, folder, {"agent-relay": relay, "call-control": control, "media-gateway": wanted.settings})
+
+
+def _written(folder: Path, name: str, text: str) -> str:
+    folder.mkdir(parents=True, exist_ok=True)
+    path = (folder / name).absolute()
+    path.write_text(text, encoding="utf-8")
+    return str(path)
 
 
 def prepare(stack: Stack, wanted: ScenarioStack) -> None:
-    """Start the business if the profile uses it, and inject the faults. Raises `StackError`, `WireError`."""
+    """Start the business if the profile uses it, inject the faults, and place the other calls. Raises `StackError`,
+    `WireError`.
+    """
     if BUSINESS in str(wanted.profile):
         stack.launch_part("business")
         stack.await_ready()
@@ -47,6 +59,20 @@ def prepare(stack: Stack, wanted: ScenarioStack) -> None:
         call_json("GET", f"{stack.url('business')}/lab/mcp")  # before the call, whose timing the start would change
     for simulator, faults in wanted.faults.items():
         call_json("PUT", f"{stack.url(simulator)}/lab/faults", faults)
+    for other in wanted.other_calls:
+        _place(stack, other)
+
+
+def _place(stack: Stack, other: OtherCall) -> None:
+    """Place a call and wait until it is connected."""
+    steps = [{"pause_ms": round(other.hang_up_after_s * 1000)}, {"hang_up": True}]
+    calls = f"{stack.url('acs')}/lab/calls"
+    placed = call_json("POST", calls, {"from": other.number, "to": CALLEE, "steps": steps})
+    deadline = time.monotonic() + _CONNECTED_WITHIN_S
+    while (state := call_json("GET", f"{calls}/{placed['id']}")["state"]) != "connected":
+        if state not in ("ringing", "connecting") or time.monotonic() > deadline:
+            raise StackError(f"the call of {other.number} is not connected but {state}; logs: {stack.folder}")
+        time.sleep(0.05)
 
 
 def outcome_checks(
@@ -56,6 +82,14 @@ def outcome_checks(
     if expected.end_reason is not None:
         found = str(record.get("end_reason"))
         yield CallCheck(f"the end reason is {expected.end_reason}", found == expected.end_reason, found)
+    if expected.route is not None:
+        found = f"{record['route']['rule']}: {record['route']['reason']}"
+        yield CallCheck(f"the route is {expected.route}", found == expected.route, found)
+    if expected.rings_s is not None:
+        rang_s = call.times("phone", "answered")[0] - call.times("phone", "incoming_call_sent")[0]
+        yield CallCheck(
+            f"the phone rings for {expected.rings_s:g} s or longer", rang_s >= expected.rings_s, f"{rang_s:.2f} s"
+        )
     if expected.actions is not None:
         url = f"{call.stack.url('call-control')}/api/calls/{record['call_id']}/actions"
         states = [f"{one['action']} {one['state']}" for one in rows(call_json("GET", url))]

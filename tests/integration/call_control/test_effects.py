@@ -19,6 +19,7 @@ from call_control.acs_client import AcsClient, AcsError, AcsRefusal, Connection
 from call_control.core.machine.call_commands import Answer, AtOnce, End, FindRelay, HangUp, Offer, Reject, Transfer
 from call_control.core.machine.call_events import CommandDone, CommandFailed
 from call_control.effects import CallUrls, Effects
+from call_control.routing.rule_places import RulePlaces
 
 CALL = "call_0123456789abcdef01234567"
 URLS = CallUrls("http://control.test", "ws://media.test", ("media-token-key-of-the-tests",), 60)
@@ -78,13 +79,15 @@ def leases(clients: RedisClients, keys: Keys) -> Leases:
 @pytest.fixture
 def effects(clients: RedisClients, keys: Keys, leases: Leases) -> Effects:
     acs = RefusingAcs(AcsError("no", AcsRefusal.GONE, acs_code="8522"))
+    store = CallStore(clients.control, keys)
     return Effects(
         acs,
         leases,
-        CallStore(clients.control, keys),
+        store,
         Fleet(clients.control, "c", "call-control"),
         URLS,
         AnnouncementStore(clients.control, keys),
+        RulePlaces(clients.control, store),
     )
 
 

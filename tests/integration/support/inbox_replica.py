@@ -22,6 +22,7 @@ from call_control.effects import CallUrls, Effects
 from call_control.inbox_worker import CommandRunner, InboxWorker
 from call_control.routing.policy_keeper import PolicyKeeper
 from call_control.routing.policy_store import PolicyStore
+from call_control.routing.rule_places import RulePlaces
 from call_control.steps import CallSteps
 from tests.support.switchboard import PhoneCall
 
@@ -31,7 +32,14 @@ AT_ONCE = CallPolicy(answer_at_once=True)
 class Replica:
     """A worker with its own entry in the fleet. A test can stop it without deregistration, as a crash does."""
 
-    def __init__(self, name: str, clients: RedisClients, acs: AcsClient, policy: CallPolicy = AT_ONCE) -> None:
+    def __init__(
+        self,
+        name: str,
+        clients: RedisClients,
+        acs: AcsClient,
+        policy: CallPolicy = AT_ONCE,
+        routing: Routing | None = None,
+    ) -> None:
         keys = Keys(1)
         self.name = name
         self.inbox = Inbox(clients.control, clients.blocking, keys, name)
@@ -39,16 +47,18 @@ class Replica:
         self.leases = Leases(clients.control, keys, name)
         self.fleet = Fleet(clients.control, name, "call-control")
         urls = CallUrls("http://control.test", "ws://media.test", ("media-token-key-of-the-tests",), 60)
-        self.effects = Effects(acs, self.leases, self.store, self.fleet, urls, AnnouncementStore(clients.control, keys))
+        self.places = RulePlaces(clients.control, self.store)
+        announcements = AnnouncementStore(clients.control, keys)
+        self.effects = Effects(acs, self.leases, self.store, self.fleet, urls, announcements, self.places)
         self.policy = policy
-        self.routing = PolicyKeeper(PolicyStore(clients.control, clients.blocking), Routing())
+        self.routing = PolicyKeeper(PolicyStore(clients.control, clients.blocking), routing or Routing())
 
     @asynccontextmanager
     async def working(self, effects: CommandRunner | None = None) -> AsyncIterator[InboxWorker]:
         await self.inbox.ensure_group()
         worker = InboxWorker(
             self.inbox,
-            CallSteps(self.store, self.policy, self.routing),
+            CallSteps(self.store, self.policy, self.routing, places=self.places),
             self.fleet,
             effects or self.effects,
             name=self.name,

@@ -13,9 +13,9 @@ from lab import story
 from lab.heard_audio import Recording
 from lab.observed_call import ObservedCall
 from lab.scenario import Scenario
-from lab.stack import Ports, Stack
+from lab.stack import Ports, Stack, StackError
 from lab.stack_process import Process
-from lab.story import outcome_checks, stack_for
+from lab.story import outcome_checks, prepare, stack_for
 
 RATE_HZ = 16_000
 
@@ -40,10 +40,37 @@ def test_the_profile_is_written_with_the_address_of_the_business(tmp_path: Path)
     assert profile["default"]["tools"][0]["url"] == f"http://127.0.0.1:{stack.ports.business}/x"
 
 
+def test_the_routing_policy_is_written_for_call_control(tmp_path: Path) -> None:
+    policy = {"rules": [{"name": "all", "agent": "default", "wait": 5}]}
+    control = stack_for(scenario(stack={"routing": policy}), tmp_path / "stack").extra["call-control"]
+    assert yaml.safe_load(Path(control["ROUTING_POLICY"]).read_text(encoding="utf-8")) == policy
+
+
+def test_other_calls_are_placed_and_connected_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[Any, ...]] = []
+    states = iter(["ringing", "connecting", "connected", "ended"])
+
+    def call_json(method: str, url: str, *body: Any) -> dict[str, Any]:
+        asked.append((method, url, *body))
+        return {"id": "lab_1"} if method == "POST" else {"state": next(states)}
+
+    monkeypatch.setattr(story, "call_json", call_json)
+    wanted = scenario(stack={"other_calls": [{"number": "+14255550177", "hang_up_after_s": 2.5}]}).stack
+    stack = Stack(Ports(), tmp_path, processes=[Process("acs", 8090, None)])
+    prepare(stack, wanted)
+    assert asked[0][2]["from"] == "+14255550177"
+    assert asked[0][2]["steps"] == [{"pause_ms": 2500}, {"hang_up": True}]
+    assert [method for method, *_ in asked] == ["POST", "GET", "GET", "GET"]
+    with pytest.raises(StackError, match="the call of \\+14255550177 is not connected but ended"):
+        prepare(stack, wanted)
+
+
 def checks(expect: dict[str, Any], monkeypatch: pytest.MonkeyPatch, *, ended: float = 3.3) -> dict[str, bool]:
     """The result of each check of a call whose agent is heard until 3.0 s."""
     stack = Stack(Ports(), Path("x"), processes=[Process("call-control", 8080, None)])
     timeline = [
+        {"event": "incoming_call_sent", "t": -3.0},
+        {"event": "answered", "t": -1.0},
         {"event": "media_open", "t": 0.0},
         {"event": "caller_says", "t": 0.5},
         {"event": "dtmf", "by": "agent", "tone": "1", "t": 1.0},
@@ -61,7 +88,8 @@ def checks(expect: dict[str, Any], monkeypatch: pytest.MonkeyPatch, *, ended: fl
         {"role": "caller", "text": "Bye."},
         {"role": "agent", "text": "Bye."},
     ]
-    record = {"call_id": "call_1", "end_reason": "hung_up_by_agent"}
+    route = {"rule": "sales", "reason": "agent default"}
+    record = {"call_id": "call_1", "end_reason": "hung_up_by_agent", "route": route}
     recording = Recording(RATE_HZ, agent * 0, agent)
     found = outcome_checks(call, scenario(expect=expect), record, transcript, recording)
     return {check.claim: check.holds for check in found}
@@ -76,6 +104,10 @@ def checks(expect: dict[str, Any], monkeypatch: pytest.MonkeyPatch, *, ended: fl
         ({"actions": []}, False),
         ({"says": ["Hello", "Bye."]}, True),
         ({"says": ["Bye.", "Hello"]}, False),
+        ({"route": "sales: agent default"}, True),
+        ({"route": "rest: agent default"}, False),
+        ({"rings_s": 2}, True),
+        ({"rings_s": 2.5}, False),
         ({"tones": "1"}, True),
         ({"tones": "9"}, False),
         ({"keys": ["42#", "7"]}, True),

@@ -38,6 +38,7 @@ from call_control.inbox_worker import InboxWorker
 from call_control.routing.policy_keeper import PolicyKeeper
 from call_control.routing.policy_store import PolicyStore
 from call_control.routing.ring_counter import RingCounter
+from call_control.routing.rule_places import RulePlaces
 from call_control.settings import CallControlSettings
 from call_control.steps import CallSteps
 
@@ -75,6 +76,7 @@ class CallControl:
         source = f"file {settings.routing_policy}" if settings.routing_policy else "settings"
         self._routing = PolicyKeeper(PolicyStore(control, self._clients.blocking), settings.routing, source)
         self._rings = RingCounter(control, settings.ring_limits)
+        self._places = RulePlaces(control, self._store)
         self._agent_tokens = _agent_tokens(settings)
         guard = AgentGuard(self._agent_tokens, settings.agent_tools_identities, revealed(settings.agent_tools_keys))
         agent_actions = AgentActions(self._store, CallReferences(control), self._inbox)
@@ -91,7 +93,7 @@ class CallControl:
             OperatorGuard(revealed(self._settings.api_keys)), wrong_key_delay_s=self._timing.wrong_key_delay_s
         )
         api = OperatorApi(self._store, self._inbox, operators)
-        routing = RoutingApi(self._routing, operators)
+        routing = RoutingApi(self._routing, self._places, operators)
         announcements = AnnouncementApi(
             self._announcements,
             operators,
@@ -113,10 +115,10 @@ class CallControl:
         self._acs = AcsClient(settings.acs_address, MediaFormat(settings.acs_audio_format, settings.acs_audio_channels))
         token_keys = revealed(settings.media_token_keys)
         urls = CallUrls(settings.base_url, settings.media_base_url, token_keys, settings.max_call_s)
-        effects = Effects(self._acs, self._leases, self._store, self._fleet, urls, self._announcements)
+        effects = Effects(self._acs, self._leases, self._store, self._fleet, urls, self._announcements, self._places)
         self._worker = InboxWorker(
             self._inbox,
-            CallSteps(self._store, settings.call_policy, self._routing, self._rings),
+            CallSteps(self._store, settings.call_policy, self._routing, self._rings, self._places),
             self._fleet,
             effects,
             name=self.name,

@@ -51,6 +51,13 @@ def report_arrival(entry: IncomingCall, routed: Routed) -> None:
     )
 
 
+def report_next_rule(record: CallRecord) -> None:
+    log.info(
+        "call continues with the next rule",
+        extra=fields(call_id=record.call_id, route=record.route, route_reason=record.route_reason),
+    )
+
+
 def report_over_limit(entry: IncomingCall, exceeded: Exceeded) -> None:
     """Count the call, and log one line a minute for each limit."""
     metrics.OVER_LIMIT.labels(exceeded.limit.value).inc()

@@ -36,9 +36,11 @@ from call_control.core.machine.call_commands import (
     StopMediaStreaming,
     ToAcs,
     Transfer,
+    Withdraw,
 )
 from call_control.core.machine.call_events import CommandDone, CommandFailed
 from call_control.core.machine.call_machine import still_wanted
+from call_control.routing.rule_places import RulePlaces
 
 log = logging.getLogger(__name__)
 
@@ -73,6 +75,7 @@ class Effects:
     fleet: Fleet
     urls: CallUrls
     announcements: AnnouncementStore
+    places: RulePlaces
 
     async def run(self, record: CallRecord, commands: Sequence[AtOnce]) -> list[CommandDone | CommandFailed]:
         """Execute the commands in order and return their results.
@@ -98,13 +101,20 @@ class Effects:
         rooms = [member.capacity - member.active for member in relays if not member.draining]
         return FindRelay.FULL if rooms and max(rooms) <= 0 else FindRelay.UNCLAIMED
 
-    async def _local(self, record: CallRecord, command: Offer | InstructRelay | End) -> None:
+    async def _local(self, record: CallRecord, command: Offer | Withdraw | InstructRelay | End) -> None:
         call_id = record.call_id
         if isinstance(command, InstructRelay):
             await self.announcements.instruct(call_id, Instruct(command.instruction_id, command.what, command.detail))
             return
+        if isinstance(command, Withdraw):
+            await self.leases.end(call_id)
+            if command.rule:
+                await self.places.leave(call_id, command.rule)
+            return
         if isinstance(command, End):
             await self.leases.end(call_id)
+            if record.slot:
+                await self.places.leave(call_id, record.slot)
             await self.store.end_streams(call_id, command.reason, apologize=command.apologize)
             return
         if not await self.leases.offer(call_id):

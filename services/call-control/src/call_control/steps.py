@@ -12,40 +12,35 @@ import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from typing import Final, Protocol
+from typing import Final
 
 from bridge_common.base.errors import OutsideError
 from bridge_common.base.log import fields
 from bridge_common.store.call_store import CallStore, Deadlines
 from bridge_common.wire.call_record import CallRecord, Status
-from bridge_common.wire.entries import Callback, InboxEntry, IncomingCall
+from bridge_common.wire.entries import Callback, Due, InboxEntry, IncomingCall, Restored
 from call_control.call_telemetry import (
     begin_trace,
     report_arrival,
     report_foreign_callback,
+    report_next_rule,
     report_outdated,
     report_over_limit,
     report_step,
 )
 from call_control.core.events.callbacks import AcsEvent, decode_data
-from call_control.core.machine.call_events import CallEvent, CommandDone, CommandFailed, RingExpired
+from call_control.core.machine.call_commands import SetTimer
+from call_control.core.machine.call_events import CallEvent, CommandDone, CommandFailed, PlaceFree, RingExpired
 from call_control.core.machine.call_machine import apply
-from call_control.core.machine.transition import CallPolicy, newly_due, no_longer_due
-from call_control.core.policy.routing import Accepted, Routed, Routing
-from call_control.routing.ring_counter import Exceeded, RingCounter
+from call_control.core.machine.transition import CallPolicy, armed, newly_due, no_longer_due
+from call_control.routing.ring_counter import RingCounter
+from call_control.routing.route_choice import RouteChoice, RoutingSource
+from call_control.routing.rule_places import RulePlaces
 
 log = logging.getLogger(__name__)
 
 _SWAPS: Final = 50
 """Attempts to save a record that other processes change at the same time."""
-
-
-class RoutingSource(Protocol):
-    """The interface of `PolicyKeeper` that the steps use."""
-
-    async def routing(self) -> Routing: ...
-
-    def count(self, routed: Routed) -> None: ...
 
 
 class CallSteps:
@@ -56,12 +51,17 @@ class CallSteps:
     """
 
     def __init__(
-        self, store: CallStore, policy: CallPolicy, routing: RoutingSource, rings: RingCounter | None = None
+        self,
+        store: CallStore,
+        policy: CallPolicy,
+        routing: RoutingSource,
+        rings: RingCounter | None = None,
+        places: RulePlaces | None = None,
     ) -> None:
         self._store = store
         self._policy = policy
         self._routing = routing
-        self._rings = rings
+        self._choice = RouteChoice(routing, rings, places)
         self._turns: dict[str, _Turn] = {}
 
     @property
@@ -76,7 +76,12 @@ class CallSteps:
                 return await self._arrive(entry, cause)
             if isinstance(entry, Callback):
                 return await self._commit(entry.call_id, [decode_data(entry.event_id, entry.type, entry.data)], cause)
-            return await self._commit(entry.call_id, [entry], cause)
+            if isinstance(entry, Due) and entry.timer in (SetTimer.WAIT, SetTimer.PLACE):
+                return await self._waited(entry, cause)
+            record = await self._commit(entry.call_id, [entry], cause)
+            if isinstance(entry, Restored) and record is not None:
+                await self._choice.restore(record)
+            return record
 
     async def take_results(
         self, record: CallRecord, results: Sequence[CommandDone | CommandFailed], cause: str
@@ -93,20 +98,40 @@ class CallSteps:
         age_ms = _now_ms() - (entry.rang_ms or entry.received_ms)
         if age_ms > self._policy.ring_ms:
             return await self._arrive_late(entry, age_ms, cause)
-        routing = await self._routing.routing()
-        routed, exceeded = await self._limited(entry, routing)
+        routed, exceeded = await self._choice.admit(entry, self._policy.redirect_target)
         trace = begin_trace(entry)
-        blank = replace(_blank(entry), route=routed.rule, route_reason=routed.reason, traceparent=trace.traceparent)
-        step = apply(blank, routed.decision, _now_ms(), self._policy, cause)
+        blank = replace(_blank(entry), traceparent=trace.traceparent)
+        step = apply(blank, routed, _now_ms(), self._policy, cause)
         if await self._store.create(step.record, _deadlines(blank, step.record)):
-            self._routing.count(routed)
+            self._choice.count(routed)
             trace.export()
             report_arrival(entry, routed)
             if exceeded is not None:
                 report_over_limit(entry, exceeded)
             report_step(blank, step.record, routed.decision)
             return step.record
-        return await self._store.load(entry.call_id)
+        record = await self._store.load(entry.call_id)
+        await self._choice.release(entry.call_id, routed, record)
+        return record
+
+    async def _waited(self, due: Due, cause: str) -> CallRecord | None:
+        """Continue a call that waits for capacity: offer it if its rule has a place, or route it by the next rule."""
+        record = await self._store.load(due.call_id)
+        timer = armed(record, due.timer) if record is not None else None
+        if record is None or timer is None or timer.seq != due.seq:
+            return await self._commit(due.call_id, [due], cause)
+        if due.timer == SetTimer.PLACE:
+            event = PlaceFree() if await self._choice.has_place(record) else due
+            return await self._commit(due.call_id, [event], cause, known=record)
+        routed = None if record.voice_epoch else await self._choice.next_rule(record)
+        if routed is None:
+            return await self._commit(due.call_id, [due], cause, known=record)
+        after = await self._commit(due.call_id, [routed], cause, known=record)
+        await self._choice.release(due.call_id, routed, after)
+        if after is not None and after.route == routed.rule:
+            self._choice.count(routed)
+            report_next_rule(after)
+        return after
 
     async def _arrive_late(self, entry: IncomingCall, age_ms: int, cause: str) -> CallRecord | None:
         """Record a call whose event is too old, without answering it. A call that is already recorded continues."""
@@ -119,17 +144,6 @@ class CallSteps:
             report_step(blank, step.record, expired)
             return step.record
         return await self._store.load(entry.call_id)
-
-    async def _limited(self, entry: IncomingCall, routing: Routing) -> tuple[Routed, Exceeded | None]:
-        """Route the call. Only calls for an agent count against the limits: the others need no voice session."""
-        routed = routing.route(entry)
-        if self._rings is None or not isinstance(routed.decision, Accepted):
-            return routed, None
-        exceeded = await self._rings.exceeded(entry)
-        if exceeded is None:
-            return routed, None
-        target = routing.human_agents or self._policy.redirect_target
-        return self._rings.limits.turn_away(entry, exceeded.limit, target), exceeded
 
     async def _commit(
         self, call_id: str, events: Sequence[CallEvent], cause: str, known: CallRecord | None = None

@@ -158,9 +158,9 @@ async def test_an_upgrade_is_answered_like_any_request(
     port: int, fields: bytes, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with raw_peer(port) as peer:
-        for path, expected in ((b"/nowhere", b'{"error":{"code":"not_found"'), (b"/livez", b"alive")):
+        for path, expected in ((b"/nowhere", b'"code":"not_found"'), (b"/livez", b"alive")):
             peer.writer.write(b"GET " + path + b" HTTP/1.1\r\n" + fields)
             head = await asyncio.wait_for(peer.reader.readuntil(b"\r\n\r\n"), 5)
-            assert b"content-type: application/json" in head
+            assert b"content-type: application/" in head
             assert expected in await asyncio.wait_for(peer.reader.readuntil(b"}"), 5)
     assert not from_strangers(caplog)

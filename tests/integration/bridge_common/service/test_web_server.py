@@ -123,10 +123,11 @@ async def test_every_error_has_the_documented_form(
     answering: Answering, http: aiohttp.ClientSession, method: str, path: str, status: int, code: str
 ) -> None:
     async with listening(answering) as url, http.request(method, url + path, allow_redirects=False) as reply:
-        assert (reply.status, reply.content_type) == (status, "application/json")
+        assert (reply.status, reply.content_type) == (status, "application/problem+json")
         body = await reply.json()
         allowed = reply.headers.get("allow")
-    assert set(body) == {"error"}
+    assert set(body) == {"type", "title", "status", "detail", "code", "error"}
+    assert (body["status"], body["code"]) == (status, code)
     assert set(body["error"]) == {"code", "message"}
     assert body["error"]["code"] == code
     assert "secret" not in body["error"]["message"]

@@ -307,6 +307,7 @@ async def test_a_preview_shows_what_would_happen_and_changes_nothing(board: Swit
         "rule": "gold",
         "reason": "agent gold-desk",
         "agent": "gold-desk",
+        "limited_rules": [],
         "passed_rules": [{"rule": "closed", "condition": "time"}],
     }
     assert (await preview(at="2026-12-25T12:00:00+01:00")).json()["target"] == f"4:{AGENTS}"
@@ -315,6 +316,18 @@ async def test_a_preview_shows_what_would_happen_and_changes_nothing(board: Swit
     assert (await board.http.post("/api/routing/preview", json={"callee": "+18005551212"})).status_code == 401
     assert (await board.http.get("/api/routing", headers=OPERATOR)).json() == before
     assert not board.acs.asked
+
+
+async def test_a_preview_shows_how_full_the_rules_are(board: Switchboard) -> None:
+    limited = {"name": "sales", "agent": "sales", "max_calls": 1}
+    policy = {"rules": [limited, {"name": "rest", "reject": "busy"}]}
+    assert (await put(board, policy)).status_code == 200
+    call = PhoneCall()
+    assert (await board.ring(call)).status_code == 200
+    await board.claim(call)
+    reply = await board.http.post("/api/routing/preview", json={"callee": "+18005551212"}, headers=OPERATOR)
+    assert reply.json()["limited_rules"] == [{"rule": "sales", "calls": 1, "max_calls": 1}]
+    assert (reply.json()["rule"], reply.json()["reason"]) == ("rest", "reject busy (not sales: full, max_calls 1)")
 
 
 async def test_calls_are_routed_by_header_holiday_and_share(

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from http import HTTPStatus
 
 import pytest
 from starlette.responses import Response
@@ -8,10 +9,10 @@ from starlette.responses import Response
 from bridge_common.service.http_responses import (
     FAILED,
     NO_SUCH_PATH,
-    error_body,
     error_response,
     livez,
     metrics,
+    problem,
     readyz,
 )
 
@@ -47,8 +48,14 @@ def test_metrics_have_the_form_that_prometheus_reads() -> None:
 
 
 def test_an_error_may_have_more_fields() -> None:
-    assert error_body("bad_policy", "no", mistakes=["a"]) == {
-        "error": {"code": "bad_policy", "message": "no", "mistakes": ["a"]}
+    assert problem(422, "bad_policy", "no", mistakes=["a"]) == {
+        "type": "about:blank",
+        "title": HTTPStatus(422).phrase,
+        "status": 422,
+        "detail": "no",
+        "code": "bad_policy",
+        "mistakes": ["a"],
+        "error": {"code": "bad_policy", "message": "no", "mistakes": ["a"]},
     }
 
 
@@ -57,5 +64,5 @@ def test_an_error_may_have_more_fields() -> None:
     [(NO_SUCH_PATH, 404, "not_found"), (FAILED, 500, "internal"), (error_response(400, "bad", "x"), 400, "bad")],
 )
 def test_answers(answer: Response, status: int, code: str) -> None:
-    assert (answer.status_code, answer.headers["content-type"]) == (status, "application/json")
-    assert json.loads(bytes(answer.body))["error"]["code"] == code
+    assert (answer.status_code, answer.headers["content-type"]) == (status, "application/problem+json")
+    assert json.loads(bytes(answer.body))["code"] == code

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from datetime import UTC, datetime
 
 import pytest
@@ -27,9 +28,12 @@ POLICY = decode_policy(
 ROUTING = Routing(key=b"a key for the tests of the preview", policy=POLICY)
 
 
-def _preview(routing: Routing = ROUTING, **request: object) -> dict[str, object]:
+def _preview(
+    routing: Routing = ROUTING, calls: Mapping[str, int] | None = None, **request: object
+) -> dict[str, object]:
     body = json.dumps({"caller": "+14255550100", "callee": "+18005551212"} | request).encode()
-    return preview(routing, incoming_call(decode_preview(body), NOW))
+    call = incoming_call(decode_preview(body), NOW)
+    return preview(routing, call, routing.options(call), calls or {})
 
 
 def test_the_decision_and_the_rules_before_it() -> None:
@@ -38,6 +42,7 @@ def test_the_decision_and_the_rules_before_it() -> None:
         "rule": "rest",
         "reason": "redirect (not nobody: 0 %, bucket 67.31)",
         "target": "4:+18005550000",
+        "limited_rules": [],
         "passed_rules": [
             {"rule": "sales", "condition": "called"},
             {"rule": "gold", "condition": "header"},
@@ -62,6 +67,32 @@ def test_settings_that_decide_without_a_rule() -> None:
     assert (_preview(refused)["rule"], _preview(refused)["passed_rules"]) == ("REFUSED_CALLERS", [])
 
 
+def test_full_rules() -> None:
+    rules = [
+        {"name": "gold", "caller": "+1999*", "agent": "gold", "max_calls": 1},
+        {"name": "sales", "agent": "sales", "max_calls": 5},
+        {"name": "desk", "agent": "desk", "max_calls": 2, "wait": 10},
+        {"name": "rest", "reject": "busy"},
+    ]
+    routing = Routing(policy=decode_policy({"rules": rules}))
+    free = _preview(routing, {"sales": 4, "desk": 0})
+    assert (free["rule"], free["limited_rules"]) == ("sales", [{"rule": "sales", "calls": 4, "max_calls": 5}])
+    assert "wait_s" not in free
+    full = _preview(routing, {"sales": 5, "desk": 1})
+    assert (full["rule"], full["wait_s"], full["waits_for_place"]) == ("desk", 10, False)
+    assert full["reason"] == "agent desk (not sales: full, max_calls 5)"
+    assert full["passed_rules"] == [
+        {"rule": "gold", "condition": "caller"},
+        {"rule": "sales", "condition": "max_calls"},
+    ]
+    waiting = _preview(routing, {"sales": 5, "desk": 4})
+    assert (waiting["rule"], waiting["waits_for_place"]) == ("desk", True)
+    assert waiting["limited_rules"] == [
+        {"rule": "sales", "calls": 5, "max_calls": 5},
+        {"rule": "desk", "calls": 4, "max_calls": 2},
+    ]
+
+
 @pytest.mark.parametrize("caller", ["", "anonymous", "4:anonymous"])
 def test_a_hidden_number(caller: str) -> None:
     assert "call drawn at" in str(_preview(caller=caller, at="2026-12-25T12:00:00Z")["reason"])
@@ -76,6 +107,7 @@ def test_a_hidden_number(caller: str) -> None:
         (b'{"callee": "1800"}', "callee: is neither +<number> nor a raw id"),
         (b'{"callee": "+18005551212", "caller": "x"}', "caller: is neither"),
         (b'{"callee": "+18005551212", "at": "2026-12-24T12:00:00"}', "at: Input should have timezone info"),
+        (b'{"callee": "+18005551212", "at": 0}', "at: Input should be a valid datetime"),
         (b'{"callee": "+18005551212", "headers": {"X": 1}}', "headers.X: Input should be a valid string"),
         (b'{"callee": "+18005551212", "calee": "x"}', "calee: Extra inputs are not permitted"),
     ],

@@ -62,5 +62,5 @@ def test_a_response_is_whole_and_the_last_of_its_connection() -> None:
     assert encode_response(denial).count(b"content-length") == 1
     head, _, body = encode_response(NO_SUCH_PATH).partition(b"\r\n\r\n")
     assert head.startswith(b"HTTP/1.1 404 Not Found\r\n")
-    assert b"\r\ncontent-type: application/json\r\n" in head
+    assert b"\r\ncontent-type: application/problem+json\r\n" in head
     assert body == NO_SUCH_PATH.body

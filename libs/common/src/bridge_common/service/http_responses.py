@@ -1,21 +1,33 @@
-"""Responses of all services: errors, `{"error": {"code", "message"}}` (codes: docs/api.md), and the probes."""
+"""Responses of all services: errors as problem details (RFC 9457; codes: docs/api.md), and the probes."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from http import HTTPStatus
 from typing import Final
 
 from starlette.responses import JSONResponse, Response
 
 from bridge_common.observability import telemetry
 
+PROBLEM_JSON: Final = "application/problem+json"
 
-def error_body(code: str, message: str, **more: object) -> dict[str, object]:
-    return {"error": {"code": code, "message": message, **more}}
+
+def problem(status: int, code: str, message: str, **more: object) -> dict[str, object]:
+    """Return the body of an error response. `error` is the form of 0.1.0, kept until 0.2.0."""
+    return {
+        "type": "about:blank",
+        "title": HTTPStatus(status).phrase,
+        "status": status,
+        "detail": message,
+        "code": code,
+        **more,
+        "error": {"code": code, "message": message, **more},
+    }
 
 
 def error_response(status: int, code: str, message: str, headers: Mapping[str, str] | None = None) -> Response:
-    return JSONResponse(error_body(code, message), status, headers)
+    return JSONResponse(problem(status, code, message), status, headers, media_type=PROBLEM_JSON)
 
 
 NO_SUCH_PATH: Final = error_response(404, "not_found", "no such path")

@@ -15,7 +15,7 @@ import uvicorn
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 from starlette.routing import BaseRoute, Match, Route, WebSocketRoute
 from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket
@@ -24,7 +24,7 @@ from bridge_common.base.log_limit import LineLimit
 from bridge_common.service import http_responses
 from bridge_common.service.background_tasks import BackgroundTasks
 from bridge_common.service.http_connection import HttpConnection, HttpConnections, HttpTiming, http_connection
-from bridge_common.service.http_responses import FAILED, NO_SUCH_PATH, error_body
+from bridge_common.service.http_responses import FAILED, NO_SUCH_PATH, error_response
 from bridge_common.service.pending_connections import PendingConnections
 from bridge_common.service.settings import ServiceSettings
 
@@ -121,8 +121,8 @@ async def _method_not_allowed(request: Request, error: Exception) -> Response:
         if isinstance(route, Route) and route.matches(request.scope)[0] is not Match.NONE:
             methods |= route.methods or set()
     allowed = ", ".join(sorted(methods))
-    body = error_body("method_not_allowed", f"{request.method} is not supported here; use {allowed}")
-    return JSONResponse(body, 405, {"Allow": allowed})
+    message = f"{request.method} is not supported here; use {allowed}"
+    return error_response(405, "method_not_allowed", message, {"Allow": allowed})
 
 
 async def _internal(request: Request, error: Exception) -> Response:

@@ -91,6 +91,8 @@ class CallRecord:
     route: str = ""
     """Routing rule or setting that matched the call."""
     route_reason: str = ""
+    slot: str = ""
+    """Routing rule with `max_calls` in which the call has a place, or waits for one; empty: none."""
     answered_ms: int = 0
     connected_ms: int = 0
     ended_ms: int = 0

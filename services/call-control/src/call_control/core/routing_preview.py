@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence, Set
 from datetime import datetime
 from typing import Annotated, Any, Final
 
@@ -30,7 +30,7 @@ class PreviewRequest(BaseModel):
     caller: Annotated[str, Field(max_length=256)] = ""
     callee: Annotated[str, Field(max_length=256)]
     headers: Annotated[dict[_HeaderName, _HeaderValue], Field(max_length=MAX_HEADERS)] = Field(default_factory=dict)
-    at: AwareDatetime | None = None
+    at: Annotated[AwareDatetime, Field(strict=True)] | None = None
 
 
 def decode_preview(body: bytes) -> PreviewRequest:
@@ -71,22 +71,40 @@ def _party(name: str, text: str) -> str:
         raise InputError(f"{name}: is neither +<number> nor a raw id (4:+…, 8:acs:…, 8:orgid:…, 28:orgid:…)") from None
 
 
-def preview(routing: Routing, call: IncomingCall) -> dict[str, Any]:
-    """As JSON. Limits on incoming calls are not considered."""
-    routed = routing.route(call)
+def preview(
+    routing: Routing, call: IncomingCall, options: Sequence[Routed], calls: Mapping[str, int]
+) -> dict[str, Any]:
+    """As JSON. Limits on incoming calls are not considered.
+
+    `options`: `Routing.options` of the call. `calls`: number of calls of the rules with `max_calls` among them.
+    """
+    routed = next(one for one in options if not _is_full(one, calls) or one.wait_s)
     decision = routed.decision
     shown: dict[str, Any] = {"action": routed.action, "rule": routed.rule, "reason": routed.reason}
+    if routed.wait_s:
+        shown |= {"wait_s": routed.wait_s, "waits_for_place": _is_full(routed, calls)}
     if isinstance(decision, Accepted):
         shown["agent"] = decision.profile
     elif isinstance(decision, Redirected):
         shown["target"] = decision.target
     else:
         shown["reject"] = decision.reason
-    return shown | {"passed_rules": list(_passed(routing, routed, call))}
+    considered = options[: options.index(routed) + 1]
+    limited = [
+        {"rule": one.rule, "calls": calls[one.rule], "max_calls": one.max_calls} for one in considered if one.max_calls
+    ]
+    full = {one.rule for one in considered[:-1]}
+    return shown | {"limited_rules": limited, "passed_rules": list(_passed(routing, routed, call, full))}
 
 
-def _passed(routing: Routing, routed: Routed, call: IncomingCall) -> Iterator[Mapping[str, str]]:
-    """The rules before the one that decided, each with the condition that the call does not meet."""
+def _is_full(option: Routed, calls: Mapping[str, int]) -> bool:
+    return option.max_calls > 0 and calls[option.rule] >= option.max_calls
+
+
+def _passed(routing: Routing, routed: Routed, call: IncomingCall, full: Set[str]) -> Iterator[Mapping[str, str]]:
+    """The rules before the one that decided, each with the condition that the call does not meet. `full`: rules that
+    match, but are full.
+    """
     rules = routing.policy.rules if routing.policy else ()
     if routing.policy is None or all(rule.name != routed.rule for rule in rules):
         return
@@ -94,4 +112,5 @@ def _passed(routing: Routing, routed: Routed, call: IncomingCall) -> Iterator[Ma
     for rule in rules:
         if rule.name == routed.rule:
             return
-        yield {"rule": rule.name, "condition": mismatch(rule, routing.policy, call, headers) or "percent"}
+        other = "max_calls" if rule.name in full else "percent"
+        yield {"rule": rule.name, "condition": mismatch(rule, routing.policy, call, headers) or other}

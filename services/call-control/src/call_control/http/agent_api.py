@@ -28,6 +28,8 @@ logging.getLogger("mcp").setLevel(logging.WARNING)  # it logs each request and i
 
 _MAX_BODY: Final = 16 * 1024
 _AREA: Final = "agent tools"
+_JSON: Final = "application/json"
+"""Foundry's OpenAPI tools accept only this content type."""
 
 
 class AgentApi:
@@ -48,8 +50,8 @@ class AgentApi:
 
         return [
             Route("/agent/openapi.json", self.document, methods=["GET"]),
-            Route("/agent/tools/{tool}", with_error_replies(self.act, _AREA), methods=["POST"]),
-            Route("/agent/mcp", _Admitted(with_error_replies(admit, _AREA), self._mcp)),
+            Route("/agent/tools/{tool}", with_error_replies(self.act, _AREA, media_type=_JSON), methods=["POST"]),
+            Route("/agent/mcp", _Admitted(with_error_replies(admit, _AREA, media_type=_JSON), self._mcp)),
         ]
 
     async def run(self) -> None:

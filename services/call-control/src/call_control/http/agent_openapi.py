@@ -66,11 +66,14 @@ _ANSWER: dict[str, Any] = {
 _ERROR: dict[str, Any] = {
     "type": "object",
     "properties": {
+        "status": {"type": "integer"},
+        "code": {"type": "string"},
+        "detail": {"type": "string"},
         "error": {
             "type": "object",
             "properties": {"code": {"type": "string"}, "message": {"type": "string"}},
             "required": ["code", "message"],
-        }
+        },
     },
     "required": ["error"],
 }

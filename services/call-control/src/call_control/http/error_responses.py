@@ -1,4 +1,4 @@
-"""Reads request bodies, and returns errors as JSON `{"error": {"code", "message"}}`. Codes: docs/api.md."""
+"""Reads request bodies, and returns errors as problem details (RFC 9457). Codes: docs/api.md."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from bridge_common.base.errors import AuthError, BridgeError, InputError, Outsid
 from bridge_common.base.log import fields
 from bridge_common.base.log_limit import LineLimit
 from bridge_common.observability.telemetry import Label, counter
-from bridge_common.service.http_responses import error_body
+from bridge_common.service.http_responses import PROBLEM_JSON, problem
 from call_control.core.policy.policy_in_force import OutdatedError
 from call_control.core.policy.policy_text import PolicyError
 from call_control.http.authentication import ForbiddenError
@@ -87,14 +87,16 @@ STATUS: Final[tuple[tuple[type[BridgeError], int], ...]] = (
 class ErrorReply(JSONResponse):
     """An error as a response. `error`: for the log; the body of a 5xx does not contain its message."""
 
-    def __init__(self, error: BridgeError, body: dict[str, object], status: int, headers: dict[str, str]) -> None:
-        super().__init__(body, status, headers)
+    def __init__(
+        self, error: BridgeError, body: dict[str, object], status: int, headers: dict[str, str], media_type: str
+    ) -> None:
+        super().__init__(body, status, headers, media_type)
         self.error = error
 
 
-def with_error_replies(endpoint: Endpoint, name: str, *, logs: bool = True) -> Endpoint:
+def with_error_replies(endpoint: Endpoint, name: str, *, logs: bool = True, media_type: str = PROBLEM_JSON) -> Endpoint:
     """Wrap `endpoint`, so that a `BridgeError` becomes an error response. `name`: of the endpoint in logs and metrics.
-    `logs`: false if the caller logs rejected requests.
+    `logs`: false if the caller logs rejected requests. `media_type`: of the response, for clients that know only JSON.
     """
 
     async def answer(request: Request) -> Response:
@@ -108,12 +110,12 @@ def with_error_replies(endpoint: Endpoint, name: str, *, logs: bool = True) -> E
                     "request refused",
                     extra=fields(endpoint=name, status=status, code=error.code, reason=error.message),
                 )
-            return error_reply(status, error)
+            return error_reply(status, error, media_type)
 
     return answer
 
 
-def error_reply(status: int, error: BridgeError) -> Response:
+def error_reply(status: int, error: BridgeError, media_type: str = PROBLEM_JSON) -> Response:
     headers, message = {}, error.message
     if status == 503:
         headers["Retry-After"] = str(RETRY_AFTER_S)
@@ -125,7 +127,7 @@ def error_reply(status: int, error: BridgeError) -> Response:
     elif isinstance(error, BusyError):
         headers["Retry-After"] = str(error.retry_after_s)
     more = {"mistakes": list(error.mistakes)} if isinstance(error, PolicyError) else {}
-    return ErrorReply(error, error_body(error.code, message, **more), status, headers)
+    return ErrorReply(error, problem(status, error.code, message, **more), status, headers, media_type)
 
 
 async def read_body(request: Request, limit: int = MAX_BODY_BYTES, *, deadline_s: float = BODY_DEADLINE_S) -> bytes:

@@ -19,13 +19,15 @@ from call_control.http.audit import audit_of
 from call_control.http.error_responses import Endpoint, PreconditionRequiredError, read_body
 from call_control.http.operator_access import Operators, operator_of
 from call_control.routing.policy_keeper import PolicyKeeper
+from call_control.routing.rule_places import RulePlaces
 
 _ANY: Final = "*"
 
 
 class RoutingApi:
-    def __init__(self, keeper: PolicyKeeper, operators: Operators) -> None:
+    def __init__(self, keeper: PolicyKeeper, places: RulePlaces, operators: Operators) -> None:
         self._keeper = keeper
+        self._places = places
         self._operators = operators
 
     def routes(self) -> list[Route]:
@@ -68,7 +70,9 @@ class RoutingApi:
         call = incoming_call(decode_preview(await read_body(request, MAX_BYTES)), datetime.now(UTC))
         routing = await self._keeper.routing()
         shown = {"version": self._keeper.held.version, "at_ms": call.received_ms}
-        return JSONResponse(shown | preview(routing, call))
+        options = routing.options(call)
+        calls = await self._places.count([one.rule for one in options if one.max_calls])
+        return JSONResponse(shown | preview(routing, call, options, calls))
 
     def _route(self, method: str, path: str, endpoint: Endpoint) -> Route:
         return self._operators.route(method, path, endpoint, "routing")

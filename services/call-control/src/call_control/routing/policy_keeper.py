@@ -14,7 +14,7 @@ import time
 import uuid
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Final
+from typing import Final, get_args
 
 from bridge_common.base.errors import EntryError, OutsideError
 from bridge_common.base.log import fields
@@ -27,7 +27,7 @@ from call_control.core.policy.policy_in_force import (
     version_in,
 )
 from call_control.core.policy.policy_text import PolicyError
-from call_control.core.policy.routing import Routed, Routing, disallowed_targets, fingerprint
+from call_control.core.policy.routing import Overflow, Routed, Routing, disallowed_targets, fingerprint
 from call_control.core.policy.routing_policy import Policy, digest_of, switched
 from call_control.routing.policy_store import PolicyStore
 
@@ -44,6 +44,11 @@ _RULE = Label("rule", most=16)
 _ROUTED = counter(
     "bridge_calls_routed", "Incoming calls, by route and the rule that decided",
     Label("action", ("agent", "redirect", "reject")), _RULE,
+)  # fmt: skip
+
+_OVERFLOWED = counter(
+    "bridge_calls_overflowed", "Calls that a full rule passed to the next one, or after their wait",
+    _RULE, Label("cause", get_args(Overflow)),
 )  # fmt: skip
 
 
@@ -80,6 +85,8 @@ class PolicyKeeper:
 
     def count(self, routed: Routed) -> None:
         _ROUTED.labels(routed.action, routed.rule).inc()
+        for rule, cause in routed.overflowed:
+            _OVERFLOWED.labels(rule, cause).inc()
 
     async def follow(self) -> None:
         """Read the policy in force, and return when it is time to read it again. Raises `OutsideError`."""
@@ -199,7 +206,8 @@ def _drop_series_of_old_rules(policy: Policy | None) -> None:
     """Remove the metric series of former rules: otherwise their number would grow with each new policy."""
     rules = frozenset(rule.name for rule in policy.rules) if policy else frozenset[str]()
     for name in _RULE.values - rules:
-        _ROUTED.remove_by_labels({"rule": name})
+        for metric in (_ROUTED, _OVERFLOWED):
+            metric.remove_by_labels({"rule": name})
     _RULE.values = rules
 
 

@@ -259,11 +259,14 @@ def test_waiting_for_keys_is_neither_silence_nor_a_reason_for_the_hold_tone() ->
     assert not any(isinstance(c, Append) and isinstance(c.entry, Hold) for c in commands)
 
 
-def test_a_running_tool_has_the_hold_tone() -> None:
+def test_a_running_tool_has_a_phrase_and_the_hold_tone_after_the_silence_since_the_last_key() -> None:
     line = Line()
     line.calls()
-    line.types(CARD + "#")
-    assert any(isinstance(c, Append) and isinstance(c.entry, Hold) and c.entry.on for c in line.wait(4))
+    line.asks(ASK, "r2")
+    typed = line.types(CARD + "#")
+    for commands, expected in ((typed, False), (line.wait(0.6), False), (line.wait(1.0), True)):
+        assert any(isinstance(c, Append) and isinstance(c.entry, Hold) and c.entry.on for c in commands) is expected
+    assert "One moment, please." in str(line.commands)
 
 
 def test_tones_in_the_caller_s_audio_do_not_reach_the_agent() -> None:

@@ -187,3 +187,40 @@ def test_any_values_are_a_policy_or_have_mistakes(value: object, rule: dict[str,
     rules = {"rules": [rule, {"name": "rest", "agent": "a"}]}
     for content in (value, {"rules": value}, rules, {"people": value}, {"human_agents": value}):
         _read(json.dumps(content).encode(), as_json=True)
+
+
+def _mistakes(*rules: dict[str, object]) -> list[str]:
+    with pytest.raises(PolicyError) as caught:
+        decode_policy({"human_agents": {"phone": "+18005550000"}, "rules": list(rules)})
+    return list(caught.value.mistakes)
+
+
+def test_a_limited_rule_needs_a_rule_behind_it() -> None:
+    limited: dict[str, object] = {"name": "sales", "agent": "sales", "max_calls": 5, "wait": 15}
+    rest: dict[str, object] = {"name": "rest", "redirect": "human_agents"}
+    policy = decode_policy({"human_agents": {"phone": "+18005550000"}, "rules": [limited, rest]})
+    assert (policy.rules[0].max_calls, policy.rules[0].wait) == (5, 15)
+    assert encode_policy(policy)["rules"][0] == limited
+    [mistake] = _mistakes(limited)
+    assert "rules[0] (sales): the last rule must take every remaining call" in mistake
+    assert "max_calls" in mistake
+    waiting = decode_policy({"rules": [{"name": "all", "agent": "a", "wait": 20}]})
+    assert waiting.rules[0].wait == 20, "after it, the call is diverted like any call without capacity"
+
+
+def test_only_calls_to_agents_can_be_limited_or_wait() -> None:
+    last: dict[str, object] = {"name": "rest", "reject": "busy", "wait": 5}
+    mistakes = _mistakes({"name": "humans", "redirect": "human_agents", "max_calls": 3, "called": "+1*"}, last)
+    fault = "only calls to an agent can be limited or wait; remove it"
+    assert mistakes == [f"rules[0] (humans).max_calls: {fault}", f"rules[1] (rest).wait: {fault}"]
+
+
+@pytest.mark.parametrize(("field", "value"), [("max_calls", 0), ("max_calls", True), ("max_calls", 2.5), ("wait", 0)])
+def test_limits_of_rules_must_be_in_range(field: str, value: object) -> None:
+    mistakes = _mistakes({"name": "a", "agent": "a", field: value}, {"name": "rest", "reject": "busy"})
+    assert mistakes[0].startswith(f"rules[0] (a).{field}: ")
+
+
+def test_a_wait_must_fit_into_the_ring_time() -> None:
+    [mistake] = _mistakes({"name": "a", "agent": "a", "wait": 21})
+    assert mistake == "rules[0] (a).wait: Input should be less than or equal to 20"

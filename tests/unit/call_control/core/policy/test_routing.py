@@ -332,3 +332,32 @@ def test_new_conditions_and_shares_are_shown_as_written() -> None:
     assert shown == rule
     assert list(shown["agents"]) == ["b", "a"], "the order decides which callers an agent gets"
     assert decode_policy(encode_policy(policy)) == policy
+
+
+LIMITED: list[dict[str, object]] = [
+    {"name": "gold", "caller": "+1999*", "agent": "gold", "max_calls": 1},
+    {"name": "sales", "agent": "sales", "max_calls": 5, "wait": 10},
+    {"name": "main", "percent": 0, "agent": "x", "max_calls": 9},
+]
+
+
+def test_a_full_rule_passes_its_calls_to_the_next_one_with_the_reason() -> None:
+    first, last = routing(*LIMITED, rest()).options(CALL)
+    assert (first.rule, first.max_calls, first.wait_s, first.reason) == ("sales", 5, 10, "agent sales")
+    assert (last.rule, last.max_calls, last.overflowed) == ("rest", 0, (("sales", "full"),))
+    assert re.fullmatch(r"redirect \(not sales: full, max_calls 5; main: 0 %, bucket [\d.]+\)", last.reason)
+    assert [one.rule for one in routing(*LIMITED, rest()).options(replace(CALL, caller="4:+19995550100"))] == [
+        "gold",
+        "sales",
+        "rest",
+    ]
+
+
+def test_after_its_wait_a_call_continues_with_the_rules_behind() -> None:
+    [after] = routing(*LIMITED, rest()).options(CALL, after="sales")
+    assert (after.rule, after.after, after.overflowed) == ("rest", "sales", (("sales", "wait"),))
+    assert after.reason.startswith("redirect (not sales: no agent was ready within its wait; main: ")
+    assert routing(*LIMITED, rest()).options(CALL, after="rest") == []
+    assert [one.rule for one in routing(*LIMITED, rest()).options(CALL, after="removed")] == ["sales", "rest"]
+    [switched] = routing(*LIMITED, rest(), kill_switch=True).options(CALL, after="sales")
+    assert (switched.rule, switched.after) == ("kill_switch", "sales")

@@ -97,6 +97,10 @@ class Interim:
         spoken_ms = self._speech.spoken_ms(self._responses.active)
         return self._responses.asked_at + (self._limits.fallback_s if spoken_ms else self._limits.start_s)
 
+    def caller_typed(self, now: float) -> None:
+        """Handle the end of the caller's key entry: the silence in which the caller typed does not count."""
+        self._silent_since = now
+
     def advance(
         self, now: float, *, waits: bool, awaited: bool, late: bool, caller_speaks: bool, free: bool
     ) -> list[Command]:

@@ -139,6 +139,8 @@ class ToolTurns:
 
     def run(self, event: FunctionCall, session: int, now: float, typed: TypedDigits | None = None) -> list[Command]:
         """`session`: the one that called the function. `typed`: digits of the caller, which no record contains."""
+        if typed is not None:
+            self.interim.caller_typed(now)
         equal = "" if typed is not None else self._calls.equal(event)
         late_after_s = None if equal else self._profile.late_after_s.get(event.name)
         self._begin(event, session, now, None if late_after_s is None else now + late_after_s)

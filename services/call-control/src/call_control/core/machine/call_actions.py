@@ -15,7 +15,6 @@ from call_control.core.machine.call_commands import (
     FindRelay,
     HangUp,
     LookUp,
-    Offer,
     Redirect,
     Reject,
     SetTimer,
@@ -23,7 +22,7 @@ from call_control.core.machine.call_commands import (
 )
 from call_control.core.machine.call_events import CallEvent, CommandDone, CommandFailed
 from call_control.core.machine.transition import CallPolicy, Transition, armed
-from call_control.core.policy.routing import Accepted, Redirected, Rejected
+from call_control.core.policy.routing import Redirected, Rejected, Routed
 
 Guard: TypeAlias = Callable[[CallRecord, CallEvent, CallPolicy], bool]
 Action: TypeAlias = Callable[[Transition, CallEvent], None]
@@ -50,13 +49,14 @@ TRANSFERRED: Final = (200, 7015)
 """Code and sub code of `CallDisconnected` when a transfer is complete (ACS docs, "Call end codes")."""
 
 
+def decision_of(event: CallEvent) -> CallEvent:
+    """Return the decision in a route, and any other event unchanged."""
+    return event.decision if isinstance(event, Routed) else event
+
+
 # -- guards -----------------------------------------------------------------------------------------------------------
 def new(record: CallRecord, event: CallEvent, policy: CallPolicy) -> bool:
     return record.command_seq == 0
-
-
-def new_and_at_once(record: CallRecord, event: CallEvent, policy: CallPolicy) -> bool:
-    return new(record, event, policy) and policy.answer_at_once
 
 
 def connection_new(record: CallRecord, event: CallEvent, policy: CallPolicy) -> bool:
@@ -119,15 +119,6 @@ def looked_up_connected(record: CallRecord, event: CallEvent, policy: CallPolicy
 
 
 # -- actions: the voice session ---------------------------------------------------------------------------------------
-def offer(transition: Transition, event: CallEvent) -> None:
-    if isinstance(event, Accepted):
-        transition.record = replace(transition.record, profile=event.profile)
-    transition.issue(Offer)
-    transition.arm(SetTimer.VOICE, transition.policy.voice_ms)
-    if not transition.policy.answer_at_once:
-        await_claim(transition, event)
-
-
 def await_claim(transition: Transition, event: CallEvent) -> None:
     transition.arm(SetTimer.CLAIM, transition.policy.claim_ms)
 
@@ -137,7 +128,7 @@ def find_relay(transition: Transition, event: CallEvent) -> None:
 
 
 def note_voice(transition: Transition, event: CallEvent) -> None:
-    transition.disarm(SetTimer.VOICE, SetTimer.CLAIM)
+    transition.disarm(SetTimer.WAIT, SetTimer.PLACE, SetTimer.VOICE, SetTimer.CLAIM)
     transition.record = replace(transition.record, voice_ready=True)
 
 
@@ -162,13 +153,15 @@ def divert(transition: Transition, event: CallEvent) -> None:
 
 
 def redirect(transition: Transition, event: CallEvent) -> None:
-    if isinstance(event, Redirected):
-        transition.issue(Redirect, target=event.target)
+    decision = decision_of(event)
+    if isinstance(decision, Redirected):
+        transition.issue(Redirect, target=decision.target)
     transition.arm(SetTimer.ENDING, transition.policy.diverting_ms)
 
 
 def reject(transition: Transition, event: CallEvent) -> None:
-    transition.issue(Reject, reason=event.reason if isinstance(event, Rejected) else "busy")
+    decision = decision_of(event)
+    transition.issue(Reject, reason=decision.reason if isinstance(decision, Rejected) else "busy")
     transition.arm(SetTimer.ENDING, transition.policy.diverting_ms)
 
 
@@ -236,7 +229,7 @@ def set_end_reason(reason: str) -> Action:
 
 
 def set_end_reason_from_event(transition: Transition, event: CallEvent) -> None:
-    match event:
+    match decision_of(event):
         case AcsEvent(sub_code=sub_code) if sub_code in CALLER_HUNG_UP:
             _note_end(transition, "caller_hung_up")
         case AcsEvent(type=name, code=code, sub_code=sub_code):

@@ -90,6 +90,14 @@ class Offer(Command):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Withdraw(Command):
+    """Withdraw the offer from the relays, and give up the call's place in a rule."""
+
+    rule: str
+    """Empty if the call keeps its place, or has none."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FindRelay(Command):
     """Check whether a relay has claimed the call and, if not, whether any relay has free capacity."""
 
@@ -110,7 +118,7 @@ class InstructRelay(Command):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class End(Command):
-    """Release the call's lease and streams."""
+    """Release the call's lease and streams, and its place in a rule."""
 
     reason: str
     apologize: bool = False
@@ -131,6 +139,8 @@ class SetTimer(Command):
     lost_epoch: int = 0
     """Media timer: the newest uplink epoch known to be lost; only a media socket with a newer epoch ends the wait."""
 
+    WAIT: ClassVar[str] = "wait"
+    PLACE: ClassVar[str] = "place"
     VOICE: ClassVar[str] = "voice"
     CLAIM: ClassVar[str] = "claim"
     TRANSFER: ClassVar[str] = "transfer"
@@ -141,13 +151,15 @@ class SetTimer(Command):
     WARNING: ClassVar[str] = "warning"
     CLOSING: ClassVar[str] = "closing"
     ENDING: ClassVar[str] = "ending"
-    ALL: ClassVar[tuple[str, ...]] = (VOICE, CLAIM, CONNECT, MEDIA, TRANSFER, APOLOGY, LENGTH, WARNING, CLOSING, ENDING)
+    ALL: ClassVar[tuple[str, ...]] = (
+        *(WAIT, PLACE, VOICE, CLAIM, CONNECT, MEDIA, TRANSFER, APOLOGY, LENGTH, WARNING, CLOSING, ENDING),
+    )
 
 
 ToAcs: TypeAlias = (
     Answer | Reject | Redirect | HangUp | Transfer | StartMediaStreaming | StopMediaStreaming | SendDtmf | LookUp
 )
-AtOnce: TypeAlias = ToAcs | Offer | FindRelay | InstructRelay | End
+AtOnce: TypeAlias = ToAcs | Offer | Withdraw | FindRelay | InstructRelay | End
 """Commands whose result is known as soon as they were executed."""
 AnyCommand: TypeAlias = AtOnce | SetTimer
 

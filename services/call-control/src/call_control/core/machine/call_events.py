@@ -20,12 +20,17 @@ from bridge_common.wire.entries import (
 )
 from call_control.core.events.callbacks import AcsEvent
 from call_control.core.machine.call_commands import AcsCommand, AnyCommand, FindRelay
-from call_control.core.policy.routing import Accepted, Redirected, Rejected
+from call_control.core.policy.routing import Accepted, Redirected, Rejected, Routed
 
 
 @dataclass(frozen=True, slots=True)
 class RingExpired:
     """The call arrived after its ring time."""
+
+
+@dataclass(frozen=True, slots=True)
+class PlaceFree:
+    """A waiting call has a place in its rule."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +58,8 @@ CallEvent: TypeAlias = (
     Accepted
     | Redirected
     | Rejected
+    | Routed
+    | PlaceFree
     | RingExpired
     | VoiceReady
     | VoiceLost
@@ -72,6 +79,8 @@ CallEvent: TypeAlias = (
 
 class EventKind(StrEnum):
     ACCEPTED = "accepted"
+    QUEUED = "queued"
+    PLACE_FREE = "place free"
     REDIRECTED = "redirected by policy"
     REJECTED = "rejected by policy"
     RING_EXPIRED = "ring time over"
@@ -87,6 +96,8 @@ class EventKind(StrEnum):
     ACT_DISPOSITION = "action disposition"
     GOODBYE_OVER = "goodbye over"
     RESTORED = "restored"
+    WAIT_DUE = "wait deadline"
+    PLACE_DUE = "place deadline"
     VOICE_DUE = "voice deadline"
     CLAIM_DUE = "claim deadline"
     TRANSFER_DUE = "transfer deadline"
@@ -131,6 +142,7 @@ _BY_TYPE: Final[dict[type[object], EventKind]] = {
     Accepted: EventKind.ACCEPTED,
     Redirected: EventKind.REDIRECTED,
     Rejected: EventKind.REJECTED,
+    PlaceFree: EventKind.PLACE_FREE,
     RingExpired: EventKind.RING_EXPIRED,
     VoiceReady: EventKind.VOICE_READY,
     VoiceLost: EventKind.VOICE_LOST,
@@ -165,6 +177,10 @@ def kind_of(event: CallEvent, command: AnyCommand | None) -> EventKind | None:
     `command`: the command that produced the event, if any.
     """
     match event:
+        case Routed(queued=True):
+            return EventKind.QUEUED
+        case Routed(decision=decision):
+            return _BY_TYPE[type(decision)]
         case Act(action=name):
             return _BY_NAME.get(f"action {name}")
         case Due(timer=timer):

@@ -20,6 +20,7 @@ from call_control.core.events.callbacks import AcsEvent, foreign_field, with_cor
 from call_control.core.machine import call_actions as do
 from call_control.core.machine import media_actions as media
 from call_control.core.machine import requested_actions as requested
+from call_control.core.machine import waiting_actions as wait
 from call_control.core.machine.call_actions import Action, Guard, set_end_reason
 from call_control.core.machine.call_commands import (
     Answer,
@@ -57,12 +58,32 @@ class Row:
 
 TABLE: Final[tuple[Row, ...]] = (
     # The first matching row applies.
-    Row(RINGING, On.ACCEPTED, ANSWERING, (do.offer, do.answer), when=do.new_and_at_once),
-    Row(RINGING, On.ACCEPTED, RINGING, (do.offer,), when=do.new),
-    Row(RINGING, On.REDIRECTED, DIVERTING, (set_end_reason("redirected"), do.redirect), when=do.new),
-    Row(RINGING, On.REJECTED, DIVERTING, (do.set_end_reason_from_event, do.reject), when=do.new),
+    Row(RINGING, On.ACCEPTED, ANSWERING, (wait.follow_rule, wait.offer, do.answer), when=wait.undecided_at_once),
+    Row(RINGING, On.ACCEPTED, RINGING, (wait.follow_rule, wait.offer), when=wait.undecided),
+    Row(RINGING, On.QUEUED, RINGING, (wait.follow_rule, wait.await_place), when=wait.undecided),
+    Row(
+        RINGING,
+        On.REDIRECTED,
+        DIVERTING,
+        (wait.follow_rule, set_end_reason("redirected"), do.redirect),
+        when=wait.undecided,
+    ),
+    Row(
+        RINGING,
+        On.REJECTED,
+        DIVERTING,
+        (wait.follow_rule, do.set_end_reason_from_event, do.reject),
+        when=wait.undecided,
+    ),
+    Row(RINGING, On.PLACE_FREE, ANSWERING, (wait.offer, do.answer), when=wait.queued_at_once),
+    Row(RINGING, On.PLACE_FREE, RINGING, (wait.offer,), when=wait.queued),
+    Row(RINGING, On.PLACE_DUE, RINGING, (wait.await_place,)),
+    # A wait that is over leads to the next rule, if there is one (`steps`).
+    Row(RINGING, On.WAIT_DUE, RINGING, (wait.await_voice,), when=wait.voice_noted),
+    Row(RINGING, On.WAIT_DUE, DIVERTING, (set_end_reason("no_capacity"), do.divert)),
     Row(RINGING, On.RING_EXPIRED, ENDED, (set_end_reason("ring_expired"),), when=do.new),
     Row(RINGING, On.VOICE_READY, ANSWERING, (do.note_voice, do.answer)),
+    Row(RINGING, On.VOICE_LOST, RINGING, (wait.offer_later,), when=wait.waiting),
     Row(RINGING, On.VOICE_LOST, DIVERTING, (set_end_reason("voice_lost"), do.divert), when=do.voice_current),
     Row(RINGING, On.CLAIM_DUE, RINGING, (do.find_relay,)),
     Row(RINGING, On.FIND_RELAY_DONE, DIVERTING, (set_end_reason("no_capacity"), do.divert), when=do.fleet_full),

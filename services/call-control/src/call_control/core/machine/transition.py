@@ -16,6 +16,7 @@ from call_control.core.machine.call_commands import (
     InstructRelay,
     Offer,
     SetTimer,
+    Withdraw,
     of_pending,
     to_pending,
 )
@@ -37,6 +38,10 @@ class CallPolicy:
     """Maximum age of the IncomingCall event; a call with an older event is not answered."""
     claim_ms: int = 500
     """How long a relay may take to claim a call before call-control checks for free capacity."""
+    place_ms: int = 500
+    """Interval between the checks whether a waiting call has a place in its rule."""
+    offer_again_ms: int = 2_000
+    """A waiting call whose relay got no voice session is offered again after this time."""
     transfer_ms: int = 65_000
     """Limit for a transfer. ACS itself gives up after a minute."""
     apology_ms: int = 12_000
@@ -160,7 +165,7 @@ def outstanding(record: CallRecord, cause: str) -> list[AtOnce]:
 
 def local_first(commands: Sequence[C]) -> list[C]:
     """Return the commands with local ones first: the release of the voice session must not wait for ACS."""
-    local = (End, SetTimer, Offer, FindRelay, InstructRelay)
+    local = (End, SetTimer, Withdraw, Offer, FindRelay, InstructRelay)
     return sorted(commands, key=lambda command: not isinstance(command, local))
 
 

@@ -206,13 +206,17 @@ def _across(fields: Mapping[str, object], reserved: frozenset[str]) -> Iterator[
     if rules and not takes_all:
         yield (
             f"{_location(('rules', len(rules) - 1), fields)}: the last rule must take every remaining call; "
-            f"remove its {', '.join(_CONDITIONS)} and percent"
+            f"remove its {', '.join(_CONDITIONS)}, percent and max_calls"
         )
 
 
 def _within(rule: Mapping[str, object], location: str, fields: Mapping[str, object]) -> Iterator[str]:
     if sum(rule.get(action) is not None for action in _ACTIONS) != 1:
         yield f"{location}: needs exactly one of {', '.join(_ACTIONS)}"
+    if rule.get("agent") is None and rule.get("agents") is None:
+        for name in ("max_calls", "wait"):
+            if rule.get(name) is not None:
+                yield f"{location}.{name}: only calls to an agent can be limited or wait; remove it"
     timed = rule.get("days") or rule.get("hours") or rule.get("holidays")
     if timed and not (rule.get("time_zone") or fields.get("time_zone")):
         yield f"{location}.time_zone: is missing; days, hours and holidays need one, here or for the whole policy"
@@ -240,4 +244,5 @@ def _takes_every_call(rule: Mapping[str, object], *, if_unreadable: bool) -> boo
             whole = if_unreadable
     elif percent is not None:
         whole = if_unreadable
-    return whole and not any(rule.get(condition) for condition in _CONDITIONS)
+    unlimited = rule.get("max_calls") is None
+    return whole and unlimited and not any(rule.get(condition) for condition in _CONDITIONS)

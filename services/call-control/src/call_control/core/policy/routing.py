@@ -11,10 +11,10 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from itertools import accumulate
-from typing import Final, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 from bridge_common.wire.entries import IncomingCall
 from call_control.core.policy.call_headers import Headers, has_headers, headers_of
@@ -23,12 +23,15 @@ from call_control.core.policy.parties import PartyPattern, is_anonymous
 from call_control.core.policy.routing_policy import HUMAN_AGENTS, Policy, Rule, Target
 from call_control.core.policy.schedule import is_in, zone_of
 
+MOST_RING_MS: Final = 25_000
+"""A call waits at most this long for an agent: ACS lets a phone ring for about 30 s."""
 ON_BEHALF: Final = "on_behalf_of_callee"
 """End reason of a call that a Teams user makes through our resource."""
 KILL_SWITCH: Final = "kill_switch"
 STEPS: Final = 10_000
 """Buckets of a share: hundredths of a percent."""
 _LONGEST_REASON: Final = 1000
+_SHORTEST_WAIT_MS: Final = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +53,8 @@ class Rejected:
 
 
 Decision: TypeAlias = Accepted | Redirected | Rejected
+Overflow: TypeAlias = Literal["full", "wait"]
+"""Why a call continues with the next rule: all places (`max_calls`) are taken, or no agent was ready within `wait`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,10 +64,25 @@ class Routed:
     """The rule or the setting that decided."""
     reason: str
     """Explanation for operators; contains no phone number."""
+    max_calls: int = 0
+    """Cap of the rule; 0: none."""
+    wait_s: float = 0
+    """Seconds that the call may wait for the agent; 0: the settings decide."""
+    queued: bool = False
+    """Whether the rule is full and the call waits for a place."""
+    after: str = ""
+    """The rule that the call has left, if it waited there."""
+    overflowed: tuple[tuple[str, Overflow], ...] = ()
+    """The rules before that had no capacity for the call."""
 
     @property
     def action(self) -> str:
         return {Accepted: "agent", Redirected: "redirect", Rejected: "reject"}[type(self.decision)]
+
+    def wait_ms(self, rang_ms: int, now_ms: int) -> int:
+        """Return for how long a call may wait that rang at `rang_ms`; 0: not at all."""
+        left_ms = min(round(self.wait_s * 1000), rang_ms + MOST_RING_MS - now_ms)
+        return left_ms if left_ms >= _SHORTEST_WAIT_MS else 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +111,20 @@ class Routing:
         return self.policy.human_agents.raw_id if self.policy and self.policy.human_agents else ""
 
     def route(self, call: IncomingCall) -> Routed:
-        """Route a call. Uses the time at which the call arrived, so that every replica decides the same."""
+        """Route a call as if no rule was full."""
+        return self.options(call)[0]
+
+    def options(self, call: IncomingCall, after: str = "") -> list[Routed]:
+        """Return the possible routes of a call in order: each with a cap, if the ones before are full, and finally one
+        without. `after`: skip this rule, whose agent was not ready in time, and those before it; the result may be
+        empty.
+
+        Uses the time at which the call arrived, so that every replica decides the same.
+        """
+        routed = self._without_rules(call)
+        return [replace(routed, after=after)] if routed is not None else list(self._by_rules(call, after))
+
+    def _without_rules(self, call: IncomingCall) -> Routed | None:
         if call.on_behalf_of:
             # No agent, because it would talk to the Teams user; no redirect, because ACS supports none for such a call.
             decision = Rejected(self.on_behalf_reject_reason, ON_BEHALF)
@@ -103,7 +136,7 @@ class Routing:
             return Routed(Accepted(self.profile), "DEFAULT_PROFILE", f"no policy: agent {self.profile}")
         if self.policy.kill_switch:
             return self._by_kill_switch(call)
-        return self._by_rules(self.policy, call)
+        return None
 
     def _by_kill_switch(self, call: IncomingCall) -> Routed:
         target, why = self.human_agents or self.redirect_target, "the kill switch is on"
@@ -112,20 +145,43 @@ class Routing:
             return Routed(Rejected("busy"), KILL_SWITCH, f"{why}, but {missing}")
         return redirect_unless_circular(target, call, KILL_SWITCH, why)
 
-    def _by_rules(self, policy: Policy, call: IncomingCall) -> Routed:
+    def _by_rules(self, call: IncomingCall, after: str) -> Iterator[Routed]:
+        policy = self.policy
+        assert policy is not None
         passed: list[str] = []
+        overflowed: tuple[tuple[str, Overflow], ...] = ()
+        rules = policy.rules
+        if after:
+            names = [rule.name for rule in rules]
+            # A rule that was removed meanwhile has no next one: all rules are evaluated.
+            rules = rules[names.index(after) + 1 :] if after in names else rules
+            passed.append(f"{after}: no agent was ready within its wait")
+            overflowed = ((after, "wait"),)
         headers = headers_of(call.custom_context)
-        for rule in policy.rules:
+        for rule in rules:
             if mismatch(rule, policy, call, headers):
                 continue
-            if rule.percent is None or rule.percent == 100:
-                return self._by_rule(rule, call, "", passed)
-            bucket, why = self._bucket(rule, call)
-            if bucket < steps_of(rule.percent):
-                return self._by_rule(rule, call, f"{why}: ", passed)
-            passed.append(f"{rule.name}: {why}")
-        # decode_policy accepts only policies whose last rule takes every call.
-        return Routed(Rejected("busy"), "DEFAULT_PROFILE", "no rule matched the call")
+            why = ""
+            if rule.percent is not None and rule.percent != 100:
+                bucket, drawn = self._bucket(rule, call)
+                if bucket >= steps_of(rule.percent):
+                    passed.append(f"{rule.name}: {drawn}")
+                    continue
+                why = f"{drawn}: "
+            yield replace(
+                self._by_rule(rule, call, why, passed),
+                max_calls=rule.max_calls or 0,
+                wait_s=rule.wait or 0,
+                after=after,
+                overflowed=overflowed,
+            )
+            if not rule.max_calls:
+                return
+            passed.append(f"{rule.name}: full, max_calls {rule.max_calls}")
+            overflowed += ((rule.name, "full"),)
+        if not after:
+            # decode_policy accepts only policies whose last rule takes every call.
+            yield Routed(Rejected("busy"), "DEFAULT_PROFILE", "no rule matched the call")
 
     def _by_rule(self, rule: Rule, call: IncomingCall, why: str, passed: list[str]) -> Routed:
         before = f" (not {'; '.join(passed)})"[:_LONGEST_REASON] if passed else ""

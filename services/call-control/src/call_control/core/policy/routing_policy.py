@@ -38,6 +38,9 @@ T = TypeVar("T")
 MOST_RULES: Final = 256
 _MOST_PATTERNS: Final = 1000
 _MOST_AGENTS: Final = 16
+_MOST_CALLS: Final = 100_000
+MOST_WAIT_S: Final = 20
+"""Longest `wait` of a rule: a phone rings for about 30 s, and the agent needs a part of it."""
 HUMAN_AGENTS: Final = "human_agents"
 OLD_NAMES: Final = {"people": HUMAN_AGENTS, "everyone_to_people": "kill_switch"}
 """Old names, accepted until 0.2.0. The stored policy has them too: replicas of the previous release read the same key
@@ -216,6 +219,10 @@ class Rule(_Strict):
     """Share of each agent profile, 100 % in total."""
     redirect: Redirect | None = None
     reject: Literal["busy", "forbidden"] | None = None
+    max_calls: Annotated[int, BeforeValidator(_not_boolean), Field(ge=1, le=_MOST_CALLS)] | None = None
+    """Maximum calls at the same time that this rule sent to its agent; further calls continue with the next rule."""
+    wait: Annotated[float, BeforeValidator(_not_boolean), Field(ge=1, le=MOST_WAIT_S)] | None = None
+    """Seconds for which a call rings until the agent can take it; then it continues with the next rule."""
 
     @property
     def has_share(self) -> bool:
