@@ -9,7 +9,7 @@ from typing import Any, cast
 import pytest
 
 from agent_relay.core.dialog.conversation import Conversation
-from agent_relay.core.dialog.conversation_commands import Command, ReportGoodbye, RequestAction
+from agent_relay.core.dialog.conversation_commands import Command, Record, ReportGoodbye, RequestAction
 from agent_relay.core.dialog.history import History, ToolUse
 from agent_relay.core.dialog.manners import PendingHangUp
 from agent_relay.core.dialog.session_profile import MannersProfile, SessionProfile, session_profile_of
@@ -126,6 +126,17 @@ def test_bad_arguments_are_answered_with_their_fault() -> None:
     commands = talk.hear(call("send_dtmf", digits="hello"))
     assert requested(commands) == []
     assert outputs(commands) == [{"ok": False, "reason": "tones must be 1 to 18 of 0-9, A-D, * and #."}]
+
+
+def test_an_action_is_requested_before_its_tool_call_is_recorded() -> None:
+    """If the relay dies in between, the next one must not assume that the action was requested."""
+    talk = talking(end_phrases=("have a pleasant day",))
+    begin(talk, audible=False)
+    deferred = [one for one in talk.hear(call("add_note", text="calls back")) if isinstance(one, RequestAction | Record)]
+    assert [type(one) for one in deferred] == [RequestAction, Record]
+    talk.hear(vl.AudioDelta("r1", "a1", SECOND))
+    said = talk.hear(vl.ItemDone("r1", "a1"), vl.AgentTranscriptDone("r1", "a1", "Have a pleasant day!"))
+    assert [type(one) for one in said if isinstance(one, RequestAction | Record)] == [RequestAction, Record]
 
 
 def test_other_actions_are_requested_and_answered_at_once() -> None:

@@ -193,7 +193,7 @@ class Conversation:
                 self._manners.sign_of_life()
             commands = self._turns.voice_event(event, now)
             if isinstance(event, vl.AgentTranscriptDone):
-                commands += self._phrase(event.response_id, event.text, now)
+                commands = self._phrase(event.response_id, event.text, now) + commands
             return commands + self._advance(now)
         if self.phase is Phase.OPENING:
             commands = self._session.opening(event, now) + self._set_up(now)
@@ -277,7 +277,8 @@ class Conversation:
         commands = self._turns.of_agent.action_called(event, output, now, answered=said)
         if not commands:
             return []
-        return [*commands, RequestAction(action_id, tool.action, arguments, AGENT)]
+        # First the request: the next relay assumes that the action of a recorded function call was requested.
+        return [RequestAction(action_id, tool.action, arguments, AGENT), *commands]
 
     def _phrase(self, response_id: str, text: str, now: float) -> list[Command]:
         """Request the hang-up if the agent has said a phrase that ends the call."""
