@@ -207,6 +207,9 @@ class AgentSpeech:
         item = self._items.get(item_id)
         if item is None or item.heard_ms is not None or not item.generated_bytes:
             return []
+        if complete and heard_ms < item.generated_ms - CUT_MS:
+            # The beginning was lost: a new media socket plays only what is appended after it attached.
+            heard_ms, complete = 0, False
         item.heard_ms, item.complete = heard_ms, complete
         commands: list[Command] = []
         if not complete:
