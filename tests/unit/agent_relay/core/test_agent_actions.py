@@ -232,6 +232,21 @@ def test_outcomes_are_told_to_the_agent() -> None:
     assert talk.core.instruct(Instruct("b", "dance", "nonsense"), 2.0) == []
 
 
+@pytest.mark.parametrize("outcome", ["heard", "interrupted"])
+def test_a_goodbye_that_is_over_before_the_hang_up_is_known_is_reported_again(outcome: str) -> None:
+    """call-control may process the end of the goodbye before the request, for example if the process that had read the
+    request has died.
+    """
+    talk = talking()
+    begin(talk, audible=True)
+    talk.hear(call(reason="done"), vl.ResponseDone("r1", "completed", ""))
+    over = finished(talk) if outcome == "heard" else talk.hear(vl.SpeechStarted("u2"))
+    assert goodbyes(over) == [("fn_c1", outcome)]
+    late = Instruct("fn_c1", "goodbye", '{"interruptible":true}')
+    assert goodbyes(talk.core.instruct(late, talk.now)) == [("fn_c1", outcome)]
+    assert talk.core.instruct(late, talk.now) == []
+
+
 # -- silence ----------------------------------------------------------------------------------------------------------
 def test_a_silent_caller_is_asked_and_then_hung_up() -> None:
     manners = MannersProfile(silence=SilenceLimits(5.0, reprompts=1), reprompt="Hello?", goodbye="Bye.")

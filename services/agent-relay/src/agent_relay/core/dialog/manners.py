@@ -103,6 +103,9 @@ class Manners:
         detail = _detail(entry.detail)
         match entry.what:
             case "goodbye":
+                if (over := self._closing.outcome_of(entry.instruction_id)) is not None:
+                    # call-control learned of the hang-up only after the end of its goodbye, which it ignored.
+                    return [ReportGoodbye(entry.instruction_id, over.value)]
                 of_agent = detail.get("interruptible") is True
                 # An agent that requested the hang-up was instructed to say goodbye; else the profile's goodbye follows.
                 self._closing.begin(
