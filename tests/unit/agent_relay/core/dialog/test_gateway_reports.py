@@ -84,6 +84,26 @@ def test_an_answer_whose_beginning_was_lost_with_the_socket_is_asked_for_again()
     assert outcomes(commands) == [("rest", "resumed")]
 
 
+def test_an_answer_that_the_new_socket_does_not_begin_is_asked_for_again_soon() -> None:
+    """It was appended while no socket was attached."""
+    talk = answered()
+    talk.core.media_replaced(1.0, 1.5)
+    commands = [command for tenth in range(16, 40) for command in talk.core.tick(tenth / 10)]
+    assert outcomes(commands) == [("words", "asked_again")]
+    assert types(commands)[-1] == "response.create"
+
+
+def test_a_text_of_others_that_the_new_socket_does_not_begin_is_spoken_again() -> None:
+    talk = Talk(profile_for())
+    talk.core.caller_audio(0.5)
+    talk.open()
+    talk.core.say("1-0", Say("say_1", 0, "Good morning.", last=True), 1.0)
+    talk.reply()
+    talk.core.media_replaced(1.0, 1.5)
+    commands = [command for tenth in range(16, 40) for command in talk.core.tick(tenth / 10)]
+    assert "Good morning." in str(sent(commands))
+
+
 def test_a_few_words_lost_at_the_beginning_are_not_asked_for() -> None:
     talk = answered()
     talk.core.media_replaced(1.0, 1.5)

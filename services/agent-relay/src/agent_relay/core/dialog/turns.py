@@ -93,7 +93,7 @@ class Turns:
         return self._prompts.ready and not self.media_away
 
     def tick(self, now: float) -> list[Command]:
-        commands = self.speech.tick(now) + self._never_heard(now)
+        commands = self.speech.tick(now) + self._never_heard(now) + self._cut_off(now)
         if self._counts:
             self.of_caller.tick(now)
             if self.speech.plays:
