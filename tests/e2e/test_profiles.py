@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Final
@@ -18,6 +19,7 @@ PROFILES: Final = """
 sales:
   target: {agent: sales-agent, project: lab-project}
   greeting: {text: Sales.}
+  goodbye_text: Goodbye from Sales.
 support: &support
   target: {model: gpt-realtime}
   greeting: {text: Support.}
@@ -38,6 +40,7 @@ rules:
   - {{name: support, agents: {{support: 50, support-new: 50}}}}
 """
 NEW_GREETING: Final = "Hello from the new sales."
+NEW_GOODBYE: Final = "Farewell."
 
 
 class Office:
@@ -45,6 +48,7 @@ class Office:
 
     def __init__(self, stack: Stack, profiles: Path) -> None:
         self.profiles = profiles
+        self._relay_log = stack.folder / "agent-relay.log"
         self._placed: list[str] = []
         self._acs = httpx.Client(base_url=stack.url("acs"), trust_env=False)
         self._operator = httpx.Client(
@@ -97,14 +101,23 @@ class Office:
         found: Json = self._operator.post("/api/routing/preview", json=call).raise_for_status().json()
         return found
 
-    async def greets_with(self, call: Json, text: str) -> None:
+    async def says(self, call: Json, text: str) -> None:
         def said() -> bool:
             entries = (
                 self._operator.get(f"/api/calls/{call['call_id']}/transcript").raise_for_status().json()["entries"]
             )
             return any(text in entry.get("text", "").lower() for entry in entries)
 
-        await eventually(said, within_s=20, what=f"the greeting {text!r}")
+        await eventually(said, within_s=20, what=f"the agent says {text!r}")
+
+    def hang_up(self, call: Json) -> None:
+        """Let the agent say goodbye; `says` shows with which profile."""
+        self._operator.post(f"/api/calls/{call['call_id']}/actions", json={"action": "hang_up"}).raise_for_status()
+
+    def faults_of_profiles(self) -> list[str]:
+        """Reasons that the relay has logged for profiles that it did not adopt."""
+        rows = [json.loads(line) for line in self._relay_log.read_text().splitlines() if line.startswith("{")]
+        return [row["reason"] for row in rows if row["message"].startswith("agent profiles not reloaded")]
 
     def reloaded(self) -> bool:
         """Whether the profiles file was valid when it was read last."""
@@ -134,7 +147,7 @@ async def test_two_numbers_with_agents_of_different_modes(office: Office) -> Non
     sales = await office.call(SALES)
     assert (sales["profile"], sales["route"]["rule"]) == ("sales", "sales")
     assert (office.session(sales)["agent"], office.session(sales)["model"]) == ("sales-agent", None)
-    await office.greets_with(sales, "sales.")
+    await office.says(sales, "sales.")
 
     gold = await office.call(SALES, customContext={"sipHeaders": {"x-tier": "Gold"}})
     assert (gold["profile"], gold["route"]["rule"]) == ("gold", "gold")
@@ -147,7 +160,7 @@ async def test_two_numbers_with_agents_of_different_modes(office: Office) -> Non
         assert office.session(support)["model"] == "gpt-realtime"
         assert len(support["profile_version"]) == 12
     assert set(by_caller.values()) == {"support", "support-new"}
-    await office.greets_with(support, "support.")
+    await office.says(support, "support.")
 
     for caller, profile in by_caller.items():
         assert office.preview(caller=caller, callee=SUPPORT, at="2026-11-30T12:00:00Z")["agent"] == profile
@@ -163,14 +176,21 @@ async def test_running_calls_keep_their_profile_and_new_ones_have_the_new_one(of
 
     office.profiles.write_text(PROFILES.replace("greeting: {text: Sales.}", "greeting: {txt: 1}"))
     await eventually(lambda: not office.reloaded(), within_s=20, what="the mistake is noticed")
+    [fault] = office.faults_of_profiles()
+    assert "sales.greeting" in fault
+    assert "txt" in fault
     assert (await office.call(SALES))["profile_version"] == version
 
-    office.profiles.write_text(PROFILES.replace("{text: Sales.}", f"{{text: {NEW_GREETING}}}"))
+    renewed = PROFILES.replace("{text: Sales.}", f"{{text: {NEW_GREETING}}}")
+    office.profiles.write_text(renewed.replace("Goodbye from Sales.", NEW_GOODBYE))
     await eventually(office.reloaded, within_s=20, what="the new file is in force")
     new = await office.call(SALES)
     assert new["profile_version"] != version
-    await office.greets_with(new, NEW_GREETING.lower())
+    await office.says(new, NEW_GREETING.lower())
     for call in before:
         record = office.record(call)
         assert (record["status"], record["profile_version"]) == ("connected", version)
         assert record["voice_session_id"] == call["voice_session_id"]
+    for call, goodbye in ((before[0], "goodbye from sales."), (new, NEW_GOODBYE.lower())):
+        office.hang_up(call)
+        await office.says(call, goodbye)

@@ -12,6 +12,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Final
 
 import uvicorn
@@ -35,6 +36,8 @@ ORDERS: Final = {"42": "on its way", "43": "being packed"}
 class BusinessSettings(SimulatorSettings):
     host: str = "127.0.0.1"
     port: Port = 8094
+    journal: str = ""
+    """File that keeps the appointments across restarts; empty: they are lost with the process."""
 
 
 class AnswerDelay(InjectedFault):
@@ -66,6 +69,23 @@ class _Business:
     """By idempotency key."""
     payments: dict[str, dict[str, object]] = field(default_factory=dict)
     """By idempotency key, with the full card number: the tests look here for what a tool has received."""
+    journal: Path | None = None
+
+    def restore(self) -> None:
+        """Read the appointments of earlier processes."""
+        if self.journal is not None and self.journal.exists():
+            for line in self.journal.read_text().splitlines():
+                self.appointments.update(json.loads(line))
+
+    def _book(self, key: str, day: str, call_id: str) -> dict[str, object]:
+        number = len(self.appointments) + 1
+        key = key or f"without-key-{number}"
+        if key not in self.appointments:
+            self.appointments[key] = {"number": number, "day": day, "call_id": call_id}
+            if self.journal is not None:
+                with self.journal.open("a") as journal:
+                    journal.write(json.dumps({key: self.appointments[key]}) + "\n")
+        return self.appointments[key]
 
     async def order(self, request: Request) -> Response:
         number = str(request.path_params["number"])
@@ -88,11 +108,8 @@ class _Business:
         def note_down() -> Response:
             if not isinstance(wanted, dict) or not isinstance(wanted.get("day"), str):
                 return JSONResponse({"error": "`day` is missing"}, 400)
-            number = len(self.appointments) + 1
-            booked = self.appointments.setdefault(
-                key or f"without-key-{number}", {"number": number, "day": wanted["day"]}
-            )
-            return JSONResponse(booked, 201)
+            booked = self._book(key, wanted["day"], request.headers.get("x-call-id", ""))
+            return JSONResponse({"number": booked["number"], "day": booked["day"]}, 201)
 
         return await self._answer(request, note_down)
 
@@ -183,8 +200,9 @@ async def _healthz(_: Request) -> Response:
     return JSONResponse({"status": "ok"})
 
 
-def create_app(_: BusinessSettings) -> Starlette:
-    business = _Business()
+def create_app(settings: BusinessSettings) -> Starlette:
+    business = _Business(journal=Path(settings.journal) if settings.journal else None)
+    business.restore()
     mcp = BusinessMcp(business.use_tool)
 
     async def start_mcp(_: Request) -> Response:

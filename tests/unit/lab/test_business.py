@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import httpx
 import pytest
@@ -12,9 +13,12 @@ from lab.business import BusinessSettings, create_app
 
 @pytest.fixture
 async def business() -> AsyncIterator[httpx.AsyncClient]:
-    transport = httpx.ASGITransport(create_app(BusinessSettings()))
-    async with httpx.AsyncClient(transport=transport, base_url="http://business") as client:
+    async with business_of(BusinessSettings()) as client:
         yield client
+
+
+def business_of(settings: BusinessSettings) -> httpx.AsyncClient:
+    return httpx.AsyncClient(transport=httpx.ASGITransport(create_app(settings)), base_url="http://business")
 
 
 async def test_orders(business: httpx.AsyncClient) -> None:
@@ -27,8 +31,22 @@ async def test_an_appointment_is_booked_once_for_each_key(business: httpx.AsyncC
         reply = await business.post("/appointments", json={"day": day}, headers={"Idempotency-Key": key})
         assert (reply.status_code, reply.json()["day"]) == (201, day)
     known = (await business.get("/lab/requests")).json()
-    assert known["appointments"] == [{"number": 1, "day": "Monday"}, {"number": 2, "day": "Friday"}]
+    assert known["appointments"] == [
+        {"number": 1, "day": "Monday", "call_id": ""},
+        {"number": 2, "day": "Friday", "call_id": ""},
+    ]
     assert [row["key"] for row in known["requests"]] == ["a", "a", "b"]
+
+
+async def test_appointments_survive_the_process_in_the_journal(tmp_path: Path) -> None:
+    settings = BusinessSettings(journal=str(tmp_path / "appointments.jsonl"))
+    for _ in range(2):
+        async with business_of(settings) as client:
+            headers = {"Idempotency-Key": "a", "X-Call-Id": "call_1"}
+            reply = await client.post("/appointments", json={"day": "Monday"}, headers=headers)
+            assert reply.json() == {"number": 1, "day": "Monday"}
+            known = (await client.get("/lab/requests")).json()
+            assert known["appointments"] == [{"number": 1, "day": "Monday", "call_id": "call_1"}]
 
 
 @pytest.mark.parametrize("body", [b"", b"[]", b'{"day": 7}'])

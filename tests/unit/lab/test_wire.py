@@ -15,7 +15,9 @@ class _Answers(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers["Content-Length"]))
         self.send_response(400 if b"bad" in body else 201)
         self.end_headers()
-        self.wfile.write(b'{"why": "you asked"}' if b"bad" in body else b'{"got": %s}' % body)
+        key = self.headers.get("Idempotency-Key", "")
+        answer = b'{"got": %s, "key": "%s"}' % (body, key.encode()) if key else b'{"got": %s}' % body
+        self.wfile.write(b'{"why": "you asked"}' if b"bad" in body else answer)
 
     def do_GET(self) -> None:
         self.send_response(204)
@@ -38,6 +40,10 @@ def server() -> Iterator[str]:
 
 def test_an_answer_is_decoded(server: str) -> None:
     assert call_json("POST", server, {"a": 1}) == {"got": {"a": 1}}
+
+
+def test_a_request_can_have_further_headers(server: str) -> None:
+    assert call_json("POST", server, {"a": 1}, headers={"Idempotency-Key": "k"}) == {"got": {"a": 1}, "key": "k"}
 
 
 def test_an_empty_answer_is_an_empty_object(server: str) -> None:

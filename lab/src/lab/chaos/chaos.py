@@ -19,12 +19,14 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import Any, Final, TypeAlias
 
+from lab.chaos.acting_calls import ActingCrowd
+from lab.chaos.acting_roles import cast
 from lab.chaos.call_evidence import CallOutcome, outcome
 from lab.chaos.crowd import Crowd
 from lab.chaos.local_fleet import FleetPlan, LocalFleet, running_fleet
 from lab.chaos.page import PAGE_PATH, with_table
 from lab.chaos.result import RowResult, head, line
-from lab.chaos.row import ChaosRow, Facts, Scene
+from lab.chaos.row import BEGAN, ChaosRow, Facts, Scene
 from lab.chaos.rows import ROWS, chosen
 from lab.redis_server import NoRedisError
 from lab.stack import StackError
@@ -105,8 +107,10 @@ def repeat(
     fleet.heal()
     fleet.clear_faults()
     row.before_dialing(fleet)
+    acting = calls * row.acting_pct // 100
+    calls -= acting
     crowd = make_crowd(fleet, first=1 + turn * calls, count=calls, recorded=row.recorded)
-    scene = Scene(fleet, crowd, turn)
+    scene = Scene(fleet, crowd, turn, ActingCrowd(fleet, tuple(cast(acting, turn)), turn) if acting else None)
     if row.dials:
         crowd.dial()
         crowd.await_talking()
@@ -117,6 +121,7 @@ def repeat(
     owners = fleet.owners()
     began = time.monotonic()
     facts = row.inject(scene)
+    began = scene.moments.get(BEGAN, began)
     if scene.crowd is not crowd:
         crowd, began = scene.crowd, time.monotonic()
     if not row.dials:

@@ -28,7 +28,8 @@ RELAY: Final = "agent-relay"
 GATEWAY: Final = "media-gateway"
 CONTROL: Final = "call-control"
 OWNERS: Final = "{s00}:owners"
-READY_S: Final = 30.0
+PROFILES: Final = "profiles.yaml"
+ROUTING: Final = "routing.yaml"
 _STEADY_PORTS: Final = range(20_000, 32_000)
 _SIMULATORS: Final = ("identity", "voice-live", "acs")
 
@@ -44,6 +45,16 @@ class FleetPlan:
     """Each relay connects to Redis through its own link, which can be cut."""
     extra: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     """Environment variables by service or simulator, e.g. {"agent-relay": {"RELAY_CAPACITY": "2"}}."""
+    profiles: str = ""
+    """Content of AGENT_PROFILES_FILE. `BUSINESS` in it becomes the address of the simulated business, which then runs
+    too.
+    """
+    routing: str = ""
+    """Content of ROUTING_POLICY."""
+
+    @property
+    def business(self) -> bool:
+        return "BUSINESS" in self.profiles
 
     def replicas(self) -> Iterator[str]:
         for kind, count in ((CONTROL, self.controls), (GATEWAY, self.gateways), (RELAY, self.relays)):
@@ -54,7 +65,8 @@ class LocalFleet(Stack):
     """A stack whose services have replicas (`agent-relay-1`, …); the name of the service alone is its ingress."""
 
     def __init__(self, plan: FleetPlan, folder: Path, net: Network) -> None:
-        super().__init__(Ports(*(steady_port() for _ in fields(Ports))), folder, plan.extra)
+        ports = Ports(*(steady_port() for _ in fields(Ports)))
+        super().__init__(ports, folder, with_files(plan, folder))
         self.plan = plan
         self.net = net
         self._ports = {name: steady_port() for name in plan.replicas()}
@@ -63,12 +75,17 @@ class LocalFleet(Stack):
 
     def start(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
+        if self.plan.profiles:
+            address = f"http://127.0.0.1:{self.ports.business}"
+            (self.folder / PROFILES).write_text(self.plan.profiles.replace("BUSINESS", address))
+        if self.plan.routing:
+            (self.folder / ROUTING).write_text(self.plan.routing)
         self._start_own_redis()
         for kind, port in ((CONTROL, self.ports.call_control), (GATEWAY, self.ports.media_gateway)):
             targets = [self._ports[name] for name in self._ports if kind_of(name) == kind]
             self.net.passage(targets, probe="/readyz", port=port)
             self.processes.append(Process(kind, port, None))
-        for name in _SIMULATORS:
+        for name in self._simulators:
             self.launch_part(name)
         self.await_ready()
         # The faults apply before the first relay starts: it may open warm voice sessions.
@@ -103,6 +120,9 @@ class LocalFleet(Stack):
             self.group.heal()
         elif "redis" not in there:
             self._start_own_redis()
+        for name in self._simulators:
+            if name not in there:
+                self.launch_part(name)
         for name in self._ports:
             if name not in there:
                 self.launch_replica(name)
@@ -158,6 +178,10 @@ class LocalFleet(Stack):
         return time.monotonic() - began
 
     # -- the simulators
+    @property
+    def _simulators(self) -> tuple[str, ...]:
+        return (*_SIMULATORS, "business") if self.plan.business else _SIMULATORS
+
     def request(self, method: str, part: str, path: str, body: Json | None = None) -> Any:
         """Send a request to a simulator, or to the ingress of a service, and return the JSON response. Raises
         `WireError`.
@@ -169,7 +193,7 @@ class LocalFleet(Stack):
         self.request("PUT", simulator, "/lab/faults", faults)
 
     def clear_faults(self) -> None:
-        for simulator in ("acs", "voice-live"):
+        for simulator in ("acs", "voice-live", *(("business",) if self.plan.business else ())):
             self.request("DELETE", simulator, "/lab/faults")
 
     # -- Redis
@@ -240,6 +264,17 @@ def steady_port() -> int:
         with contextlib.suppress(OSError), socket.socket() as probe:
             probe.bind(("127.0.0.1", port))
             return port
+
+
+def with_files(plan: FleetPlan, folder: Path) -> Mapping[str, Mapping[str, str]]:
+    """Return the environment variables of the plan with those that name its files in `folder`."""
+    named: dict[str, dict[str, str]] = {}
+    if plan.profiles:
+        named[RELAY] = {"AGENT_PROFILES_FILE": str(folder.absolute() / PROFILES), "TOOL_PRIVATE_HOSTS": "127.0.0.1"}
+        named["business"] = {"JOURNAL": str(folder.absolute() / "appointments.jsonl")}
+    if plan.routing:
+        named[CONTROL] = {"ROUTING_POLICY": str(folder.absolute() / ROUTING)}
+    return {name: {**named.get(name, {}), **plan.extra.get(name, {})} for name in {*named, *plan.extra}}
 
 
 def kind_of(name: str) -> str:

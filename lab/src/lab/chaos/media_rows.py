@@ -12,14 +12,15 @@ from lab.chaos import process_faults as processes
 from lab.chaos.local_fleet import GATEWAY, LocalFleet
 from lab.chaos.row import EXTRA, GOES_ON, LEFT_ALONE, USUAL, ChaosRow, FaultTarget, at_once, gap
 
-_FAILED_DIALS: Final = 10
-"""Number of dials that fail in the variant with a single dial: half of the calls with 20 callers."""
 _REFUSING_S: Final = 4
 _AFTER_REPORT: Final = FaultTarget("after_report_p99_ms", "<=", 1500)
 
 
 def _dials_fail(fleet: LocalFleet) -> None:
-    fleet.inject("acs", {"media": {"refuse": True, "times": _FAILED_DIALS}})
+    """Let as many dials fail as half of the calls: those of the calls of one gateway. If more failed, the dials after
+    the restart of streaming would fail too.
+    """
+    fleet.inject("acs", {"media": {"refuse": True, "times": max(len(fleet.owners()) // 2, 1)}})
 
 
 def _others(row: ChaosRow) -> tuple[FaultTarget, ...]:
@@ -56,7 +57,9 @@ class Behavior:
 
 
 BEHAVIORS: Final = (
-    Behavior("-once", "ACS dials once, ten of these dials fail", {"MEDIA_REDIAL": "once"}, before_fault=_dials_fail),
+    Behavior(
+        "-once", "ACS dials once, half as many dials as calls fail", {"MEDIA_REDIAL": "once"}, before_fault=_dials_fail
+    ),
     Behavior("-never", "ACS does not dial by itself", {"MEDIA_REDIAL": "off"}),
     Behavior(
         "-unseen",

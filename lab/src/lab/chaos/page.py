@@ -64,6 +64,15 @@ LABELS: Final = {
     "tasks_growth_worst": ("tasks added", ""),
     "keys_growth_worst": ("keys added", ""),
     "keys_left": ("keys left", ""),
+    "actions_lost": ("actions lost", ""),
+    "actions_doubled": ("actions doubled", ""),
+    "actions_done_pct": ("actions done", "%"),
+    "hung_up_pct": ("calls hung up as requested", "%"),
+    "kept_pct": ("other acting calls that continue", "%"),
+    "goodbyes_whole_pct": ("goodbyes heard whole", "%"),
+    "announcement_heard_pct": ("smallest part of an announcement heard", "%"),
+    "goodbyes_cut": ("goodbyes cut by the time limit", ""),
+    "closing_s": ("from the request to the hang-up", "s"),
 }
 _SIGNS: Final = {"<=": "≤", ">=": "≥", "==": "="}
 

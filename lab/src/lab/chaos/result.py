@@ -84,7 +84,7 @@ class RowResult:
         return {
             "row": self.row.name,
             "fault": self.row.fault,
-            "calls": self.placed // max(self.repeats, 1),
+            "calls": self.placed // max(self.repeats, 1) + int(self.facts.get("acting_calls", 0)),
             "repeats": self.repeats,
             "took_s": round(self.took_s, 1),
             "passed": self.passed,

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
+from lab.chaos.acting_calls import ActingCrowd
 from lab.chaos.call_evidence import CallEvidence
 from lab.chaos.crowd import Crowd
 from lab.chaos.local_fleet import GATEWAY, FleetPlan, LocalFleet
@@ -20,6 +21,10 @@ USUAL: Final = FleetPlan(extra=EXTRA)
 _COMPARE: Final[dict[str, Callable[[float, float], bool]]] = {"<=": operator.le, ">=": operator.ge, "==": operator.eq}
 
 
+BEGAN: Final = "began"
+"""Moment from which gaps are measured, if `inject` first prepares the fleet."""
+
+
 @dataclass(slots=True)
 class Scene:
     """A fleet with its callers. `moments`: the times at which the steps of the fault happened, in monotonic seconds."""
@@ -28,6 +33,7 @@ class Scene:
     crowd: Crowd
     turn: int = 0
     """Number of the repetition, from 0."""
+    acting: ActingCrowd | None = None
     moments: dict[str, float] = field(default_factory=dict)
 
 
@@ -78,6 +84,8 @@ class ChaosRow:
     targets: tuple[FaultTarget, ...]
     examine: Examine = nothing_more
     plan: FleetPlan = USUAL
+    acting_pct: int = 0
+    """Share of the calls whose agents and operators act; `inject` dials them. The others exchange marks."""
     dials: bool = True
     """True if the callers are connected before the fault; otherwise `inject` makes them dial."""
     recorded: bool = False

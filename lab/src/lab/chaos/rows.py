@@ -8,6 +8,7 @@ from typing import Final
 from lab.chaos import arrivals, heard_gaps
 from lab.chaos import process_faults as processes
 from lab.chaos import redis_faults as redis
+from lab.chaos.action_rows import ACTION_ROWS
 from lab.chaos.attack import added_delay, hostile_requests, hostile_sockets
 from lab.chaos.local_fleet import RELAY
 from lab.chaos.media_rows import GATEWAY_ROWS, ROLLING_ROWS
@@ -177,6 +178,7 @@ ROWS: Final = (
         plan=replace(USUAL, relay_links=True),
     ),
     *VOICE_ROWS,
+    *ACTION_ROWS,
     ChaosRow(
         name="no-relay",
         fault="relay: kill -9 of all, started again after 5 s",

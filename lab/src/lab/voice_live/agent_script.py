@@ -71,21 +71,22 @@ def next_plan(
     if quoted := _quoted(str(options.get("instructions") or "")):
         return SayStep(quoted)
     last = conversation.items[-1] if conversation.items else None
+    if last is not None and last.role == "system" and (quoted := _quoted(last.text)):
+        return SayStep(quoted)
+    # Other system messages are facts, for example the call reference: the model responds to what precedes them.
+    last = next((item for item in reversed(conversation.items) if item.role != "system"), None)
     if last is None:
         return SayStep(agent.greeting or DEFAULT_GREETING)
     if last.type == "function_call_output":
         return _after_function(agent, conversation, last)
-    before = conversation.items[-2].type if len(conversation.items) > 1 else ""
-    if last.role == "system" and before == "mcp_approval_response":
+    if last.type == "mcp_approval_response" and conversation.items[-1].role == "system":
         return SayStep("I am not allowed to do that.")
-    if last.role == "system" and before == "mcp_call":
-        return _after_mcp(_reply(agent, conversation), conversation.items[-2])
     if last.type in ("mcp_call", "mcp_approval_response"):
         return _after_mcp(_reply(agent, conversation), last)
-    if last.role == "system":
-        return SayStep(_quoted(last.text) or agent.greeting or DEFAULT_GREETING)
     if last.role == "assistant":
-        return SayStep("Understood.")  # Models continue like this after their own message.
+        # Models finish a message that was truncated, and continue like this after a whole one.
+        reply = _reply(agent, conversation) if last.truncated else None
+        return SayStep((reply and (reply.say or reply.say_first)) or "Understood.")
     return _answer(_reply(agent, conversation), spaced_arguments)
 
 

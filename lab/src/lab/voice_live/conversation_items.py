@@ -43,6 +43,7 @@ class ConversationItem:
     """Label of the MCP server."""
     noise: bool = False
     """True for speech without words, such as a cough."""
+    truncated: bool = False
 
     @property
     def spoken(self) -> bool:
@@ -198,6 +199,7 @@ class ConversationItems:
             text = f"Audio content of {parts_ms[content_index]}ms is already shorter than {audio_end_ms}ms"
             raise RefusedError(text, "invalid_value", "audio_end_ms")
         left = _shortened(item, content_index, audio_end_ms) if len(parts_ms) > 1 else _cut(item, audio_end_ms)
+        left = replace(left, truncated=item.truncated or left.audio_ms < item.audio_ms)
         self.put(left)
         return left
 

@@ -9,7 +9,7 @@ from typing import Any, cast
 import pytest
 
 from agent_relay.core.dialog.conversation import Conversation
-from agent_relay.core.dialog.conversation_commands import Command, ReportGoodbye, RequestAction
+from agent_relay.core.dialog.conversation_commands import Command, Record, ReportGoodbye, RequestAction
 from agent_relay.core.dialog.history import History, ToolUse
 from agent_relay.core.dialog.manners import PendingHangUp
 from agent_relay.core.dialog.session_profile import MannersProfile, SessionProfile, session_profile_of
@@ -128,6 +128,19 @@ def test_bad_arguments_are_answered_with_their_fault() -> None:
     assert outputs(commands) == [{"ok": False, "reason": "tones must be 1 to 18 of 0-9, A-D, * and #."}]
 
 
+def test_an_action_is_requested_before_its_tool_call_is_recorded() -> None:
+    """If the relay dies in between, the next one must not assume that the action was requested."""
+    talk = talking(end_phrases=("have a pleasant day",))
+    begin(talk, audible=False)
+    deferred = [
+        one for one in talk.hear(call("add_note", text="calls back")) if isinstance(one, RequestAction | Record)
+    ]
+    assert [type(one) for one in deferred] == [RequestAction, Record]
+    talk.hear(vl.AudioDelta("r1", "a1", SECOND))
+    said = talk.hear(vl.ItemDone("r1", "a1"), vl.AgentTranscriptDone("r1", "a1", "Have a pleasant day!"))
+    assert [type(one) for one in said if isinstance(one, RequestAction | Record)] == [RequestAction, Record]
+
+
 def test_other_actions_are_requested_and_answered_at_once() -> None:
     talk = talking()
     begin(talk, audible=False)
@@ -221,6 +234,75 @@ def test_outcomes_are_told_to_the_agent() -> None:
     assert talk.core.instruct(Instruct("b", "dance", "nonsense"), 2.0) == []
 
 
+@pytest.mark.parametrize("outcome", ["heard", "interrupted"])
+def test_a_goodbye_that_is_over_before_the_hang_up_is_known_is_reported_again(outcome: str) -> None:
+    """call-control may process the end of the goodbye before the request, for example if the process that had read the
+    request has died.
+    """
+    talk = talking()
+    begin(talk, audible=True)
+    talk.hear(call(reason="done"), vl.ResponseDone("r1", "completed", ""))
+    over = finished(talk) if outcome == "heard" else talk.hear(vl.SpeechStarted("u2"))
+    assert goodbyes(over) == [("fn_c1", outcome)]
+    late = Instruct("fn_c1", "goodbye", '{"interruptible":true}')
+    assert goodbyes(talk.core.instruct(late, talk.now)) == [("fn_c1", outcome)]
+    assert talk.core.instruct(late, talk.now) == []
+
+
+def test_a_hang_up_that_call_control_does_not_know_is_requested_again() -> None:
+    """Redis loses the latest writes in a failover without `COORDINATED`, or when it restarts empty."""
+    talk = talking()
+    begin(talk, audible=True)
+    talk.hear(call(reason="done"), vl.ResponseDone("r1", "completed", ""))
+    finished(talk)
+    for _ in range(3):
+        commands = wait(talk, 3.0)
+        assert [type(one) for one in commands] == [RequestAction, ReportGoodbye], "in this order"
+        assert requested(commands) == [("fn_c1", "hang_up", "agent")]
+        assert goodbyes(commands) == [("fn_c1", "heard")]
+    assert wait(talk, 6.0) == []
+
+
+def test_a_hang_up_is_requested_again_although_its_goodbye_does_not_end() -> None:
+    """The report that the goodbye was played may be lost as well; call-control then ends it after its time limit."""
+    talk = talking()
+    begin(talk, audible=True)
+    talk.hear(call(reason="done"), vl.ResponseDone("r1", "completed", ""))
+    commands = wait(talk, 12.0)
+    assert requested(commands) == [("fn_c1", "hang_up", "agent")] * 3
+    assert goodbyes(commands) == []
+
+
+def test_a_late_check_asks_for_the_goodbye_and_requests_the_hang_up_again() -> None:
+    talk = talking()
+    begin(talk, audible=False)
+    talk.hear(call(reason="done"), vl.ResponseDone("r1", "completed", ""))
+    begin(talk, audible=False, response="r2")
+    talk.hear(vl.ResponseDone("r2", "failed", ""))
+    talk.now += 4.5
+    assert requested(talk.core.tick(talk.now)) == [("fn_c1", "hang_up", "agent")]
+
+
+def test_a_hang_up_is_not_requested_again_while_the_caller_speaks() -> None:
+    talk = talking()
+    begin(talk, audible=True)
+    talk.hear(call(reason="done"), vl.ResponseDone("r1", "completed", ""))
+    finished(talk)
+    talk.hear(vl.SpeechStarted("u2"))
+    assert requested(wait(talk, 4.0)) == []
+
+
+def test_an_operator_s_hang_up_that_was_lost_is_requested_again() -> None:
+    talk = talking()
+    talk.reply()
+    heard(talk)
+    talk.core.instruct(Instruct("act_1", "goodbye", '{"interruptible":false}'), talk.now)
+    begin(talk, audible=True, response="r2", item="a2")
+    talk.hear(vl.ResponseDone("r2", "completed", ""))
+    finished(talk, "a2")
+    assert requested(wait(talk, 3.0)) == [("act_1", "hang_up", "operator")]
+
+
 # -- silence ----------------------------------------------------------------------------------------------------------
 def test_a_silent_caller_is_asked_and_then_hung_up() -> None:
     manners = MannersProfile(silence=SilenceLimits(5.0, reprompts=1), reprompt="Hello?", goodbye="Bye.")
@@ -272,7 +354,7 @@ def test_a_relay_that_takes_over_a_goodbye_does_not_answer_the_function_call() -
     core.connected(1.0)
     core.voice_event(vl.SessionCreated("s", "", 0), 1.0)
     commands = core.attached(1.0) + core.caller_audio(1.0) + core.voice_event(updated(), 1.0)
-    for now in (2.0, 4.0, 8.0):
+    for now in (2.0, 3.0, 4.0):
         commands += core.tick(now)
     assert [event for event in sent(commands) if event["type"] == "response.create"] == []
     assert goodbyes(commands) == [("act_1", "heard")]

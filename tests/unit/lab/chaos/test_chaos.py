@@ -16,7 +16,7 @@ from lab.chaos.chaos import Repetition, chaos, keep, kept, repeat, report, run_r
 from lab.chaos.local_fleet import FleetPlan, LocalFleet
 from lab.chaos.page import BEGIN, END
 from lab.chaos.result import RowResult
-from lab.chaos.row import ChaosRow
+from lab.chaos.row import ChaosRow, Scene
 from lab.chaos.rows import ROWS
 from lab.stack import StackError
 
@@ -88,6 +88,24 @@ def test_a_row_prepares_the_fleet_before_the_callers_dial_and_before_the_fault()
     expected = ["fleet.clear_faults", "empty", "crowd.dial", "full", "inject", "fleet.clear_faults", "crowd.hang_up"]
     assert [name for name, _, _ in scene.mock_calls if name in expected] == expected
     make_crowd.assert_called_once_with(scene.fleet, first=7, count=3, recorded=True)
+
+
+def test_calls_that_act_are_not_among_those_that_exchange_marks() -> None:
+    made, seen = Mock(), []
+    made.return_value.answered = 4
+    made.return_value.placed = {}
+    made.return_value.traces.return_value = []
+    fleet = Mock()
+    fleet.owners.return_value = {}
+
+    def inject(scene: Scene) -> dict[str, float]:
+        assert scene.acting is not None
+        seen.append(len(scene.acting.parts))
+        return {}
+
+    repeat(replace(ROWS[0], inject=inject, acting_pct=80, watch_s=0), fleet, 1, 20, make_crowd=made, settle_s=0)
+    assert seen == [16]
+    made.assert_called_once_with(fleet, first=5, count=4, recorded=False)
 
 
 class Fleets:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
-from lab.chaos.local_fleet import FleetPlan, kind_of
+from lab.chaos.local_fleet import FleetPlan, kind_of, with_files
 
 
 def test_each_replica_has_a_name_of_its_kind() -> None:
@@ -16,3 +18,16 @@ def test_each_replica_has_a_name_of_its_kind() -> None:
 @pytest.mark.parametrize("name", ["redis", "voice-live", "call-control", "acs"])
 def test_a_name_without_a_number_is_a_kind(name: str) -> None:
     assert kind_of(name) == name
+
+
+def test_services_are_told_where_the_files_of_the_plan_are(tmp_path: Path) -> None:
+    plain = FleetPlan(extra={"agent-relay": {"RELAY_CAPACITY": "2"}})
+    assert with_files(plain, tmp_path) == plain.extra
+    assert not plain.business
+    plan = FleetPlan(extra=plain.extra, profiles='{"a": {"url": "BUSINESS/orders"}}', routing='{"rules": []}')
+    assert plan.business
+    found = with_files(plan, tmp_path)
+    assert found["agent-relay"]["RELAY_CAPACITY"] == "2"
+    assert Path(found["agent-relay"]["AGENT_PROFILES_FILE"]).parent == tmp_path
+    assert Path(found["call-control"]["ROUTING_POLICY"]).parent == tmp_path
+    assert Path(found["business"]["JOURNAL"]).parent == tmp_path

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from unittest.mock import Mock
+
 import pytest
 
 from lab.acs.settings import AcsSettings
@@ -23,3 +25,13 @@ def test_the_behavior_is_valid_and_other_settings_of_the_row_are_kept(row) -> No
     assert (settings.media_loss_callback == "none") is (behavior is not None and not behavior.reports)
     assert row.plan.extra["media-gateway"]
     assert row.targets
+
+
+@pytest.mark.parametrize(("calls", "failing"), [(1, 1), (4, 2), (20, 10)])
+def test_as_many_dials_fail_as_a_gateway_has_calls(calls: int, failing: int) -> None:
+    """With more, the dials after the restart of streaming would fail too, which is another fault."""
+    once = next(behavior for behavior in BEHAVIORS if behavior.suffix == "-once")
+    fleet = Mock()
+    fleet.owners.return_value = {f"call_{number}": ("relay", 1) for number in range(calls)}
+    once.before_fault(fleet)
+    fleet.inject.assert_called_once_with("acs", {"media": {"refuse": True, "times": failing}})

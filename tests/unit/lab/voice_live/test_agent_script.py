@@ -100,6 +100,20 @@ def test_after_its_own_words_the_model_believes_to_have_spoken() -> None:
     assert next_plan(AGENT, conversation("user", "assistant"), {}) == SayStep("Understood.")
 
 
+def test_a_truncated_message_is_finished() -> None:
+    known = conversation("user")
+    known.add(ConversationItem("a", "message", "assistant", text="Hello to you", audio_ms=900))
+    known.truncate("a", 0, 900)
+    assert next_plan(AGENT, known, {}) == SayStep("Understood.")
+    known.truncate("a", 0, 300)
+    assert next_plan(AGENT, known, {}) == next_plan(AGENT, conversation("user"), {})
+
+
+def test_a_system_message_does_not_change_whom_the_model_answers() -> None:
+    """For example the call reference, which every session of a resumed conversation gets."""
+    assert next_plan(AGENT, conversation("user", "system"), {}) == next_plan(AGENT, conversation("user"), {})
+
+
 def test_what_was_heard_in_a_turn() -> None:
     assert [heard_in_turn(AGENT, turn) for turn in range(4)] == ["Hello", "Order 7", UNHEARD, UNHEARD]
 

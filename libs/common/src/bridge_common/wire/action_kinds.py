@@ -11,6 +11,7 @@ SEND_DTMF: Final = "send_dtmf"
 NOTE: Final = "note"
 DISPOSITION: Final = "disposition"
 
+OPERATOR: Final = "operator"
 AGENT: Final = "agent"
 SILENCE_POLICY: Final = "silence_policy"
 AGENTS: Final = frozenset({AGENT, SILENCE_POLICY})

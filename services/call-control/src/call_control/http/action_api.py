@@ -17,7 +17,7 @@ from bridge_common.base.errors import InputError
 from bridge_common.base.ids import is_call_id
 from bridge_common.store.call_store import CallStore
 from bridge_common.store.inbox import Inbox
-from bridge_common.wire.action_kinds import fault_of
+from bridge_common.wire.action_kinds import OPERATOR, fault_of
 from bridge_common.wire.call_record import CallAction, CallRecord, Status
 from bridge_common.wire.entries import Act
 from call_control.http.audit import audit_of
@@ -67,7 +67,7 @@ class ActionApi:
             return JSONResponse(action_json(known), 202)
         if record.status is not Status.CONNECTED:
             raise ConflictError(f"the call is {record.status.value}; actions need a connected call")
-        act = Act(record.call_id, action_id, action, arguments, "operator")
+        act = Act(record.call_id, action_id, action, arguments, OPERATOR)
         await self._inbox.put_once(act, f"action:{action_id}")
         audit_of(request).more.update(requested=action, action_id=action_id)
         now_ms = round(time.time() * 1000)

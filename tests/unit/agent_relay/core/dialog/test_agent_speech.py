@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from agent_relay.core.dialog.agent_speech import UNTOLD_S, AgentSpeech
+from agent_relay.core.dialog.agent_speech import UNPLAYED_S, UNTOLD_S, AgentSpeech
 from agent_relay.core.dialog.conversation_commands import Append, Command, Record, Send, WallClock
 from agent_relay.core.dialog.history import History
 from agent_relay.core.protocol.voice_events import (
@@ -187,9 +187,21 @@ def test_what_waited_when_another_socket_came_is_settled_in_any_case() -> None:
     speech.playing("a1", 10.0)
     commands = speech.another_socket(10.5, 10.5)
     assert commands[0] == Send(truncate_item("a1", 500, "truncate-1"))
-    assert speech.next_at == 10.5 + 1.0 + UNTOLD_S
-    (_, record) = speech.tick(10.5 + 1.0 + UNTOLD_S)
+    assert speech.next_at == 10.5 + UNPLAYED_S
+    (_, record) = speech.tick(10.5 + UNPLAYED_S)
     assert record == Record(Turn("agent", "a2", "", 10_000, interrupted=True, heard_ms=0)), "never heard"
+
+
+def test_what_another_socket_plays_is_settled_after_its_end() -> None:
+    speech, _ = _speech()
+    for item in ("a1", "a2"):
+        _say(speech, item, item)
+    speech.another_socket(10.2, 10.5)
+    assert speech.tick(10.5 + UNPLAYED_S - 0.1) == []
+    speech.playing("a1", 10.6)
+    assert speech.next_at == 10.5 + UNPLAYED_S + 1.0, "a2 begins after the second of a1"
+    speech.playing("a2", 11.6)
+    assert speech.next_at == 10.6 + 1.0 + UNTOLD_S
 
 
 def test_an_item_ends_with_its_own_end_and_not_with_its_first_part() -> None:

@@ -73,6 +73,44 @@ def test_an_answer_that_may_wait_for_the_new_socket_is_waited_for() -> None:
     assert outcomes(talk.core.from_caller(Playing("a1"), 1.6)) == []
 
 
+def test_an_answer_whose_beginning_was_lost_with_the_socket_is_asked_for_again() -> None:
+    """The new socket plays only the audio that is appended after it has attached."""
+    talk = answered()
+    talk.core.media_replaced(1.0, 1.5)
+    talk.core.from_caller(Playing("a1"), 1.6)
+    commands = talk.core.from_caller(Played("a1", 400, True), 2.0)
+    assert types(commands) == ["conversation.item.truncate", "response.create"]
+    assert sent(commands)[0]["audio_end_ms"] == 0
+    assert outcomes(commands) == [("rest", "resumed")]
+
+
+def test_an_answer_that_the_new_socket_does_not_begin_is_asked_for_again_soon() -> None:
+    """It was appended while no socket was attached."""
+    talk = answered()
+    talk.core.media_replaced(1.0, 1.5)
+    commands = [command for tenth in range(16, 40) for command in talk.core.tick(tenth / 10)]
+    assert outcomes(commands) == [("words", "asked_again")]
+    assert types(commands)[-1] == "response.create"
+
+
+def test_a_text_of_others_that_the_new_socket_does_not_begin_is_spoken_again() -> None:
+    talk = Talk(profile_for())
+    talk.core.caller_audio(0.5)
+    talk.open()
+    talk.core.say("1-0", Say("say_1", 0, "Good morning.", last=True), 1.0)
+    talk.reply()
+    talk.core.media_replaced(1.0, 1.5)
+    commands = [command for tenth in range(16, 40) for command in talk.core.tick(tenth / 10)]
+    assert "Good morning." in str(sent(commands))
+
+
+def test_a_few_words_lost_at_the_beginning_are_not_asked_for() -> None:
+    talk = answered()
+    talk.core.media_replaced(1.0, 1.5)
+    talk.core.from_caller(Playing("a1"), 1.6)
+    assert outcomes(talk.core.from_caller(Played("a1", 600, True), 2.2)) == []
+
+
 def test_a_few_words_lost_at_the_end_are_not_asked_for() -> None:
     talk = answered()
     talk.core.from_caller(Playing("a1"), 1.1)
@@ -99,3 +137,14 @@ def test_a_text_of_others_goes_on_with_the_sentence_that_was_lost() -> None:
     lost = talk.core.from_caller(MediaDetached("gone"), 1.2)
     assert outcomes(lost) == []
     assert "Good morning." in str(sent(talk.core.from_caller(MediaAttached(16_000), 3.0)))
+
+
+def test_a_text_of_others_is_spoken_again_if_its_beginning_was_lost() -> None:
+    talk = Talk(profile_for())
+    talk.core.caller_audio(0.5)
+    talk.open()
+    talk.core.say("1-0", Say("say_1", 0, "Good morning.", last=True), 1.0)
+    talk.reply()
+    talk.core.media_replaced(1.0, 1.5)
+    talk.core.from_caller(Playing("a1"), 1.6)
+    assert "Good morning." in str(sent(talk.core.from_caller(Played("a1", 400, True), 2.0)))

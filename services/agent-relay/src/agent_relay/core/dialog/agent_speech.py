@@ -27,6 +27,8 @@ within this time.
 """
 CUT_MS: Final = 500
 """If less audio than this is lost at the end of an item, the item is not repeated."""
+UNPLAYED_S: Final = 2.0
+"""If a new media socket has not begun to play a waiting item for this time, the item was lost with the previous one."""
 UNTOLD_S: Final = 5.0
 """If there is no playout report, the playout of an item is estimated this long after its expected end."""
 
@@ -201,12 +203,17 @@ class AgentSpeech:
         item = self._items.get(item_id)
         if item is not None and item.first_frame_at is None:
             item.first_frame_at = now
+            if item.settle_at is not None:
+                item.settle_at = now + item.generated_ms / 1000 + UNTOLD_S
 
     def played(self, item_id: str, heard_ms: int, *, complete: bool) -> list[Command]:
         """Record how much of an item was heard. Only the first report about an item counts."""
         item = self._items.get(item_id)
         if item is None or item.heard_ms is not None or not item.generated_bytes:
             return []
+        if complete and heard_ms < item.generated_ms - CUT_MS:
+            # The beginning was lost: a new media socket plays only what is appended after it attached.
+            heard_ms, complete = 0, False
         item.heard_ms, item.complete = heard_ms, complete
         commands: list[Command] = []
         if not complete:
@@ -230,12 +237,14 @@ class AgentSpeech:
         The new socket reads the downlink from its end, so items that were complete before it attached are lost.
         """
         commands: list[Command] = []
+        begins_by = now + UNPLAYED_S
         for item in self._awaiting_report():
             if item.first_frame_at is not None or item.begun_at < now - ATTACH_S:
                 commands += self._played_until(item, lost_at)
             else:
                 # It may have been appended before or after the new socket attached.
-                item.settle_at = now + item.generated_ms / 1000 + UNTOLD_S
+                item.settle_at = begins_by
+                begins_by += item.generated_ms / 1000
         return commands
 
     def take_cut(self) -> set[str]:

@@ -40,7 +40,7 @@ class Closing:
     def __init__(self, limits: ClosingLimits | None = None) -> None:
         self._limits = limits or ClosingLimits()
         self._goodbye: _Goodbye | None = None
-        self._finished: set[str] = set()
+        self._finished: dict[str, GoodbyeStep] = {}
 
     @property
     def active(self) -> bool:
@@ -62,6 +62,10 @@ class Closing:
         start_by = now + self._limits.start_s if expected and not said else now
         self._goodbye = _Goodbye(action_id, interruptible, said, start_by)
         return True
+
+    def outcome_of(self, action_id: str) -> GoodbyeStep | None:
+        """Return how the goodbye of this hang-up ended; None if it has not ended."""
+        return self._finished.get(action_id)
 
     def sound(self) -> None:
         """Handle that the caller begins to hear the agent, which counts as the goodbye."""
@@ -101,5 +105,5 @@ class Closing:
     def _finish(self, step: GoodbyeStep) -> tuple[GoodbyeStep, str]:
         assert self._goodbye is not None
         action_id, self._goodbye = self._goodbye.action_id, None
-        self._finished.add(action_id)
+        self._finished[action_id] = step
         return step, action_id

@@ -193,7 +193,7 @@ class Conversation:
                 self._manners.sign_of_life()
             commands = self._turns.voice_event(event, now)
             if isinstance(event, vl.AgentTranscriptDone):
-                commands += self._phrase(event.response_id, event.text, now)
+                commands = self._phrase(event.response_id, event.text, now) + commands
             return commands + self._advance(now)
         if self.phase is Phase.OPENING:
             commands = self._session.opening(event, now) + self._set_up(now)
@@ -272,22 +272,22 @@ class Conversation:
         output = json.dumps({"ok": True, "state": "accepted", "say": tool.accepted})
         ends = tool.action == HANG_UP
         said = ends and self._speech.spoken_ms(event.response_id) >= AUDIBLE_MS
-        if ends and not self._manners.begin_goodbye(action_id, now, said=said):
+        request = RequestAction(action_id, tool.action, arguments, AGENT)
+        if ends and not self._manners.begin_goodbye(request, now, said=said):
             return self._turns.of_agent.action_called(event, output, now)
         commands = self._turns.of_agent.action_called(event, output, now, answered=said)
         if not commands:
             return []
-        return [*commands, RequestAction(action_id, tool.action, arguments, AGENT)]
+        # First the request: the next relay assumes that the action of a recorded function call was requested.
+        return [request, *commands]
 
     def _phrase(self, response_id: str, text: str, now: float) -> list[Command]:
         """Request the hang-up if the agent has said a phrase that ends the call."""
         said = text.lower()
         if not any(phrase in said for phrase in self.profile.end_phrases):
             return []
-        action_id = f"phrase_{response_id}"
-        if not self._manners.begin_goodbye(action_id, now, said=True):
-            return []
-        return [RequestAction(action_id, HANG_UP, '{"reason":"end_phrase"}', AGENT)]
+        request = RequestAction(f"phrase_{response_id}", HANG_UP, '{"reason":"end_phrase"}', AGENT)
+        return [request] if self._manners.begin_goodbye(request, now, said=True) else []
 
     def instruct(self, entry: Instruct, now: float) -> list[Command]:
         """Handle an instruction of call-control: a request or a message for the agent."""

@@ -18,9 +18,12 @@ from agent_relay.core.dialog.closing import Closing, GoodbyeStep
 from agent_relay.core.dialog.conversation_commands import Command, ReportGoodbye, RequestAction, WallClock
 from agent_relay.core.dialog.session_profile import MannersProfile
 from agent_relay.core.dialog.silence_policy import SilencePolicy, SilenceStep
-from bridge_common.wire.action_kinds import AGENT, HANG_UP, SILENCE_POLICY
+from bridge_common.wire.action_kinds import AGENT, AGENTS, HANG_UP, OPERATOR, SILENCE_POLICY
 from bridge_common.wire.entries import Instruct, Say
 
+AGAIN_S: Final = 3.0
+"""A hang-up is requested again this long after its request and after its goodbye, because Redis may have lost it."""
+_TIMES: Final = 3
 _NO_ENTRY: Final = "0-1"
 """Entry id of texts that are not in the announcement stream. It precedes all real entry ids, so that no entry is
 deleted.
@@ -58,6 +61,11 @@ class Manners:
         self._closing = Closing()
         self._pending = pending
         self._instructions: set[tuple[str, str]] = set()
+        self._hang_up: RequestAction | None = None
+        """The latest hang-up, as call-control knows it unless Redis has lost it."""
+        self._interruptible = False
+        self._again_at: float | None = None
+        self._times_left = 0
 
     @property
     def closing(self) -> bool:
@@ -69,7 +77,7 @@ class Manners:
         return self._closing.said
 
     def next_at(self) -> float | None:
-        times = (self._silence.next_at(), self._closing.next_at())
+        times = (self._silence.next_at(), self._closing.next_at(), self._again_at)
         return min((at for at in times if at is not None), default=None)
 
     # -- events
@@ -81,18 +89,31 @@ class Manners:
         """Handle that the caller begins to hear the agent."""
         self._closing.sound()
 
-    def begin_goodbye(self, action_id: str, now: float, *, said: bool) -> bool:
+    def begin_goodbye(self, request: RequestAction, now: float, *, said: bool) -> bool:
         """Wait for the goodbye, because the agent has requested a hang-up. `said`: its current response has audio.
         Return False if the hang-up is known already.
         """
-        return self._closing.begin(action_id, now, interruptible=True, said=said, expected=True)
+        return self._begin(request, now, said=said, expected=True)
+
+    def _begin(
+        self, request: RequestAction, now: float, *, said: bool, expected: bool, interruptible: bool | None = None
+    ) -> bool:
+        if interruptible is None:
+            interruptible = request.by in AGENTS
+        if not self._closing.begin(request.action_id, now, interruptible=interruptible, said=said, expected=expected):
+            return False
+        self._hang_up, self._interruptible = request, interruptible
+        self._repeat_from(now)
+        return True
+
+    def _repeat_from(self, now: float) -> None:
+        self._again_at, self._times_left = now + AGAIN_S, _TIMES
 
     def agent_left(self, now: float) -> list[Command]:
         """Request the hang-up after the caller has heard the agent, which has ended the call on its side."""
         action_id = f"close-{self._clock.unix_ms(now)}"
-        if not self._closing.begin(action_id, now, interruptible=False, said=True, expected=False):
-            return []
-        return [RequestAction(action_id, HANG_UP, '{"reason":"closed_by_agent"}', AGENT)]
+        request = RequestAction(action_id, HANG_UP, '{"reason":"closed_by_agent"}', AGENT)
+        return [request] if self._begin(request, now, said=True, expected=False, interruptible=False) else []
 
     def instruct(self, entry: Instruct, now: float, *, speaks: bool) -> list[Command]:
         """Handle an instruction of call-control; duplicates are ignored. `speaks`: the agent is speaking."""
@@ -103,11 +124,13 @@ class Manners:
         detail = _detail(entry.detail)
         match entry.what:
             case "goodbye":
+                if (over := self._closing.outcome_of(entry.instruction_id)) is not None:
+                    # call-control learned of the hang-up only after the end of its goodbye, which it ignored.
+                    return [ReportGoodbye(entry.instruction_id, over.value)]
                 of_agent = detail.get("interruptible") is True
                 # An agent that requested the hang-up was instructed to say goodbye; else the profile's goodbye follows.
-                self._closing.begin(
-                    entry.instruction_id, now, interruptible=of_agent, said=speaks and of_agent, expected=of_agent
-                )
+                request = _hang_up(entry.instruction_id, of_agent=of_agent)
+                self._begin(request, now, said=speaks and of_agent, expected=of_agent)
                 return []
             case "time_left":
                 return self._say(f"time_left-{entry.instruction_id}", self._profile.time_left, now)
@@ -122,16 +145,19 @@ class Manners:
         """
         if self._pending is not None and quiet:
             pending, self._pending = self._pending, None
-            self._closing.begin(
-                pending.action_id, now, interruptible=pending.interruptible, said=pending.said, expected=False
-            )
-        commands: list[Command] = []
+            request = _hang_up(pending.action_id, of_agent=pending.interruptible)
+            self._begin(request, now, said=pending.said, expected=False)
+        commands = self._again(now, caller_speaks=caller_speaks)
         step = self._closing.advance(now, quiet=still, caller_speaks=caller_speaks)
         if step is not None:
             what, action_id = step
             if what is GoodbyeStep.ASK:
-                return self._say(f"goodbye-{action_id}", self._profile.goodbye, now)
+                return commands + self._say(f"goodbye-{action_id}", self._profile.goodbye, now)
             commands.append(ReportGoodbye(action_id, what.value))
+            if what is GoodbyeStep.INTERRUPTED:
+                self._hang_up = self._again_at = None
+            else:
+                self._repeat_from(now)
         if self._closing.active:
             return commands
         match self._silence.advance(now, quiet=quiet):
@@ -139,13 +165,31 @@ class Manners:
                 commands += self._say(f"reprompt-{self._clock.unix_ms(now)}", self._profile.reprompt, now)
             case SilenceStep.GOODBYE:
                 action_id = f"silence-{self._clock.unix_ms(now)}"
-                self._closing.begin(action_id, now, interruptible=True, said=False, expected=False)
-                commands.append(RequestAction(action_id, HANG_UP, '{"reason":"silence"}', SILENCE_POLICY))
+                request = RequestAction(action_id, HANG_UP, '{"reason":"silence"}', SILENCE_POLICY)
+                self._begin(request, now, said=False, expected=False)
+                commands.append(request)
                 commands += self.advance(now, quiet=quiet, still=still, caller_speaks=caller_speaks)
         return commands
 
+    def _again(self, now: float, *, caller_speaks: bool) -> list[Command]:
+        """Request the hang-up again while the call continues. call-control ignores requests that it knows."""
+        request = self._hang_up
+        if request is None or self._again_at is None or now < self._again_at:
+            return []
+        self._times_left -= 1
+        self._again_at = now + AGAIN_S if self._times_left else None
+        outcome = self._closing.outcome_of(request.action_id)
+        if caller_speaks and self._interruptible:
+            self._hang_up = self._again_at = None
+            return []
+        return [request, *([] if outcome is None else [ReportGoodbye(request.action_id, outcome.value)])]
+
     def _say(self, say_id: str, text: str, now: float) -> list[Command]:
         return self._announcements.piece(_NO_ENTRY, Say(say_id, 0, text, last=True), now)
+
+
+def _hang_up(action_id: str, *, of_agent: bool) -> RequestAction:
+    return RequestAction(action_id, HANG_UP, "{}", AGENT if of_agent else OPERATOR)
 
 
 def _detail(text: str) -> dict[str, Any]:

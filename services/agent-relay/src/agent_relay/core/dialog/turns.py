@@ -95,7 +95,7 @@ class Turns:
         return self._prompts.ready and not self.media_away
 
     def tick(self, now: float) -> list[Command]:
-        commands = self.speech.tick(now) + self._never_heard(now)
+        commands = self.speech.tick(now) + self._never_heard(now) + self._cut_off(now)
         if self._counts:
             self.of_caller.tick(now)
             if self.speech.plays:
@@ -202,7 +202,9 @@ class Turns:
     def played(self, item_id: str, heard_ms: int, now: float, *, complete: bool) -> list[Command]:
         if heard_ms:
             self._heard(item_id, now)
-        return self.speech.played(item_id, heard_ms, complete=complete) + self._never_heard(now)
+        commands = self.speech.played(item_id, heard_ms, complete=complete) + self._never_heard(now)
+        # An item that was not played to its end was stopped on purpose, or its media socket was replaced (below).
+        return commands + self._cut_off(now) if complete else commands
 
     def media_attached(self, lost_at: float, now: float) -> list[Command]:
         """Handle a new media socket: audio that the previous one had not played may be lost. `lost_at`: when the
@@ -230,7 +232,10 @@ class Turns:
         return self._prompts.missed(self._owed.never_heard(debt.response_id, now), now)
 
     def _cut_off(self, now: float) -> list[Command]:
-        cut = self.announcements.repeat(self.speech.take_cut())
+        lost = self.speech.take_cut()
+        if not lost:
+            return []
+        cut = self.announcements.repeat(lost)
         debt = self._owed.debt
         if not cut or (debt is not None and debt.response_id not in cut):
             return []
