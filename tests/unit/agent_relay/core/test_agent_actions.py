@@ -11,6 +11,7 @@ import pytest
 from agent_relay.core.dialog.conversation import Conversation
 from agent_relay.core.dialog.conversation_commands import Command, Record, ReportGoodbye, RequestAction
 from agent_relay.core.dialog.history import History, ToolUse
+from agent_relay.core.dialog.interim import InterimProfile
 from agent_relay.core.dialog.manners import PendingHangUp
 from agent_relay.core.dialog.session_profile import MannersProfile, SessionProfile, session_profile_of
 from agent_relay.core.dialog.silence_policy import SilenceLimits
@@ -18,8 +19,8 @@ from agent_relay.core.protocol import voice_events as vl
 from agent_relay.core.protocol.agent_profile import AgentProfile, Silence
 from agent_relay.core.protocol.keypad_profile import KeypadProfile
 from agent_relay.core.protocol.voice_target import Mode, VoiceTarget
-from bridge_common.wire.entries import Dtmf, Instruct, Played, Playing
-from tests.unit.support.talk import SECOND, Talk, profile_for, sent, updated
+from bridge_common.wire.entries import Clear, Dtmf, Instruct, Played, Playing, Say
+from tests.unit.support.talk import GREETING, SECOND, Talk, appended, profile_for, sent, updated
 
 END = "end_call"
 
@@ -114,6 +115,74 @@ def test_the_caller_keeps_the_call_by_speaking() -> None:
     assert goodbyes(talk.core.from_caller(Played("a1", 300, False), talk.now)) == []
 
 
+def test_the_caller_keeps_the_call_by_a_key() -> None:
+    talk = talking()
+    begin(talk, audible=True)
+    talk.hear(call(reason="done"), vl.ResponseDone("r1", "completed", ""))
+    talk.core.from_caller(Playing("a1"), talk.now)
+    assert goodbyes(talk.core.from_caller(Dtmf("5"), talk.now)) == [("fn_c1", "interrupted")]
+    assert goodbyes(talk.core.from_caller(Played("a1", 115, False), talk.now) + wait(talk, 1.0)) == []
+
+
+def test_a_key_does_not_cut_the_goodbye_of_an_operator_s_hang_up() -> None:
+    talk = talking()
+    talk.reply()
+    heard(talk)
+    talk.core.instruct(Instruct("act_1", "goodbye", '{"interruptible":false}'), talk.now)
+    begin(talk, audible=True, response="r2", item="a2")
+    talk.hear(vl.ResponseDone("r2", "completed", ""))
+    talk.core.from_caller(Playing("a2"), talk.now)
+    commands = talk.core.from_caller(Dtmf("5"), talk.now)
+    assert [event for event in appended(commands) if isinstance(event, Clear)] == []
+    assert goodbyes(commands) == []
+    assert goodbyes(talk.core.from_caller(Played("a2", 1000, True), talk.now) + wait(talk, 0.4)) == [("act_1", "heard")]
+
+
+def test_a_greeting_is_no_goodbye() -> None:
+    talk = Talk(profile(greeting=GREETING))
+    talk.core.caller_audio(0.5)
+    talk.open()
+    talk.core.greeting_granted(True, talk.now)
+    begin(talk, audible=True)
+    commands = talk.hear(call(reason="done"), vl.ResponseDone("r1", "completed", ""))
+    assert requested(commands) == [("fn_c1", "hang_up", "agent")]
+    assert goodbyes(heard(talk)) == []
+    assert "response.create" in [event["type"] for event in sent(commands + wait(talk, 0.5))], "the goodbye"
+
+
+def test_a_greeting_that_plays_is_no_goodbye_for_a_tool_of_the_platform() -> None:
+    talk = Talk(profile(greeting=GREETING))
+    talk.core.caller_audio(0.5)
+    talk.open()
+    talk.core.greeting_granted(True, talk.now)
+    begin(talk, audible=True)
+    talk.hear(vl.ResponseDone("r1", "completed", ""))
+    talk.core.instruct(Instruct("act_1", "goodbye", '{"interruptible":true}'), talk.now)
+    assert goodbyes(finished(talk)) == []
+    assert "Goodbye." in json.dumps(sent(wait(talk, 4.0)))
+
+
+@pytest.mark.parametrize("second", ["end_call", "add_note"])
+def test_further_actions_beside_the_goodbye_request_no_other_response(second: str) -> None:
+    for phrase in (True, False):
+        talk = talking(end_phrases=("goodbye",) if phrase else ())
+        begin(talk, audible=True)
+        arguments = {"reason": "done"} if second == END else {"text": "done"}
+        first = [] if phrase else [call(reason="done")]
+        commands = talk.hear(*first, call(second, call_id="c2", **arguments), vl.ResponseDone("r1", "completed", ""))
+        assert "response.create" not in [event["type"] for event in sent(commands)]
+        assert [outcome for _, outcome in goodbyes(finished(talk))] == ["heard"]
+
+
+def test_a_hang_up_beside_that_of_an_operator_requests_no_other_response() -> None:
+    talk = talking()
+    begin(talk, audible=True)
+    talk.core.instruct(Instruct("act_1", "goodbye", '{"interruptible":false}'), talk.now)
+    commands = talk.hear(call(reason="done"), vl.ResponseDone("r1", "completed", ""))
+    assert [event for event in sent(commands) if event["type"] == "response.create"] == []
+    assert "Goodbye." in json.dumps(sent(heard(talk)))
+
+
 def test_a_repeated_hang_up_is_one() -> None:
     talk = talking()
     begin(talk, audible=True)
@@ -168,6 +237,21 @@ def test_an_agreed_phrase_ends_the_call() -> None:
     assert goodbyes(finished(talk)) == [("phrase_r1", "heard")]
 
 
+def test_a_phrase_of_an_operator_or_of_the_greeting_does_not_end_the_call() -> None:
+    talk = talking(end_phrases=("have a nice day",))
+    talk.reply()
+    heard(talk)
+    talk.core.say("1-1", Say("s1", 0, "Have a nice day. Please stay on the line.", last=True), talk.now)
+    talk.hear(vl.ResponseCreated("r2"), vl.AudioDelta("r2", "a2", SECOND))
+    assert requested(talk.hear(vl.AgentTranscriptDone("r2", "a2", "Have a nice day."))) == []
+    greeted = Talk(profile(greeting=GREETING, end_phrases=("welcome",)))
+    greeted.core.caller_audio(0.5)
+    greeted.open()
+    greeted.core.greeting_granted(True, greeted.now)
+    greeted.hear(vl.ResponseCreated("r1"))
+    assert requested(greeted.hear(vl.AgentTranscriptDone("r1", "a1", "Welcome!"))) == []
+
+
 def test_other_words_do_not() -> None:
     talk = talking(end_phrases=("have a nice day",))
     assert requested(talk.reply()) == []
@@ -185,6 +269,35 @@ def test_an_operator_s_hang_up_is_preceded_by_the_profile_s_goodbye() -> None:
     begin(talk, audible=True, response="r2", item="a2")
     talk.hear(vl.ResponseDone("r2", "completed", ""))
     assert goodbyes(finished(talk, "a2")) == [("act_1", "heard")]
+
+
+def test_the_goodbye_follows_speech_that_ends_soon_and_interrupts_longer_speech() -> None:
+    for ends_soon in (True, False):
+        talk = talking(manners=MannersProfile(goodbye="Have a good day."))
+        talk.hear(vl.ResponseCreated("r1"), *[vl.AudioDelta("r1", "a1", SECOND)] * 10)
+        talk.hear(vl.ResponseDone("r1", "completed", ""))
+        talk.core.from_caller(Playing("a1"), talk.now)
+        commands = talk.core.instruct(Instruct("act_1", "goodbye", '{"interruptible":false}'), talk.now)
+        commands += wait(talk, 3.0)
+        assert "Have a good day." not in json.dumps(sent(commands))
+        whole = Played("a1", 10_000, True)
+        commands = talk.core.from_caller(whole, talk.now) if ends_soon else wait(talk, 1.2)
+        assert "Have a good day." in json.dumps(sent(commands))
+        assert (Clear("a1") in appended(commands)) is not ends_soon
+        talk.core.from_caller(Played("a1", 4_000, False), talk.now)
+        begin(talk, audible=True, response="r2", item="a2")
+        talk.hear(vl.ResponseDone("r2", "completed", ""))
+        assert goodbyes(finished(talk, "a2")) == [("act_1", "heard")]
+
+
+def test_the_recording_that_asks_the_caller_to_wait_is_no_goodbye() -> None:
+    talk = talking()
+    talk.reply()
+    heard(talk)
+    talk.core.instruct(Instruct("act_1", "goodbye", '{"interruptible":false}'), talk.now)
+    heard(talk, "wait")
+    assert goodbyes(wait(talk, 1.0)) == []
+    assert goodbyes(wait(talk, 4.0)) == [("act_1", "failed")]
 
 
 def test_a_running_function_does_not_delay_the_hang_up_and_its_result_is_not_spoken() -> None:
@@ -321,6 +434,28 @@ def test_a_silent_caller_is_asked_and_then_hung_up() -> None:
     begin(talk, audible=True, response="r3", item="a3")
     talk.hear(vl.ResponseDone("r3", "completed", ""))
     assert [outcome for _, outcome in goodbyes(finished(talk, "a3"))] == ["heard"]
+
+
+def test_a_caller_who_waits_for_a_function_is_not_silent() -> None:
+    manners = MannersProfile(silence=SilenceLimits(5.0, reprompts=1), reprompt="Hello?")
+    talk = talking(manners=manners, tools=frozenset({"look_up"}), interim=InterimProfile())
+    talk.reply()
+    heard(talk)
+    assert "Hello?" in json.dumps(sent(wait(talk, 5.2)))
+    begin(talk, audible=True, response="r2", item="a2")
+    talk.hear(vl.ResponseDone("r2", "completed", ""))
+    heard(talk, "a2")
+    begin(talk, audible=True, response="r3", item="a3")
+    talk.hear(call("look_up", response="r3"), vl.ResponseDone("r3", "completed", ""))
+    heard(talk, "a3")
+    assert "Hello?" not in json.dumps(sent(wait(talk, 20.0)))
+    talk.core.tool_answered("c1", "{}", talk.now)
+    begin(talk, audible=True, response="r4", item="a4")
+    talk.hear(vl.ResponseDone("r4", "completed", ""))
+    heard(talk, "a4")
+    commands = wait(talk, 5.2)
+    assert "Hello?" in json.dumps(sent(commands)), "the count of reprompts starts again"
+    assert requested(commands) == []
 
 
 def test_a_key_is_a_sign_of_life() -> None:

@@ -13,6 +13,8 @@ from enum import StrEnum
 class GoodbyeStep(StrEnum):
     ASK = "ask"
     """Speak the profile's goodbye."""
+    INTERRUPT = "interrupt"
+    """Interrupt the agent with the profile's goodbye."""
     HEARD = "heard"
     INTERRUPTED = "interrupted"
     FAILED = "failed"
@@ -22,6 +24,8 @@ class GoodbyeStep(StrEnum):
 class ClosingLimits:
     start_s: float = 4.0
     """Longest time from the hang-up request, or from the request of the profile's goodbye, to the first audio."""
+    agent_s: float = 4.0
+    """Longest time that the agent's speech may delay the profile's goodbye. call-control hangs up after 12 s."""
     after_s: float = 0.25
     """Time from the end of playout to the hang-up: the end of the goodbye is still on its way to the phone."""
 
@@ -31,8 +35,10 @@ class _Goodbye:
     action_id: str
     interruptible: bool
     said: bool
+    expected: bool
     start_by: float
     asked: bool = False
+    interrupted: bool = False
     quiet_since: float | None = None
 
 
@@ -60,7 +66,7 @@ class Closing:
         if self._goodbye is not None or action_id in self._finished:
             return False
         start_by = now + self._limits.start_s if expected and not said else now
-        self._goodbye = _Goodbye(action_id, interruptible, said, start_by)
+        self._goodbye = _Goodbye(action_id, interruptible, said, expected, start_by)
         return True
 
     def outcome_of(self, action_id: str) -> GoodbyeStep | None:
@@ -68,15 +74,34 @@ class Closing:
         return self._finished.get(action_id)
 
     def sound(self) -> None:
-        """Handle that the caller begins to hear the agent, which counts as the goodbye."""
-        if (goodbye := self._goodbye) is not None:
+        """Handle that the caller begins to hear the agent, which counts as the goodbye if one was requested."""
+        goodbye = self._goodbye
+        if goodbye is not None and (goodbye.expected or goodbye.asked):
             goodbye.said = True
+
+    def key_pressed(self) -> None:
+        """Handle a key of the caller, which interrupts like speech."""
+        if self._goodbye is not None:
+            self._goodbye.interrupted = self._goodbye.interruptible
+
+    @property
+    def final(self) -> bool:
+        """Whether the call ends whatever the caller does."""
+        return self._goodbye is not None and not self._goodbye.interruptible
+
+    @property
+    def provided(self) -> bool:
+        """Whether the goodbye needs no further response of the agent."""
+        goodbye = self._goodbye
+        return goodbye is not None and (goodbye.said or goodbye.asked or not goodbye.expected)
 
     def next_at(self) -> float | None:
         goodbye = self._goodbye
         if goodbye is None or (goodbye.said and goodbye.quiet_since is None):
             return None
-        return goodbye.start_by if goodbye.quiet_since is None else goodbye.quiet_since + self._limits.after_s
+        if goodbye.quiet_since is not None:
+            return goodbye.quiet_since + self._limits.after_s
+        return goodbye.start_by if goodbye.asked or goodbye.expected else goodbye.start_by + self._limits.agent_s
 
     def advance(self, now: float, *, quiet: bool, caller_speaks: bool = False) -> tuple[GoodbyeStep, str] | None:
         """Return the next step and the id of its action, each step once; None if no step is due. `quiet`: the caller
@@ -85,7 +110,7 @@ class Closing:
         goodbye = self._goodbye
         if goodbye is None:
             return None
-        if caller_speaks and goodbye.interruptible:
+        if goodbye.interruptible and (caller_speaks or goodbye.interrupted):
             return self._finish(GoodbyeStep.INTERRUPTED)
         if goodbye.said:
             if not quiet:
@@ -98,9 +123,12 @@ class Closing:
             return None
         if goodbye.asked:
             return self._finish(GoodbyeStep.FAILED)
+        late = now >= goodbye.start_by + self._limits.agent_s
+        if not (quiet or goodbye.expected or late):
+            return None
         goodbye.asked = True
         goodbye.start_by = now + self._limits.start_s
-        return GoodbyeStep.ASK, goodbye.action_id
+        return (GoodbyeStep.ASK if quiet or goodbye.expected else GoodbyeStep.INTERRUPT), goodbye.action_id
 
     def _finish(self, step: GoodbyeStep) -> tuple[GoodbyeStep, str]:
         assert self._goodbye is not None

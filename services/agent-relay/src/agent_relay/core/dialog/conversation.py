@@ -6,12 +6,11 @@ Its methods take events and `now` (monotonic seconds) and return commands. The c
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
-from agent_relay.core.dialog.agent_turns import AUDIBLE_MS
-from agent_relay.core.dialog.conversation_commands import Append, Command, Ready, RequestAction, WallClock, sends
+from agent_relay.core.dialog.agent_actions import AgentActions
+from agent_relay.core.dialog.conversation_commands import Append, Command, Ready, WallClock, sends
 from agent_relay.core.dialog.floor import Floor
 from agent_relay.core.dialog.history import History
 from agent_relay.core.dialog.hold_policy import HoldPolicy
@@ -25,8 +24,6 @@ from agent_relay.core.dialog.turns import Turns
 from agent_relay.core.dialog.voice_session import Phase, VoiceSession
 from agent_relay.core.protocol import voice_events as vl
 from agent_relay.core.protocol.session_setup import SessionSetup
-from bridge_common.wire.action_kinds import AGENT, HANG_UP
-from bridge_common.wire.agent_tools import AGENT_TOOLS
 from bridge_common.wire.entries import (
     Dtmf,
     Hold,
@@ -39,6 +36,10 @@ from bridge_common.wire.entries import (
     TranscriptEntry,
 )
 
+_NO_ENTRY: Final = "0-1"
+"""Entry id of texts that are not in the announcement stream. It precedes all real entry ids, so that no entry is
+deleted.
+"""
 FromCaller: TypeAlias = Dtmf | Playing | Played | MediaAttached | MediaDetached
 
 
@@ -90,7 +91,8 @@ class Conversation:
         self._caller = self._turns.caller
         self._announcements = self._turns.announcements
         self.keypad = key_receiver(profile, history, self._prompts, self._clock, self._turns, resumed=resumed)
-        self._manners = Manners(profile.manners, self._announcements, self._clock, self._inform, pending)
+        self._manners = Manners(profile.manners, self._say_phrase, self._clock, self._inform, pending)
+        self._actions = AgentActions(profile, self._turns, self._prompts, self._manners)
         self._first_session = not resumed
         # The previous relay may have left the hold tone on.
         self._hold = HoldPolicy(
@@ -186,14 +188,14 @@ class Conversation:
             if type(event) is vl.AudioDelta:
                 return self._turns.voice_event(event, now)
             if isinstance(event, vl.FunctionCall) and event.name in self.profile.actions:
-                return self._act(event, now) + self._advance(now)
+                return self._actions.called(event, now) + self._advance(now)
             if isinstance(event, vl.FunctionCall) and event.name in self.profile.keypad_tools:
                 return self.keypad.called(event, now) + self._advance(now)
             if isinstance(event, vl.SpeechStarted):
                 self._manners.sign_of_life()
             commands = self._turns.voice_event(event, now)
             if isinstance(event, vl.AgentTranscriptDone):
-                commands = self._phrase(event.response_id, event.text, now) + commands
+                commands = self._actions.said(event, now) + commands
             return commands + self._advance(now)
         if self.phase is Phase.OPENING:
             commands = self._session.opening(event, now) + self._set_up(now)
@@ -259,39 +261,11 @@ class Conversation:
         return commands + self._advance(now)
 
     def tool_answered(self, call_id: str, output: str, now: float) -> list[Command]:
-        last = self._manners.goodbye_said
-        return self._turns.tools.returned(call_id, output, now, last=last) + self._advance(now)
-
-    # -- actions of the agent
-    def _act(self, event: vl.FunctionCall, now: float) -> list[Command]:
-        """Handle a function call of the agent that requests an action of the call."""
-        tool, action_id = AGENT_TOOLS[event.name], f"fn_{event.call_id}"
-        arguments, fault = tool.read(event.arguments)
-        if fault:
-            return self._turns.of_agent.action_called(event, json.dumps({"ok": False, "reason": fault}), now)
-        output = json.dumps({"ok": True, "state": "accepted", "say": tool.accepted})
-        ends = tool.action == HANG_UP
-        said = ends and self._speech.spoken_ms(event.response_id) >= AUDIBLE_MS
-        request = RequestAction(action_id, tool.action, arguments, AGENT)
-        if ends and not self._manners.begin_goodbye(request, now, said=said):
-            return self._turns.of_agent.action_called(event, output, now)
-        commands = self._turns.of_agent.action_called(event, output, now, answered=said)
-        if not commands:
-            return []
-        # First the request: the next relay assumes that the action of a recorded function call was requested.
-        return [request, *commands]
-
-    def _phrase(self, response_id: str, text: str, now: float) -> list[Command]:
-        """Request the hang-up if the agent has said a phrase that ends the call."""
-        said = text.lower()
-        if not any(phrase in said for phrase in self.profile.end_phrases):
-            return []
-        request = RequestAction(f"phrase_{response_id}", HANG_UP, '{"reason":"end_phrase"}', AGENT)
-        return [request] if self._manners.begin_goodbye(request, now, said=True) else []
+        return self._actions.returned(call_id, output, now) + self._advance(now)
 
     def instruct(self, entry: Instruct, now: float) -> list[Command]:
         """Handle an instruction of call-control: a request or a message for the agent."""
-        return self._manners.instruct(entry, now, speaks=not self._speech.quiet) + self._advance(now)
+        return self._actions.instruct(entry, now) + self._advance(now)
 
     def _inform(self, text: str) -> list[Command]:
         return self._prompts.to_session([vl.create_message("system", text)])
@@ -307,20 +281,27 @@ class Conversation:
             self._prompts.owed.replaced()
         return commands + self._floor.announce(now)
 
+    def _say_phrase(self, piece: Say, now: float) -> list[Command]:
+        return self.say(_NO_ENTRY, piece, now)
+
     # -- the caller's side
     def from_caller(self, entry: FromCaller, now: float) -> list[Command]:
         match entry:
             case Playing():
-                self._manners.agent_heard()
+                # Neither the recording that asks the caller to wait nor the greeting is a goodbye.
+                if self._speech.response_of(entry.item_id) not in ("", self._prompts.owed.greeting_id):
+                    self._manners.agent_heard()
                 commands = self._turns.playing(entry.item_id, now)
             case Played():
                 commands = self._turns.played(entry.item_id, entry.heard_ms, now, complete=entry.complete)
             case Dtmf():
-                self._manners.sign_of_life()
-                ignored = self.profile.dtmf.mode == "ignore"
-                commands = (
-                    [] if ignored else self._turns.of_caller.key_pressed(now) + self.keypad.press(entry.tone, now)
-                )
+                if self.profile.dtmf.mode == "ignore":
+                    self._manners.sign_of_life()
+                    return self._advance(now)
+                self._manners.key_pressed()
+                interrupts = not self._manners.hang_up_is_final
+                commands = self._turns.of_caller.key_pressed(now) if interrupts else []
+                commands += self.keypad.press(entry.tone, now)
             case MediaAttached():
                 return self.media_replaced(now, now)
             case MediaDetached():
@@ -353,9 +334,8 @@ class Conversation:
             commands += self._turns.advance(now, closing=self._manners.closing)
         free = self._floor.free(now)
         still = self._speech.quiet and self._prompts.responses.idle and self._announcements.quiet
-        commands += self._manners.advance(
-            now, quiet=free and self.quiet, still=free and still, caller_speaks=self._caller.speaks
-        )
+        quiet = free and self.quiet and not self._turns.tools.running
+        commands += self._manners.advance(now, quiet=quiet, still=free and still, caller_speaks=self._caller.speaks)
         return commands + self._floor.announce(now)
 
     def next_at(self) -> float | None:

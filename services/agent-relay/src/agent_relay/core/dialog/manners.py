@@ -13,7 +13,6 @@ from typing import Any, Final
 
 import msgspec
 
-from agent_relay.core.announcements.announcer import Announcer
 from agent_relay.core.dialog.closing import Closing, GoodbyeStep
 from agent_relay.core.dialog.conversation_commands import Command, ReportGoodbye, RequestAction, WallClock
 from agent_relay.core.dialog.session_profile import MannersProfile
@@ -24,10 +23,6 @@ from bridge_common.wire.entries import Instruct, Say
 AGAIN_S: Final = 3.0
 """A hang-up is requested again this long after its request and after its goodbye, because Redis may have lost it."""
 _TIMES: Final = 3
-_NO_ENTRY: Final = "0-1"
-"""Entry id of texts that are not in the announcement stream. It precedes all real entry ids, so that no entry is
-deleted.
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,20 +36,20 @@ class PendingHangUp:
 
 
 class Manners:
-    """Speaks the fixed phrases of one call. `inform`: returns the commands that send a message to the agent without
+    """The fixed phrases of one call. `say` speaks one as an announcement. `inform` sends a message to the agent without
     requesting a response.
     """
 
     def __init__(
         self,
         profile: MannersProfile,
-        announcements: Announcer,
+        say: Callable[[Say, float], list[Command]],
         clock: WallClock,
         inform: Callable[[str], list[Command]],
         pending: PendingHangUp | None = None,
     ) -> None:
         self._profile = profile
-        self._announcements = announcements
+        self._speak = say
         self._clock = clock
         self._inform = inform
         self._silence = SilencePolicy(profile.silence)
@@ -72,9 +67,14 @@ class Manners:
         return self._closing.active
 
     @property
-    def goodbye_said(self) -> bool:
-        """The goodbye has begun, and the call ends when it was heard."""
-        return self._closing.said
+    def hang_up_is_final(self) -> bool:
+        """Whether the caller cannot keep the call by interrupting the goodbye."""
+        return self._closing.final
+
+    @property
+    def goodbye_provided(self) -> bool:
+        """Whether the agent has nothing more to say: the goodbye has begun, or is that of the profile."""
+        return self._closing.provided
 
     def next_at(self) -> float | None:
         times = (self._silence.next_at(), self._closing.next_at(), self._again_at)
@@ -82,8 +82,12 @@ class Manners:
 
     # -- events
     def sign_of_life(self) -> None:
-        """Restart the silence policy, because the caller has spoken or pressed a key."""
+        """Restart the silence policy, because the caller has spoken or gets an answer."""
         self._silence.sign_of_life()
+
+    def key_pressed(self) -> None:
+        self._silence.sign_of_life()
+        self._closing.key_pressed()
 
     def agent_heard(self) -> None:
         """Handle that the caller begins to hear the agent."""
@@ -151,8 +155,9 @@ class Manners:
         step = self._closing.advance(now, quiet=still, caller_speaks=caller_speaks)
         if step is not None:
             what, action_id = step
-            if what is GoodbyeStep.ASK:
-                return commands + self._say(f"goodbye-{action_id}", self._profile.goodbye, now)
+            if what in (GoodbyeStep.ASK, GoodbyeStep.INTERRUPT):
+                interrupts = what is GoodbyeStep.INTERRUPT
+                return commands + self._say(f"goodbye-{action_id}", self._profile.goodbye, now, interrupts=interrupts)
             commands.append(ReportGoodbye(action_id, what.value))
             if what is GoodbyeStep.INTERRUPTED:
                 self._hang_up = self._again_at = None
@@ -184,8 +189,8 @@ class Manners:
             return []
         return [request, *([] if outcome is None else [ReportGoodbye(request.action_id, outcome.value)])]
 
-    def _say(self, say_id: str, text: str, now: float) -> list[Command]:
-        return self._announcements.piece(_NO_ENTRY, Say(say_id, 0, text, last=True), now)
+    def _say(self, say_id: str, text: str, now: float, *, interrupts: bool = False) -> list[Command]:
+        return self._speak(Say(say_id, 0, text, last=True, interrupt=interrupts), now)
 
 
 def _hang_up(action_id: str, *, of_agent: bool) -> RequestAction:

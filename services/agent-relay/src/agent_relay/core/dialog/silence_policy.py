@@ -34,7 +34,7 @@ class SilencePolicy:
         self._over = False
 
     def sign_of_life(self) -> None:
-        """Restart, because the caller has spoken or pressed a key."""
+        """Restart, because the caller has spoken or pressed a key, or gets the answer of a function."""
         self._since = None
         self._reprompts = 0
         self._over = False
