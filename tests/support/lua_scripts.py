@@ -8,7 +8,7 @@ from typing import Final
 from bridge_common.redis.scripts import load_script
 
 ROOT: Final = Path(__file__).resolve().parents[2]
-SHARED: Final = ("now", "lease_owners_first")
+SHARED: Final = ("now", "lease_owners_first", "place_add")
 """Library of functions that scripts include."""
 
 

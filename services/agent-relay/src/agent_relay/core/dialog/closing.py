@@ -81,8 +81,8 @@ class Closing:
 
     def key_pressed(self) -> None:
         """Handle a key of the caller, which interrupts like speech."""
-        if self._goodbye is not None:
-            self._goodbye.interrupted = self._goodbye.interruptible
+        if (goodbye := self._goodbye) is not None:
+            goodbye.interrupted = goodbye.interruptible
 
     @property
     def final(self) -> bool:

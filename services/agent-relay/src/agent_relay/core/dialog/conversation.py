@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Final, TypeAlias
 
-from agent_relay.core.dialog.agent_actions import AgentActions
+from agent_relay.core.dialog.acting_agent import ActingAgent
 from agent_relay.core.dialog.conversation_commands import Append, Command, Ready, WallClock, sends
 from agent_relay.core.dialog.floor import Floor
 from agent_relay.core.dialog.history import History
@@ -92,7 +92,7 @@ class Conversation:
         self._announcements = self._turns.announcements
         self.keypad = key_receiver(profile, history, self._prompts, self._clock, self._turns, resumed=resumed)
         self._manners = Manners(profile.manners, self._say_phrase, self._clock, self._inform, pending)
-        self._actions = AgentActions(profile, self._turns, self._prompts, self._manners)
+        self._acting = ActingAgent(profile, self._turns, self._prompts, self._manners)
         self._first_session = not resumed
         # The previous relay may have left the hold tone on.
         self._hold = HoldPolicy(
@@ -188,14 +188,14 @@ class Conversation:
             if type(event) is vl.AudioDelta:
                 return self._turns.voice_event(event, now)
             if isinstance(event, vl.FunctionCall) and event.name in self.profile.actions:
-                return self._actions.called(event, now) + self._advance(now)
+                return self._acting.called(event, now) + self._advance(now)
             if isinstance(event, vl.FunctionCall) and event.name in self.profile.keypad_tools:
                 return self.keypad.called(event, now) + self._advance(now)
             if isinstance(event, vl.SpeechStarted):
                 self._manners.sign_of_life()
             commands = self._turns.voice_event(event, now)
             if isinstance(event, vl.AgentTranscriptDone):
-                commands = self._actions.said(event, now) + commands
+                commands = self._acting.said(event, now) + commands
             return commands + self._advance(now)
         if self.phase is Phase.OPENING:
             commands = self._session.opening(event, now) + self._set_up(now)
@@ -261,11 +261,11 @@ class Conversation:
         return commands + self._advance(now)
 
     def tool_answered(self, call_id: str, output: str, now: float) -> list[Command]:
-        return self._actions.returned(call_id, output, now) + self._advance(now)
+        return self._acting.returned(call_id, output, now) + self._advance(now)
 
     def instruct(self, entry: Instruct, now: float) -> list[Command]:
         """Handle an instruction of call-control: a request or a message for the agent."""
-        return self._actions.instruct(entry, now) + self._advance(now)
+        return self._acting.instruct(entry, now) + self._advance(now)
 
     def _inform(self, text: str) -> list[Command]:
         return self._prompts.to_session([vl.create_message("system", text)])

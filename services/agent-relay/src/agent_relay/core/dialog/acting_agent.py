@@ -17,7 +17,7 @@ from bridge_common.wire.agent_tools import AGENT_TOOLS
 from bridge_common.wire.entries import Instruct
 
 
-class AgentActions:
+class ActingAgent:
     def __init__(self, profile: SessionProfile, turns: Turns, prompts: Prompts, manners: Manners) -> None:
         self._phrases = profile.end_phrases
         self._turns = turns
