@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from lab.scenario import Scenario
+from lab.scenario import CallHeaders, Scenario
 from lab.stack import Stack
 from lab.wire import Json, WireError, call_json, raw, rows
 
@@ -53,10 +53,20 @@ class ObservedCall:
 
     def poll(self) -> None:
         self.phone = call_json("GET", f"{self.stack.url('acs')}/lab/calls/{self.lab_id}")
+        if mine := self._session_ids():
+            self.voice = self._session(mine[-1])
+
+    def sessions(self) -> list[Json]:
+        """Fetch all voice sessions that were opened since the call was placed."""
+        return [self._session(session_id) for session_id in self._session_ids()]
+
+    def _session_ids(self) -> list[str]:
         sessions = call_json("GET", f"{self.stack.url('voice-live')}/lab/sessions")
-        mine = [row["id"] for row in rows(sessions) if row["id"] not in self.sessions_before]
-        if mine:
-            self.voice = call_json("GET", f"{self.stack.url('voice-live')}/lab/sessions/{mine[-1]}")
+        return [str(row["id"]) for row in rows(sessions) if row["id"] not in self.sessions_before]
+
+    def _session(self, session_id: str) -> Json:
+        found: Json = call_json("GET", f"{self.stack.url('voice-live')}/lab/sessions/{session_id}")
+        return found
 
     @property
     def finished(self) -> bool:
@@ -142,13 +152,15 @@ def place_call(stack: Stack, scenario: Scenario, *, audio: str = "script", mark:
     """Send the script to the simulated agent and place the call. Raises `WireError`."""
     call_json("PUT", f"{stack.url('voice-live')}/lab/agent", scenario.agent.model_dump(mode="json"))
     before = frozenset(row["id"] for row in rows(call_json("GET", f"{stack.url('voice-live')}/lab/sessions")))
-    body = {
+    body: Json = {
         "from": scenario.caller.number,
-        "to": "+18005551212",
+        "to": scenario.caller.to,
         "steps": [step.model_dump(mode="json", exclude_none=True) for step in scenario.caller.steps],
         "audio": audio,
         "mark": mark,
     }
+    if (headers := scenario.caller.headers) != CallHeaders():
+        body["customContext"] = {"sipHeaders": headers.sip, "voipHeaders": headers.voip}
     placed = call_json("POST", f"{stack.url('acs')}/lab/calls", body)
     return ObservedCall(stack, str(placed["id"]), before)
 

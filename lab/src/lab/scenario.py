@@ -5,20 +5,31 @@ docs/lab.md describes the format; a test compares the two.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+from importlib.resources import files
 from pathlib import Path
 from typing import Final, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from lab.yaml_mistakes import explain, repeated_keys, syntax_mistake
+from lab.yaml_mistakes import Place, explain, located, repeated_keys, syntax_mistake
 
 WITHIN_S: Final = 15.0
+PARTY: Final = r"^(\+[1-9][0-9]{6,14}|(4|8|28):.+)$"
+"""Format of a party: an E.164 number or a raw id of ACS."""
 _HINTS: Final = {
     "dtmf": "the keys 0-9, A-D, * and #",
     "number": "an E.164 number such as +14255550100",
+    "to": "an E.164 number such as +18005551212, or a raw id (4:…, 8:…, 28:…)",
     "name": "letters, digits, spaces, dots, dashes; result files are named after it",
 }
+
+
+BUILT_IN: Final[Mapping[str, Path]] = {
+    path.stem: path for path in sorted(Path(str(files("lab") / "scenarios")).glob("*.yaml"))
+}
+"""The scenarios that run by name."""
 
 
 class ScenarioError(ValueError):
@@ -32,9 +43,9 @@ class _Part(BaseModel):
 class ScenarioStep(_Part):
     """One action of the caller. Exactly one of `say`, `play`, `dtmf`, `wait_for`, `pause_ms`, `hang_up` is set.
 
-    `wait_for: agent_starts` with `ms: 800` waits until the caller has heard 800 ms of agent sound since the step began.
-    `agent_ends` waits for agent sound, which may have begun before the step, followed by `ms` of silence. `silence`
-    waits for `ms` of silence.
+    `wait_for: agent_starts` with `ms: 800` waits until the caller has heard 800 ms of the agent's speech since the step
+    began. `agent_ends` waits for speech, which may have begun before the step, followed by `ms` without any. `silence`
+    waits for `ms` without speech. The hold tone is not speech.
     """
 
     say: str | None = None
@@ -60,8 +71,17 @@ class ScenarioStep(_Part):
         return self
 
 
+class CallHeaders(_Part):
+    """SIP and VoIP headers of the call, by name."""
+
+    sip: dict[str, str] = {}
+    voip: dict[str, str] = {}
+
+
 class ScenarioCaller(_Part):
     number: str = Field(default="+14255550100", pattern=r"^\+[1-9][0-9]{6,14}$")
+    to: str = Field(default="+18005551212", pattern=PARTY)
+    headers: CallHeaders = CallHeaders()
     steps: tuple[ScenarioStep, ...] = ()
 
 
@@ -131,23 +151,36 @@ class Agent(_Part):
 
 class ScenarioStack(_Part):
     """The stack that `lab demo` starts for the scenario. `model`: model mode with this model, instead of an agent.
-    `profile`: the agent profile `default`; `BUSINESS` in it becomes the address of the simulated business.
+    `settings`: of all processes, as if they were exported. `profile`: the agent profile `default`; `BUSINESS` in it
+    becomes the address of the simulated business.
     """
 
-    model: str | None = None
+    model: str | None = Field(default=None, min_length=1)
     settings: dict[str, str] = {}
     profile: dict[str, object] = {}
     faults: dict[Literal["acs", "voice-live", "business"], dict[str, object]] = {}
 
 
+class ExpectedTool(_Part):
+    """Calls of one tool with one outcome. `ok`: the agent got a result; `failed`: it got an error or a refusal;
+    `unanswered`: it got nothing, for example because the call ended first.
+    """
+
+    name: str
+    outcome: Literal["ok", "failed", "unanswered"] = "ok"
+    times: int = Field(default=1, ge=1)
+
+
 class ScenarioOutcome(_Part):
-    """Checked after the call. `actions`: each with its state (`hang_up done`), in order; `says`: parts of the agent's
-    turns, in order; `hold_tone`: the caller hears it while the agent works; `keys`: the key entries that the agent
-    receives; `masked`: digits of the caller that only the simulated business receives.
+    """Checked after the call. `actions`: each with its state (`hang_up done`), in order; `tools`: all tool calls of the
+    agent, without it each must be `ok`; `says`: parts of the agent's turns, in order; `hold_tone`: the caller hears it
+    while the agent works; `keys`: the key entries that the agent receives; `masked`: digits of the caller that only the
+    simulated business receives.
     """
 
     end_reason: str | None = None
     actions: tuple[str, ...] | None = None
+    tools: tuple[ExpectedTool, ...] | None = None
     says: tuple[str, ...] = ()
     tones: str | None = None
     keys: tuple[str, ...] | None = None
@@ -181,9 +214,18 @@ def load_scenario(path: Path) -> Scenario:
         scenario = Scenario.model_validate(content if content is not None else {})
     except ValidationError as error:
         raise _not_usable(path, mistakes + explain(error, Scenario, node, _HINTS)) from error
-    if mistakes:
+    # Imported only here: the simulators import this module, must start fast, and need no checks.
+    from lab.scenario_checks import stack_mistakes
+
+    if mistakes := [*mistakes, *stack_mistakes(scenario, node)]:
         raise _not_usable(path, mistakes)
     return _with_found_recordings(scenario, path)
+
+
+def located_error(path: Path, faults: Iterable[tuple[Place, str]]) -> ScenarioError:
+    """Return an error with the faults of a valid YAML file, each with its place and line."""
+    node = yaml.compose(path.read_text(encoding="utf-8"), yaml.SafeLoader)
+    return _not_usable(path, [located(node, place, text) for place, text in faults])
 
 
 def _with_found_recordings(scenario: Scenario, path: Path) -> Scenario:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
@@ -13,38 +14,67 @@ from lab.digit_checks import masked_digits_checks
 from lab.heard_audio import Recording, last_sound_s
 from lab.observed_call import ObservedCall
 from lab.scenario import Scenario, ScenarioStack
-from lab.stack import Ports, Stack
+from lab.scenario_checks import BUSINESS, MODEL_SETTINGS, uses_business
+from lab.stack import PARTS, Ports, Stack
 from lab.wire import Json, call_json, rows
+from lab.yaml_mistakes import Place
 
 _KEYS: Final = "[keypad] "
-BUSINESS: Final = "BUSINESS"
-"""Stands for the address of the simulated business in a profile."""
+PROFILE: Final = "default"
+"""Name of the profile in the file that `stack_for` writes."""
+_MISTAKE: Final = re.compile(rf"{PROFILE}(?P<place>[\w.\[\]]*)(?P<rest>.*)", re.DOTALL)
 
 
 def stack_for(scenario: Scenario, folder: Path) -> Stack:
     """A stack on free ports that is not started yet. Writes the scenario's agent profile into `folder`."""
     ports, wanted = Ports.free(), scenario.stack
-    relay = dict(wanted.settings)
+    parts = (*PARTS, "business") if uses_business(scenario) else PARTS
+    extra = {part: dict(wanted.settings) for part in parts}
+    relay = extra["agent-relay"]
     if wanted.model:
         relay |= {"VOICE_LIVE_MODEL": wanted.model, "AGENT_NAME": "", "AGENT_PROJECT_NAME": ""}
+    elif any(wanted.settings.get(name) for name in MODEL_SETTINGS):
+        relay |= {"AGENT_NAME": "", "AGENT_PROJECT_NAME": ""}
     if wanted.profile:
-        text = yaml.safe_dump({"default": wanted.profile}).replace(BUSINESS, f"http://127.0.0.1:{ports.business}")
+        text = yaml.safe_dump({PROFILE: wanted.profile}).replace(BUSINESS, f"http://127.0.0.1:{ports.business}")
         folder.mkdir(parents=True, exist_ok=True)
         path = (folder / "profiles.yaml").absolute()
         path.write_text(text, encoding="utf-8")
-        relay |= {"AGENT_PROFILES_FILE": str(path), "TOOL_PRIVATE_HOSTS": "127.0.0.1"}
-    return Stack(
-        ports, folder, {"agent-relay": relay, "call-control": wanted.settings, "media-gateway": wanted.settings}
-    )
+        private = ",".join(filter(None, (relay.get("TOOL_PRIVATE_HOSTS"), "127.0.0.1")))
+        relay |= {"AGENT_PROFILES_FILE": str(path), "TOOL_PRIVATE_HOSTS": private}
+    return Stack(ports, folder, extra, parts=parts)
 
 
-def prepare(stack: Stack, wanted: ScenarioStack) -> None:
-    """Start the business if the profile uses it, and inject the faults. Raises `StackError`, `WireError`."""
-    if BUSINESS in str(wanted.profile):
-        stack.launch_part("business")
-        stack.await_ready()
+def inject_faults(stack: Stack, wanted: ScenarioStack) -> None:
+    """Raises `WireError`."""
     for simulator, faults in wanted.faults.items():
         call_json("PUT", f"{stack.url(simulator)}/lab/faults", faults)
+
+
+def refused_parts(scenario: Scenario, problems: Iterable[str]) -> list[tuple[Place, str]]:
+    """Return place and text of each problem of a service with a part of the scenario. The others concern exported
+    settings.
+    """
+    found: list[tuple[Place, str]] = []
+    for problem in problems:
+        name, _, text = problem.partition(": ")
+        if name == "AGENT_PROFILES_FILE" and scenario.stack.profile:
+            mistakes = text.partition(": ")[2]
+            found += [_of_profile(mistake) for mistake in re.split(rf"; (?={PROFILE}\b)", mistakes)]
+        elif name in scenario.stack.settings:
+            found.append((("stack", "settings", name), text))
+        elif name == "VOICE_LIVE_MODEL" and scenario.stack.model:
+            found.append((("stack", "model"), text))
+    return found
+
+
+def _of_profile(mistake: str) -> tuple[Place, str]:
+    match = _MISTAKE.match(mistake)
+    if match is None:
+        return ("stack", "profile"), mistake
+    keys = [key for key in re.split(r"[.\[\]]+", match["place"]) if key]
+    place = [int(key) if key.isdigit() else key for key in keys]
+    return ("stack", "profile", *place), match["rest"].lstrip(" :")
 
 
 def outcome_checks(
@@ -62,8 +92,10 @@ def outcome_checks(
     if expected.says:
         said = [str(row["text"]) for row in transcript if row.get("role") == "agent"]
         rest = iter(said)
-        in_order = all(any(text in turn for turn in rest) for text in expected.says)
-        yield CallCheck("the agent says what is expected", in_order, " | ".join(said))
+        missing = next((text for text in expected.says if not any(text in turn for turn in rest)), None)
+        heard = " | ".join(said) or "nothing"
+        figure = heard if missing is None else f"missing: “{missing}”; the agent said: {heard}"
+        yield CallCheck(f"the agent says, in order: {' | '.join(expected.says)}", missing is None, figure)
     if expected.tones is not None:
         sent = "".join(
             str(row["tone"])

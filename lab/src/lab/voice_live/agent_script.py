@@ -62,12 +62,14 @@ def next_plan(
     if quoted := _quoted(str(options.get("instructions") or "")):
         return SayStep(quoted)
     last = conversation.items[-1] if conversation.items else None
+    if last is not None and last.role == "system" and (quoted := _quoted(last.text)):
+        return SayStep(quoted)
+    # Other system messages are facts, for example the call reference: the model responds to what precedes them.
+    last = next((item for item in reversed(conversation.items) if item.role != "system"), None)
     if last is None:
         return SayStep(agent.greeting or DEFAULT_GREETING)
     if last.type == "function_call_output":
         return _after_function(agent, conversation, last)
-    if last.role == "system":
-        return SayStep(_quoted(last.text) or agent.greeting or DEFAULT_GREETING)
     if last.role == "assistant":
         return SayStep("Understood.")  # Models continue like this after their own message.
     return _answer(_reply(agent, conversation), spaced_arguments)

@@ -252,6 +252,8 @@ class Dialogue:
 
     def _create_item(self, body: Mapping[str, object], now: float) -> Iterable[Event]:
         item = decode_item(body.get("item"))
+        if item.type == "function_call_output":
+            self.answering.refuse_output(self.faults())
         previous = self.record.conversation.add(item, body.get("previous_item_id"))
         self.record.note(now, "item_created", item_id=item.id, item=item.type, role=item.role)
         mode = self.record.mode

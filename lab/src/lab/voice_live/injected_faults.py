@@ -172,6 +172,17 @@ class AgentToolFault(InjectedFault):
     form: Literal["anonymous", "twice", "garbled", "missing", "reformatted", "after_end", "spoken"]
 
 
+class AgentFunctionFault(InjectedFault):
+    """What happens to a function call of a Foundry agent, which is not known of Voice Live.
+
+    `stalled`: the client gets neither the call nor `response.done`. `failed`: it gets `response.done` with status
+    `failed`. `accepted`: it gets the call, and its output is used as in model mode. `refused`: it gets the call, its
+    output is refused, and so is a response without that output.
+    """
+
+    form: Literal["stalled", "failed", "accepted", "refused"]
+
+
 class OddEventsFault(InjectedFault):
     """Send events unknown to all SDKs after `response.created`, and a `warning` after `session.updated`."""
 
@@ -197,5 +208,6 @@ class VoiceLiveFaults(BaseModel):
     parts: PartsFault | None = None
     odd_deltas: OddDeltasFault | None = None
     agent_tool: AgentToolFault | None = None
+    agent_function: AgentFunctionFault | None = None
     repeated: RepeatedFault | None = None
     odd_events: OddEventsFault | None = None
