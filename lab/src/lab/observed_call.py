@@ -40,7 +40,7 @@ class CallerTurn:
 @dataclass(slots=True)
 class ObservedCall:
     """Polls both simulators. `phone` and `voice` are their latest answers; `new_events` returns events that it has not
-    returned before.
+    returned before. `voice` is the latest voice session, with the timeline and the speech of all of them.
     """
 
     stack: Stack
@@ -48,25 +48,20 @@ class ObservedCall:
     sessions_before: frozenset[str]
     phone: Json = field(default_factory=dict)
     voice: Json = field(default_factory=dict)
+    _sessions: list[Json] = field(default_factory=list)
     _shown: dict[str, int] = field(default_factory=dict)
     _held_back: list[tuple[str, Json]] = field(default_factory=list)
 
     def poll(self) -> None:
         self.phone = call_json("GET", f"{self.stack.url('acs')}/lab/calls/{self.lab_id}")
-        if mine := self._session_ids():
-            self.voice = self._session(mine[-1])
+        if sessions := self.sessions():
+            self._sessions, self.voice = sessions, _merged(sessions)
 
     def sessions(self) -> list[Json]:
         """Fetch all voice sessions that were opened since the call was placed."""
-        return [self._session(session_id) for session_id in self._session_ids()]
-
-    def _session_ids(self) -> list[str]:
-        sessions = call_json("GET", f"{self.stack.url('voice-live')}/lab/sessions")
-        return [str(row["id"]) for row in rows(sessions) if row["id"] not in self.sessions_before]
-
-    def _session(self, session_id: str) -> Json:
-        found: Json = call_json("GET", f"{self.stack.url('voice-live')}/lab/sessions/{session_id}")
-        return found
+        url = f"{self.stack.url('voice-live')}/lab/sessions"
+        mine = [row["id"] for row in rows(call_json("GET", url)) if row["id"] not in self.sessions_before]
+        return [call_json("GET", f"{url}/{session_id}") for session_id in mine]
 
     @property
     def finished(self) -> bool:
@@ -78,10 +73,11 @@ class ObservedCall:
         While the call runs, an event is withheld until no earlier event can arrive.
         """
         events = self._held_back
-        for side, source in (("phone", self.phone), ("voice", self.voice)):
-            timeline = source.get("timeline", [])
-            events += [(side, event) for event in timeline[self._shown.get(side, 0) :]]
-            self._shown[side] = len(timeline)
+        sessions = [("voice", source) for source in self._sessions or [self.voice]]
+        for side, source in [("phone", self.phone), *sessions]:
+            timeline, name = source.get("timeline", []), f"{side} {source.get('id')}"
+            events += [(side, event) for event in timeline[self._shown.get(name, 0) :]]
+            self._shown[name] = len(timeline)
         events.sort(key=lambda pair: float(pair[1]["t"]))
         polled = [float(source["now"]) for source in (self.phone, self.voice) if "now" in source]
         complete_to = float("inf") if self.finished else min(polled, default=0.0) - _LATE_S
@@ -126,7 +122,8 @@ class ObservedCall:
 
     def speech(self, item_id: str) -> bytes:
         """Fetch the agent's audio of one item as the voice service sent it: PCM16 at 24 kHz."""
-        return raw("GET", f"{self.stack.url('voice-live')}/lab/sessions/{self.voice['id']}/speech/{item_id}")
+        [session] = [row["session"] for row in self.voice["said"] if row["item_id"] == item_id]
+        return raw("GET", f"{self.stack.url('voice-live')}/lab/sessions/{session}/speech/{item_id}")
 
     def recording(self) -> bytes:
         return raw("GET", f"{self.stack.url('acs')}/lab/calls/{self.lab_id}/recording.wav")
@@ -172,6 +169,14 @@ def save_recording(call: ObservedCall, path: Path) -> bytes:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(wav)
     return wav
+
+
+def _merged(sessions: list[Json]) -> Json:
+    """Return the last session with the timeline and the speech of all of them."""
+    timeline = sorted((row for one in sessions for row in one["timeline"]), key=lambda row: float(row["t"]))
+    said = [{**row, "session": one["id"]} for one in sessions for row in one["said"]]
+    truncations = [row for one in sessions for row in one["truncations"]]
+    return {**sessions[-1], "timeline": timeline, "said": said, "truncations": truncations}
 
 
 def _words(text: str) -> list[str]:

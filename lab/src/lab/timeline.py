@@ -8,7 +8,7 @@ from lab.wire import Json
 
 _LINES: Final[dict[tuple[str, str], str]] = {
     ("phone", "incoming_call_sent"): "phone     rings; Event Grid has delivered IncomingCall",
-    ("voice", "session_created"): "voice     session opened while the phone rings",
+    ("voice", "session_created"): "voice     session opened",
     ("voice", "session_updated"): "voice     session ready",
     ("phone", "answered"): "phone     answered",
     ("phone", "media_open"): "phone     media socket open",
