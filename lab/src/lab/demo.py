@@ -16,7 +16,8 @@ from lab.kept_stack import find_stack, lab_command, load_stack, not_ready, stack
 from lab.metric_checks import MetricsBefore
 from lab.observed_call import ObservedCall, place_call, save_recording
 from lab.redis_server import NoRedisError
-from lab.scenario import BUILT_IN, Scenario, ScenarioError, ScenarioStack, load_scenario, located_error
+from lab.scenario import BUILT_IN, Scenario, ScenarioStack
+from lab.scenario_file import ScenarioError, load_scenario, located_error
 from lab.stack import Ports, RefusedSettingsError, Stack, StackError, running, show_ready, stack_folder
 from lab.story import inject_faults, outcome_checks, refused_parts, stack_for
 from lab.timeline import format_event

@@ -14,12 +14,13 @@ import sys
 import time
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
 from lab import exported
 from lab.orphans import guard
+from lab.ports import Ports as Ports
 from lab.ports import can_be_had, free_port
 from lab.redis_server import start_server
 from lab.stack_environment import AGENT_TOOLS_KEY as AGENT_TOOLS_KEY
@@ -57,27 +58,6 @@ class RefusedSettingsError(StackError):
         self.problems = problems
 
 
-@dataclass(frozen=True, slots=True)
-class Ports:
-    """The ports of a stack, by default the documented ones. `Ports.free()` allows several stacks on one machine."""
-
-    redis: int = 6390
-    acs: int = 8090
-    voice_live: int = 8091
-    identity: int = 8093
-    call_control: int = 8080
-    media_gateway: int = 8081
-    agent_relay: int = 8082
-    business: int = 8094
-
-    @classmethod
-    def free(cls) -> Ports:
-        chosen: set[int] = set()
-        while len(chosen) < len(fields(cls)):
-            chosen.add(free_port())
-        return cls(*chosen)
-
-
 @dataclass(slots=True)
 class Stack:
     """A running stack. `extra` adds or replaces environment variables by process name, e.g. {"agent-relay": {...}}.
@@ -111,13 +91,23 @@ class Stack:
         self.await_ready()
 
     def await_ready(self) -> None:
-        """Wait until every launched process is ready. Raises `StackError`."""
+        """Wait until every launched process is ready. Raises `StackError`; settings that several services reject are in
+        one error.
+        """
         deadline = time.monotonic() + _READY_TIMEOUT_S
+        refused: list[RefusedSettingsError] = []
         for process in self.processes:
-            if process.probe:
-                self._await_ready(process, deadline)
-            if self.progress is not None:
-                self.progress(process.name)
+            try:
+                if process.probe:
+                    self._await_ready(process, deadline)
+            except RefusedSettingsError as error:
+                refused.append(error)
+            else:
+                if self.progress is not None:
+                    self.progress(process.name)
+        if refused:
+            problems = [problem for error in refused for problem in error.problems]
+            raise RefusedSettingsError("\n".join(map(str, refused)), problems)
 
     def keep(self) -> None:
         guard().release()

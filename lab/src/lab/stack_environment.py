@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from lab import exported
 from lab.acs.settings import LAB_ACCESS_KEY, LAB_RESOURCE_ID
-
-if TYPE_CHECKING:
-    from lab.stack import Ports
+from lab.ports import Ports
 
 API_KEY: Final = "lab-operator-key"
 """Operator API key of the simulated stack. It is public, not a secret."""

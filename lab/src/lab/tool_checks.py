@@ -17,7 +17,7 @@ _LONGEST = 200
 
 
 @dataclass(frozen=True, slots=True)
-class ToolUse:
+class ObservedToolCall:
     """One tool call. `outcome`: as in `ExpectedTool`; `answer`: what the agent got, "" for nothing."""
 
     name: str
@@ -47,7 +47,7 @@ def tool_checks(expected: Sequence[ExpectedTool] | None, sessions: Sequence[Json
     yield CallCheck(claim, found == wanted, "; ".join([_listed(found), *unexpected]))
 
 
-def tool_uses(sessions: Sequence[Json]) -> list[ToolUse]:
+def tool_uses(sessions: Sequence[Json]) -> list[ObservedToolCall]:
     """Return the tool calls in the order of time."""
     outputs = {
         str(item["call_id"]): str(item.get("output") or "")
@@ -59,27 +59,31 @@ def tool_uses(sessions: Sequence[Json]) -> list[ToolUse]:
     return [use for row in sorted(rows, key=lambda row: float(row["t"])) if (use := _use(row, outputs)) is not None]
 
 
-def _use(row: Json, outputs: dict[str, str]) -> ToolUse | None:
+def _use(row: Json, outputs: dict[str, str]) -> ObservedToolCall | None:
     match row["event"]:
         case "function_call" if row["status"] == "completed":
             output = outputs.get(str(row["call_id"]))
-            return _answered(str(row["name"]), output) if output is not None else ToolUse(row["name"], "unanswered")
+            return (
+                _answered(str(row["name"]), output)
+                if output is not None
+                else ObservedToolCall(row["name"], "unanswered")
+            )
         case "agent_function" if row["form"] in ("stalled", "failed"):
-            return ToolUse(str(row["name"]), "unanswered", f"the service did not hand it over: {row['form']}")
+            return ObservedToolCall(str(row["name"]), "unanswered", f"the service did not hand it over: {row['form']}")
         case "agent_tool" if row["status"] == 200:
             return _answered(str(row["name"]), str(row["answer"]))
         case "agent_tool":
-            return ToolUse(str(row["name"]), "failed", f"status {row['status']}: {row['answer']}")
+            return ObservedToolCall(str(row["name"]), "failed", f"status {row['status']}: {row['answer']}")
     return None
 
 
-def _answered(name: str, answer: str) -> ToolUse:
+def _answered(name: str, answer: str) -> ObservedToolCall:
     try:
         content = json.loads(answer)
     except ValueError:
         content = None
     refused = isinstance(content, dict) and (content.get("ok") is False or bool(content.get("error")))
-    return ToolUse(name, "failed" if refused else "ok", answer)
+    return ObservedToolCall(name, "failed" if refused else "ok", answer)
 
 
 def _known_forms(sessions: Sequence[Json]) -> Iterator[CallCheck]:
@@ -95,5 +99,5 @@ def _listed(counted: Counter[tuple[str, str]]) -> str:
     return ", ".join(rows) or "none"
 
 
-def _in_full(use: ToolUse) -> str:
+def _in_full(use: ObservedToolCall) -> str:
     return f"{use.name} {use.outcome}{f': {use.answer[:_LONGEST]}' if use.answer else ''}"

@@ -14,7 +14,7 @@ from agent_relay.core.protocol.agent_profile import AgentProfile, Greeting
 from agent_relay.core.protocol.voice_target import TokenScope
 from bridge_common.auth.entra_tokens import Tokens
 from bridge_common.redis.clients import RedisClients
-from lab.tool_checks import ToolUse, tool_uses
+from lab.tool_checks import ObservedToolCall, tool_uses
 from tests.integration.support.relay_call import RelayProcess, agent_target, relay_process
 from tests.integration.support.relay_line import AGAIN, FALLBACK, GREETING, SECOND, SHORT, Line
 from tests.support.simulators import Simulator
@@ -43,7 +43,7 @@ async def relay(clients: RedisClients, line: Line, identity: Simulator) -> Async
 
 async def uses(line: Line) -> list[tuple[str, str]]:
     sessions = [await line.voice_live.get(f"/lab/sessions/{one['id']}") for one in await line.sessions()]
-    found: list[ToolUse] = tool_uses(sessions)
+    found: list[ObservedToolCall] = tool_uses(sessions)
     return [(use.name, use.outcome) for use in found]
 
 

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from lab.scenario import BUILT_IN, Scenario, ScenarioError, load_scenario
+from lab.scenario import BUILT_IN, Scenario
 from lab.scenario_checks import stack_mistakes
+from lab.scenario_file import ScenarioError, load_scenario
 
 CALL = "agent: {replies: [{call: {name: end_call}}]}\n"
 TOOL = "agent: {replies: [{tool: {name: end_call}}]}\n"

@@ -108,6 +108,14 @@ def test_the_problems_of_a_service_are_part_of_the_error(tmp_path: Path) -> None
     ]
 
 
+def test_the_problems_of_all_services_are_one_error(tmp_path: Path) -> None:
+    stack = exited(tmp_path, 2, free_port(), REFUSAL)
+    stack.processes = stack.processes * 2
+    with pytest.raises(RefusedSettingsError) as caught:
+        stack.await_ready()
+    assert len(caught.value.problems) == 4
+
+
 def test_another_exit_has_no_problems(tmp_path: Path) -> None:
     with pytest.raises(StackError, match="exited with code 1") as caught:
         exited(tmp_path, 1, free_port()).await_ready()

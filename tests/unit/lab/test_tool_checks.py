@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from lab.scenario import ExpectedTool
-from lab.tool_checks import ToolUse, tool_checks, tool_uses
+from lab.tool_checks import ObservedToolCall, tool_checks, tool_uses
 from lab.wire import Json
 
 NOT_AVAILABLE = '{"error":"This function is not available."}'
@@ -61,7 +61,10 @@ def test_a_canceled_function_call_is_none() -> None:
 def test_an_output_may_be_in_a_later_session() -> None:
     first, second = function("order_state", None), function("other", "ok", t=0.5)
     second["items"].append({"type": "function_call_output", "call_id": "c1.0", "output": "late"})
-    assert tool_uses([first, second]) == [ToolUse("other", "ok", "ok"), ToolUse("order_state", "ok", "late")]
+    assert tool_uses([first, second]) == [
+        ObservedToolCall("other", "ok", "ok"),
+        ObservedToolCall("order_state", "ok", "late"),
+    ]
 
 
 SESSIONS = [

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from lab.scenario import ScenarioError, load_scenario
+from lab.scenario_file import ScenarioError, load_scenario
 
 
 def mistakes_of(text: str, folder: Path) -> str:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lab.acs.hold_tone import HoldToneDetector, Samples
+from lab.acs.tone_detector import HoldToneDetector, Samples
 
 BLOCK_MS = 20
 HANGOVER_MS = 400

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from lab.acs import hold_tone
+from lab.acs import tone_detector
 from lab.acs.hearing import AgentEnds, AgentStarts, Heard, Hearing, HoldToneStarts
-from lab.acs.hold_tone import HoldToneDetector
 from lab.acs.settings import AcsSettings
+from lab.acs.tone_detector import HoldToneDetector
 from lab.speech import synthesize
 from media_gateway.core.hold_tone import PEAK, PITCH_HZ, HoldTone
 from media_gateway.core.rate_change import rate_change
@@ -41,8 +41,8 @@ def heard(pcm: bytes, rate_hz: int) -> tuple[Hearing, list[Heard]]:
 
 
 def test_the_pitch_and_level_are_those_of_the_gateway() -> None:
-    assert hold_tone.PITCH_HZ == PITCH_HZ
-    assert PEAK / 2**0.5 < hold_tone.LOUDEST_RMS
+    assert tone_detector.PITCH_HZ == PITCH_HZ
+    assert PEAK / 2**0.5 < tone_detector.LOUDEST_RMS
 
 
 @pytest.mark.parametrize("rate_hz", RATES)
