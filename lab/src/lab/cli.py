@@ -69,6 +69,10 @@ def main(argv: Sequence[str] | None = None) -> int:
             only = arguments.folder is not None
             return call_running_stack(scenario, folder, arguments.out, play=arguments.play, only_here=only)
         return demo(scenario, folder / "demo", arguments.out, play=arguments.play)
+    if arguments.command == "check":
+        from lab.check_files import check_files
+
+        return check_files(arguments.files)
     if arguments.command == "load":
         from lab.load import load
 
@@ -115,6 +119,10 @@ def _parser() -> argparse.ArgumentParser:
         )
         command.add_argument("--out", type=Path, default=Path("out"), help="folder for the WAV file and the transcript")
         command.add_argument("--play", action="store_true", help="play the recording afterwards")
+    check = commands.add_parser("check", help="check agent profiles and a routing policy, without a stack")
+    check.add_argument(
+        "files", type=Path, nargs="+", help="files for AGENT_PROFILES_FILE and ROUTING_POLICY, in any order"
+    )
     load = commands.add_parser("load", help="place many concurrent calls and check their audio frame by frame")
     load.add_argument("--calls", type=int, default=20)
     load.add_argument("--seconds", type=float, default=30.0)
