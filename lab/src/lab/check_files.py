@@ -54,7 +54,7 @@ def _unknown(path: Path, agents: dict[str, list[str]], profiles: Sequence[str]) 
 
 
 def _kind_of(path: Path) -> str:
-    """Tell the files apart by their first level, also if they are not valid YAML."""
+    """Distinguish the files by their first level, also if they are not valid YAML."""
     try:
         text = path.read_text(encoding="utf-8", errors="replace")
     except OSError:

@@ -25,7 +25,7 @@ MODEL_SETTINGS: Final = ("VOICE_LIVE_MODEL", "AZURE_OPENAI_DEPLOYMENT")
 """Settings that select a model instead of an agent."""
 FUNCTION_REMEDY: Final = (
     "it is not known whether Voice Live hands a function call of a Foundry agent to its client. Set `stack.model` for a"
-    " model, use `tool` for a tool that Foundry runs, or name what happens in"
+    " model, use `tool` for a tool that Foundry runs, or select a form with"
     " `stack.faults.voice-live.agent_function.form`: stalled, failed, accepted, refused"
 )
 _AGENT_TARGETS: Final = ("agent", "classic_agent")

@@ -27,7 +27,7 @@ class ObservedToolCall:
 
 def tool_checks(expected: Sequence[ExpectedTool] | None, sessions: Sequence[Json]) -> Iterator[CallCheck]:
     """`sessions`: those of the call in the simulated Voice Live, as its control API returns them. `expected`: None if
-    the scenario does not say; then all calls must be `ok`.
+    the scenario lists none; then all calls must be `ok`.
     """
     yield from _known_forms(sessions)
     uses = tool_uses(sessions)
@@ -87,7 +87,7 @@ def _answered(name: str, answer: str) -> ObservedToolCall:
 
 
 def _known_forms(sessions: Sequence[Json]) -> Iterator[CallCheck]:
-    """A function call in agent mode for which no fault says what Voice Live does."""
+    """A function call in agent mode for which no fault selects a form."""
     rows = [row for session in sessions for row in session["timeline"]]
     if unknown := [str(row["name"]) for row in rows if row["event"] == "agent_function" and not row["form"]]:
         figure = f"`call` of {', '.join(unknown)} in agent mode: {FUNCTION_REMEDY}"

@@ -13,7 +13,7 @@ from agent_relay.check_profiles import main
     [
         ("sales: {language: de-DE}\n", ["default", "sales"], ""),
         ("default: {}\n", ["default"], ""),
-        ("sales: {langage: de-DE}\n", [], "sales.langage: is unknown"),
+        ("sales: {accent: de-DE}\n", [], "sales.accent: is unknown"),
         ("sales: [\n", [], "is not valid YAML"),
     ],
 )

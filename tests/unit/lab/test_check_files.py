@@ -21,7 +21,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         "other.yaml": "rules:\n  - {name: day, caller: '+1*', agents: {sales: 50, sails: 50}}\n"
         "  - {name: x, agent: desk}\n",
         "bad-policy.yaml": "rules:\n  - {name: all, agnt: sales}\n",
-        "bad-profiles.yaml": "sales: {langage: de-DE}\nnight: {dtmf: no}\n",
+        "bad-profiles.yaml": "sales: {accent: de-DE}\nnight: {dtmf: no}\n",
     }.items():
         (tmp_path / name).write_text(text, encoding="utf-8")
     return tmp_path
@@ -60,7 +60,7 @@ def test_the_mistakes_of_all_files_are_reported_together(capsys: pytest.CaptureF
     text = "\n".join(told)
     for part in (
         "bad-policy.yaml: rules[0] (all).agnt: unknown field",
-        "bad-profiles.yaml: sales.langage: is unknown; known fields are",
+        "bad-profiles.yaml: sales.accent: is unknown; known fields are",
         "night.dtmf: must be",
         "none.yaml: cannot be read: No such file or directory",
     ):

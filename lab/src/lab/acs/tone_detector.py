@@ -1,4 +1,4 @@
-"""Tells the hold tone of the media gateway from speech: a soft sine of one known pitch. No I/O."""
+"""Distinguishes the hold tone of the media gateway from speech: a soft sine of one known pitch. No I/O."""
 
 from __future__ import annotations
 

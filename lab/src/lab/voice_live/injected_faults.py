@@ -173,7 +173,7 @@ class AgentToolFault(InjectedFault):
 
 
 class AgentFunctionFault(InjectedFault):
-    """What happens to a function call of a Foundry agent, which is not known of Voice Live.
+    """Handle a function call of a Foundry agent in one of the forms that Voice Live may have.
 
     `stalled`: the client gets neither the call nor `response.done`. `failed`: it gets `response.done` with status
     `failed`. `accepted`: it gets the call, and its output is used as in model mode. `refused`: it gets the call, its

@@ -1,4 +1,4 @@
-"""The hold tone of the media gateway is told from speech."""
+"""The hold tone of the media gateway is distinguished from speech."""
 
 from __future__ import annotations
 
