@@ -16,7 +16,6 @@ from lab.kept_stack import save_stack
 from lab.metric_checks import read_metrics
 from lab.observed_call import ObservedCall, place_call, save_recording
 from lab.scenario import Agent, Reply, Scenario, ScenarioCaller, ScenarioStep
-from lab.scenario_file import load_scenario
 from lab.stack import API_KEY, EVENT_GRID_SECRET, IDENTITY_HEADER, MEDIA_TOKEN_KEY, Stack
 from tests.support.eventually import eventually
 from tests.support.span_receiver import SpanReceiver
