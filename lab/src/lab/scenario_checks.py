@@ -21,11 +21,11 @@ from lab.yaml_mistakes import Place, explain, located
 
 BUSINESS: Final = "BUSINESS"
 """Stands for the address of the simulated business in a profile."""
-MODEL_SETTINGS: Final = ("VOICE_LIVE_MODEL", "AZURE_OPENAI_DEPLOYMENT")
-"""Settings that select a model instead of an agent."""
+MODE_SETTINGS: Final = ("VOICE_LIVE_MODEL", "AZURE_OPENAI_DEPLOYMENT", "VOICE_AGENT_NAME")
+"""Settings that select a model or a voice agent, whose functions the client runs, instead of a prompt agent."""
 FUNCTION_REMEDY: Final = (
-    "it is not known whether Voice Live hands a function call of a Foundry agent to its client. Set `stack.model` for a"
-    " model, use `tool` for a tool that Foundry runs, or select a form with"
+    "it is not known whether Voice Live hands a function call of a Foundry prompt agent to its client. Set `stack.model`"
+    " for a model, use `tool` for a tool that Foundry runs, or select a form with"
     " `stack.faults.voice-live.agent_function.form`: stalled, failed, accepted, refused"
 )
 _AGENT_TARGETS: Final = ("agent", "classic_agent")
@@ -80,8 +80,8 @@ def _setting_mistakes(scenario: Scenario) -> Iterator[tuple[Place, str]]:
             )
     if "AGENT_PROFILES_FILE" in settings and scenario.stack.profile:
         yield ("stack", "settings", "AGENT_PROFILES_FILE"), "cannot be combined with `stack.profile`; keep one of them"
-    if scenario.stack.model and any(settings.get(name) for name in MODEL_SETTINGS):
-        yield ("stack", "model"), f"cannot be combined with {' or '.join(MODEL_SETTINGS)} in `stack.settings`"
+    if scenario.stack.model and any(settings.get(name) for name in MODE_SETTINGS):
+        yield ("stack", "model"), f"cannot be combined with {' or '.join(MODE_SETTINGS)} in `stack.settings`"
 
 
 def _tool_mistakes(scenario: Scenario, environ: Mapping[str, str]) -> Iterator[tuple[Place, str]]:
@@ -97,7 +97,7 @@ def _tool_mistakes(scenario: Scenario, environ: Mapping[str, str]) -> Iterator[t
         if reply.call is not None and agent and not named:
             yield ("agent", "replies", number, "call"), f"needs a model: {FUNCTION_REMEDY}"
         if reply.tool is not None and not agent:
-            yield ("agent", "replies", number, "tool"), "needs a Foundry agent, not a model; use `call`"
+            yield ("agent", "replies", number, "tool"), "needs a Foundry agent whose tools Foundry runs; use `call`"
 
 
 def _runs_agent(scenario: Scenario, environ: Mapping[str, str]) -> bool:
@@ -105,4 +105,4 @@ def _runs_agent(scenario: Scenario, environ: Mapping[str, str]) -> bool:
     if isinstance(target, Mapping):
         return any(target.get(kind) for kind in _AGENT_TARGETS)
     settings = scenario.stack.settings
-    return not scenario.stack.model and not any(settings.get(name) or environ.get(name) for name in MODEL_SETTINGS)
+    return not scenario.stack.model and not any(settings.get(name) or environ.get(name) for name in MODE_SETTINGS)

@@ -14,7 +14,7 @@ from lab.digit_checks import masked_digits_checks
 from lab.heard_audio import Recording, last_sound_s
 from lab.observed_call import ObservedCall
 from lab.scenario import Scenario, ScenarioStack
-from lab.scenario_checks import BUSINESS, MODEL_SETTINGS, uses_business
+from lab.scenario_checks import BUSINESS, MODE_SETTINGS, uses_business
 from lab.stack import PARTS, Ports, Stack
 from lab.wire import Json, call_json, rows
 from lab.yaml_mistakes import Place
@@ -33,8 +33,8 @@ def stack_for(scenario: Scenario, folder: Path) -> Stack:
     relay = extra["agent-relay"]
     if wanted.model:
         relay |= {"VOICE_LIVE_MODEL": wanted.model, "AGENT_NAME": "", "AGENT_PROJECT_NAME": ""}
-    elif any(wanted.settings.get(name) for name in MODEL_SETTINGS):
-        relay |= {"AGENT_NAME": "", "AGENT_PROJECT_NAME": ""}
+    elif any(wanted.settings.get(name) for name in MODE_SETTINGS):
+        relay["AGENT_NAME"] = ""
     if wanted.profile:
         text = yaml.safe_dump({PROFILE: wanted.profile}).replace(BUSINESS, f"http://127.0.0.1:{ports.business}")
         folder.mkdir(parents=True, exist_ok=True)

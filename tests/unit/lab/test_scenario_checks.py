@@ -84,6 +84,8 @@ def test_a_function_call_of_an_agent_needs_a_form(stack: str) -> None:
     [
         "stack: {model: gpt-4.1}\n",
         "stack: {settings: {VOICE_LIVE_MODEL: gpt-4.1}}\n",
+        "stack: {settings: {VOICE_AGENT_NAME: desk}}\n",
+        "stack: {profile: {target: {voice_agent: desk, project: contoso}}}\n",
         "stack: {profile: {target: {model: gpt-4.1}}}\n",
         "stack: {settings: {AGENT_PROFILES_FILE: /x}}\n",
         "stack: {faults: {voice-live: {agent_function: {form: stalled}}}}\n",
