@@ -58,7 +58,9 @@ def _fault_mistakes(scenario: Scenario, node: yaml.Node | None) -> Iterator[str]
             yield from explain(error, _FAULTS[simulator], node, {}, below=below)
             continue
         if isinstance(plan, FaultPlan):
-            yield from (located(node, below, text) for text in unknown_names(plan, OPERATION_NAMES, EVENT_NAMES))
+            for mistake in unknown_names(plan, OPERATION_NAMES, EVENT_NAMES):
+                place, _, text = mistake.partition(": ")
+                yield located(node, (*below, *place.split(".")), text)
         if simulator == "business" and not uses_business(scenario):
             text = f"has no effect: no tool in `stack.profile` uses {BUSINESS} in its `url`"
             yield located(node, below, text)

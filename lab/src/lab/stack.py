@@ -22,7 +22,7 @@ from lab import exported
 from lab.orphans import guard
 from lab.ports import Ports as Ports
 from lab.ports import can_be_had, free_port
-from lab.redis_server import start_server
+from lab.redis_server import NoRedisError, start_server
 from lab.stack_environment import AGENT_TOOLS_KEY as AGENT_TOOLS_KEY
 from lab.stack_environment import API_KEY as API_KEY
 from lab.stack_environment import EVENT_GRID_SECRET as EVENT_GRID_SECRET
@@ -145,7 +145,11 @@ class Stack:
             return
         log_path = self.folder / "redis.log"
         self.redis_url = f"redis://127.0.0.1:{self.ports.redis}/0"
-        server = start_server(self.ports.redis, log_path=log_path)
+        try:
+            server = start_server(self.ports.redis, log_path=log_path)
+        except NoRedisError:
+            self._refuse_taken("redis", self.ports.redis)
+            raise
         self.processes.append(Process("redis", self.ports.redis, server, log_path))
 
     def launch_part(self, name: str) -> None:

@@ -51,7 +51,7 @@ def test_the_built_in_scenarios_have_no_mistakes() -> None:
         ),
         (
             "name: x\nstack: {faults: {acs: {rest: {dial: {status: 503}}}}}\n",
-            "line 2: `stack.faults.acs` rest: unknown operation 'dial'; known: *",
+            "line 2: `stack.faults.acs.rest` unknown operation 'dial'; known: *",
         ),
         ("name: x\nstack: {faults: {phone: {}}}\n", "line 2: unknown key `phone` in `stack.faults`; it must be 'acs'"),
     ],

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from lab.ports import free_port
+from lab.redis_server import NoRedisError
 from lab.stack import Ports, PortTakenError, RefusedSettingsError, Stack, StackError, running
 from lab.stack_process import Process
 
@@ -73,6 +74,20 @@ def test_the_advice_fits_the_command(documented: bool, tmp_path: Path) -> None:
             stack.launch("acs", ["false"], listener.getsockname()[1], "", {})
     assert ("`lab up --free-ports`" in str(caught.value)) is documented
     assert ("run the command again" in str(caught.value)) is not documented
+
+
+def test_a_redis_that_finds_its_port_taken_is_not_broken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("REDIS_URL", raising=False)
+    with socket.socket() as listener:
+
+        def lose_the_port(port: int, **_: object) -> None:
+            listener.bind(("127.0.0.1", port))
+            listener.listen()
+            raise NoRedisError("did not start")
+
+        monkeypatch.setattr("lab.stack.start_server", lose_the_port)
+        with pytest.raises(PortTakenError, match="which redis needs"), running(Stack(Ports.free(), tmp_path)):
+            pytest.fail("the stack must not start")
 
 
 def exited(tmp_path: Path, code: int, port: int, log: str = "") -> Stack:
