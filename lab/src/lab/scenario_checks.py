@@ -24,8 +24,8 @@ BUSINESS: Final = "BUSINESS"
 MODE_SETTINGS: Final = ("VOICE_LIVE_MODEL", "AZURE_OPENAI_DEPLOYMENT", "VOICE_AGENT_NAME")
 """Settings that select a model or a voice agent, whose functions the client runs, instead of a prompt agent."""
 FUNCTION_REMEDY: Final = (
-    "it is not known whether Voice Live hands a function call of a Foundry prompt agent to its client. Set `stack.model`"
-    " for a model, use `tool` for a tool that Foundry runs, or select a form with"
+    "it is not known whether Voice Live hands a function call of a Foundry prompt agent to its client. Set"
+    " `stack.model` for a model, use `tool` for a tool that Foundry runs, or select a form with"
     " `stack.faults.voice-live.agent_function.form`: stalled, failed, accepted, refused"
 )
 _AGENT_TARGETS: Final = ("agent", "classic_agent")
