@@ -51,6 +51,7 @@ class Dialogue:
             return [created]
         opened = [{**created, "conversation_id": self.record.conversation.id}]
         if definition.updated == "unasked":
+            self.record.note(now, "session_updated")
             opened.append(event("session.updated", session=self.record.session))
         return opened if definition.updated == "asked" else opened + self._greet(definition, now)
 
