@@ -30,7 +30,8 @@ from lab.call_checks import LIKENESS, CallCheck
 from lab.demo import DEFAULT_SCENARIO
 from lab.heard_audio import Recording, find_speech, read_recording
 from lab.ports import free_port
-from lab.scenario import Scenario, load_scenario
+from lab.scenario import Scenario
+from lab.scenario_file import load_scenario
 from lab.tls import server_tls
 from lab.voice_live.settings import DEFAULT_API_KEY
 from lab.wire import Json, WireError, call_json, raw

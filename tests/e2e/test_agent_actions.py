@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
+import re
+import subprocess
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, Final
 
 import httpx
 import pytest
 
+from bridge_common.wire.agent_tools import AGENT_TOOLS
 from lab.observed_call import ObservedCall
 from lab.scenario import Agent, Reply, Scenario, ScenarioCaller, ScenarioFunctionCall, ScenarioStep, ScenarioTool
-from lab.stack import API_KEY, Stack
+from lab.stack import AGENT_TOOLS_KEY, API_KEY, Stack
 from lab.wire import call_json
 from tests.support.acting_calls import (
     MODEL_MODE,
@@ -277,6 +284,30 @@ async def test_a_request_after_the_end_of_the_call_changes_nothing(agent_stack: 
     assert '"ok":false' in request["answer"].replace(" ", "")
     assert actions_of(agent_stack, str(ended.record["call_id"])) == []
     call_json("DELETE", f"{agent_stack.url('voice-live')}/lab/faults")
+
+
+@pytest.mark.timeout(90)
+async def test_the_mcp_client_of_the_docs_stores_a_note(
+    agent_stack: Stack, pytestconfig: pytest.Config, tmp_path: Path
+) -> None:
+    """Runs the example of docs/agent-tools.md, with the call reference as it is found there."""
+    page = (pytestconfig.rootpath / "docs/agent-tools.md").read_text(encoding="utf-8")
+    [program] = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    (tmp_path / "client.py").write_text(program, encoding="utf-8")
+
+    async def use(call: ObservedCall) -> None:
+        await eventually(lambda: heard_event(call, "agent_ends"), within_s=20, every_s=0.1)
+        [reference] = set(re.findall(r"Call reference: ([0-9A-Z-]*)", str(call.voice["items"])))
+        environment = {"BASE_URL": agent_stack.url("call-control"), "KEY": AGENT_TOOLS_KEY, "CALL": reference}
+        client = await asyncio.create_subprocess_exec(
+            sys.executable, str(tmp_path / "client.py"), env={**os.environ, **environment}, stdout=subprocess.PIPE
+        )
+        printed, _ = await client.communicate()
+        assert printed.decode().splitlines()[0] == str(list(AGENT_TOOLS))
+        call_json("POST", f"{agent_stack.url('acs')}/lab/calls/{call.lab_id}/hangup", {})
+
+    ended = await run_call(agent_stack, scenario(steps=()), use)
+    assert [(one["action"], one["arguments"]) for one in ended.actions] == [("note", {"text": "calls again on Monday"})]
 
 
 @pytest.mark.timeout(90)

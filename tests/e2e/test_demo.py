@@ -147,6 +147,22 @@ def test_a_scenario_that_cannot_be_read_ends_with_2(tmp_path: Path) -> None:
     assert demo(tmp_path / "none.yaml", tmp_path, tmp_path) == 2
 
 
+@pytest.mark.timeout(120)
+def test_what_the_services_refuse_is_reported_with_its_place_in_the_scenario(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("REDIS_URL", raising=False)
+    (tmp_path / "mine.yaml").write_text(
+        "name: mine\nstack:\n  settings: {MAX_CALL_S: none}\n  profile:\n    silence: {after: 3}\n", encoding="utf-8"
+    )
+    assert demo(tmp_path / "mine.yaml", tmp_path / "stack", tmp_path / "out") == 2
+    told = capsys.readouterr().err
+    assert f"{tmp_path / 'mine.yaml'} is invalid" in told
+    assert "line 3: `stack.settings.MAX_CALL_S` must be a number" in told
+    assert "line 5: `stack.profile.silence.after` is unknown; known fields are after_s" in told
+    assert ".env.example" not in told
+
+
 def _finished(call: ObservedCall) -> bool:
     call.poll()
     return call.finished

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from lab.observed_call import ObservedCall, place_call, save_recording
-from lab.scenario import Agent, Reply, Scenario, ScenarioCaller, ScenarioStep
+from lab.scenario import Agent, CallHeaders, Reply, Scenario, ScenarioCaller, ScenarioStep
 from lab.stack import Stack
 from tests.support.eventually import eventually
 
@@ -15,6 +15,8 @@ SCENARIO = Scenario(
     name="short",
     caller=ScenarioCaller(
         number="+14255550142",
+        to="+18005550142",
+        headers=CallHeaders(sip={"X-Customer-Tier": "gold"}, voip={"source": "app"}),
         steps=(
             ScenarioStep(wait_for="agent_ends", ms=400),
             ScenarioStep(dtmf="42#"),
@@ -42,6 +44,8 @@ async def test_phone_voice_and_operators_report_the_same_call(stack: Stack, tmp_
     await eventually(lambda: call.record().get("status") == "ended")
     record = call.record()
     assert record["connection_id"] == call.phone["call_connection_id"]
+    assert record["callee"] == "4:+18005550142"
+    assert record["custom_context"] == {"sip_headers": {"X-Customer-Tier": "gold"}, "voip_headers": {"source": "app"}}
     transcript = call.transcript(str(record["call_id"]))
     assert [row["text"] for row in transcript if row.get("role") == "agent"] == [
         *("Hello there.", "Thank you for the number.")

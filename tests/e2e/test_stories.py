@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from lab.demo import DEFAULT_SCENARIO, call_running_stack, demo
-from lab.scenario import ScenarioStack, load_scenario
+from lab.scenario import ScenarioStack
+from lab.scenario_file import load_scenario
 
 STORIES = sorted(
     path.stem for path in DEFAULT_SCENARIO.parent.glob("*.yaml") if load_scenario(path).stack != ScenarioStack()

@@ -17,6 +17,7 @@ from starlette.routing import Route
 from lab import business, identity
 from lab.acs.acs_faults import CallbackFault, EventGridFault, FaultPlan, MediaFault, OddFrame, RestFault
 from lab.acs.app import create_app as acs_app
+from lab.acs.incoming_call_event import CustomContext
 from lab.acs.lab_api import NewCall, SayRequest, Tones
 from lab.acs.rest import OPERATIONS
 from lab.acs.settings import AcsSettings
@@ -25,6 +26,8 @@ from lab.business import AnswerDelay, BusinessFaults, BusinessSettings, RefusedR
 from lab.identity import IdentityFaults, IdentitySettings
 from lab.scenario import (
     Agent,
+    CallHeaders,
+    ExpectedTool,
     Reply,
     Scenario,
     ScenarioCaller,
@@ -33,8 +36,8 @@ from lab.scenario import (
     ScenarioStack,
     ScenarioStep,
     ScenarioTool,
-    load_scenario,
 )
+from lab.scenario_file import load_scenario
 from lab.stack import API_KEY, IDENTITY_HEADER, Ports
 from lab.voice_live import injected_faults as voice_faults
 from lab.voice_live.app import create_app as voice_live_app
@@ -60,11 +63,11 @@ def _section(page: str, title: str) -> str:
 @pytest.mark.parametrize(
     ("title", "models"),
     [
-        ("Scenarios", [Scenario, ScenarioCaller]),
+        ("Scenarios", [Scenario, ScenarioCaller, CallHeaders]),
         ("Steps of the caller", [ScenarioStep]),
         ("The agent script", [Agent, Reply, ScenarioFunctionCall, ScenarioTool]),
-        ("Stories", [ScenarioStack, ScenarioOutcome]),
-        ("Calls by hand", [NewCall]),
+        ("Stories", [ScenarioStack, ScenarioOutcome, ExpectedTool]),
+        ("Calls by hand", [NewCall, CustomContext]),
         ("Control routes of the simulated ACS", [CalleePlan, Tones, SayRequest]),
         ("Control routes of the simulated identity", [IdentityFaults]),
         (
@@ -165,9 +168,18 @@ def test_defaults_are_those_of_the_code(page: str) -> None:
 
 
 def test_the_example_is_the_packaged_scenario(root: Path, page: str, tmp_path: Path) -> None:
-    [example] = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
-    (tmp_path / "mine.yaml").write_text(example, encoding="utf-8")
-    assert load_scenario(tmp_path / "mine.yaml") == load_scenario(root / "lab/src/lab/scenarios/order-status.yaml")
+    example, with_stack = _scenarios_of(page, tmp_path)
+    assert example == load_scenario(root / "lab/src/lab/scenarios/order-status.yaml")
+    for part in ("stack", "caller", "agent", "expect"):
+        assert getattr(with_stack, part) != getattr(Scenario(name="x"), part)
+
+
+def _scenarios_of(page: str, folder: Path) -> list[Scenario]:
+    found = []
+    for example in re.findall(r"```yaml\n(.*?)```", page, re.DOTALL):
+        (folder / "mine.yaml").write_text(example, encoding="utf-8")
+        found.append(load_scenario(folder / "mine.yaml"))
+    return found
 
 
 def test_bodies_of_examples_are_accepted(page: str) -> None:

@@ -11,7 +11,8 @@ from pathlib import Path
 from lab.exported import notices
 from lab.kept_stack import addresses, delete_state, lab_command, save_stack, stop_stored_stack, stored_processes
 from lab.redis_server import NoRedisError
-from lab.stack import API_KEY, Ports, Stack, StackError, show_ready, stack_folder
+from lab.scenario import BUILT_IN
+from lab.stack import API_KEY, Ports, Stack, StackError, show_ready, stack_folder, started
 
 FOLDER = Path(".lab")
 RESULTS = Path("out/chaos.json")
@@ -68,6 +69,10 @@ def main(argv: Sequence[str] | None = None) -> int:
             only = arguments.folder is not None
             return call_running_stack(scenario, folder, arguments.out, play=arguments.play, only_here=only)
         return demo(scenario, folder / "demo", arguments.out, play=arguments.play)
+    if arguments.command == "check":
+        from lab.check_files import check_files
+
+        return check_files(arguments.files)
     if arguments.command == "load":
         from lab.load import load
 
@@ -90,7 +95,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
         return lint_files(arguments.files)
     if arguments.command == "up":
-        return _up(folder, Ports.free() if arguments.free_ports else Ports())
+        return _up(folder, free_ports=arguments.free_ports)
     return _down(folder)
 
 
@@ -107,14 +112,21 @@ def _parser() -> argparse.ArgumentParser:
     up = commands.add_parser("up", help="start the whole stack and leave it running")
     up.add_argument("--free-ports", action="store_true", help="use free ports instead of the documented ones")
     commands.add_parser("down", help="stop the stack that `up` started")
+    names = ", ".join(BUILT_IN)
     for name, about in (
         ("demo", "start a stack, place and check one call, then stop the stack"),
         ("call", "place one call on a running stack"),
     ):
         command = commands.add_parser(name, help=about)
-        command.add_argument("scenario", type=Path, nargs="?", help="a scenario file, or the name of a built-in one")
+        command.add_argument(
+            "scenario", type=Path, nargs="?", help=f"a scenario file, or the name of a built-in one: {names}"
+        )
         command.add_argument("--out", type=Path, default=Path("out"), help="folder for the WAV file and the transcript")
         command.add_argument("--play", action="store_true", help="play the recording afterwards")
+    check = commands.add_parser("check", help="check agent profiles and a routing policy, without a stack")
+    check.add_argument(
+        "files", type=Path, nargs="+", help="files for AGENT_PROFILES_FILE and ROUTING_POLICY, in any order"
+    )
     load = commands.add_parser("load", help="place many concurrent calls and check their audio frame by frame")
     load.add_argument("--calls", type=int, default=20)
     load.add_argument("--seconds", type=float, default=30.0)
@@ -141,7 +153,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _up(folder: Path, ports: Ports) -> int:
+def _up(folder: Path, *, free_ports: bool) -> int:
     running, gone = stored_processes(folder)
     if running:
         state = (
@@ -155,17 +167,19 @@ def _up(folder: Path, ports: Ports) -> int:
     for line in notices(Path.cwd()):
         print(line, file=sys.stderr)
     print("Starting:", end="", flush=True)
-    stack = Stack(ports, folder, progress=show_ready)
+
+    def on_free_ports() -> Stack:
+        return Stack(Ports.free(), folder, progress=show_ready)
+
     try:
-        stack.start()
+        if free_ports:
+            stack = started(on_free_ports(), on_free_ports)
+        else:
+            stack = started(Stack(Ports(), folder, progress=show_ready))
     except (StackError, NoRedisError) as error:
-        stack.stop()
         print(f"\nThe stack could not start: {error}", file=sys.stderr)
         return 1
-    except KeyboardInterrupt:
-        stack.hurry()
-        stack.stop()
-        raise
+    ports = stack.ports
     save_stack(stack)
     stack.keep()
     print(

@@ -6,7 +6,6 @@ import shutil
 import subprocess
 import sys
 import time
-from importlib.resources import files
 from pathlib import Path
 from typing import Final
 
@@ -17,14 +16,16 @@ from lab.kept_stack import find_stack, lab_command, load_stack, not_ready, stack
 from lab.metric_checks import MetricsBefore
 from lab.observed_call import ObservedCall, place_call, save_recording
 from lab.redis_server import NoRedisError
-from lab.scenario import Scenario, ScenarioError, ScenarioStack, load_scenario
-from lab.stack import Ports, Stack, StackError, running, show_ready, stack_folder
-from lab.story import outcome_checks, prepare, stack_for
+from lab.scenario import BUILT_IN, Scenario, ScenarioStack
+from lab.scenario_file import ScenarioError, load_scenario, located_error
+from lab.stack import Ports, RefusedSettingsError, Stack, StackError, running, show_ready, stack_folder
+from lab.story import outcome_checks, prepare, refused_parts, stack_for
 from lab.timeline import format_event
+from lab.tool_checks import tool_checks
 from lab.unanswered_call import outcome_of, unchecked
 from lab.wire import Json, WireError
 
-DEFAULT_SCENARIO: Final = Path(str(files("lab") / "scenarios" / "opening-hours.yaml"))
+DEFAULT_SCENARIO: Final = BUILT_IN["opening-hours"]
 _CALL_TIMEOUT_S: Final = 120.0
 _START: Final = "Start one with `make up` or `docker compose --profile sim up`."
 _SETTLE_S: Final = 2.0
@@ -33,20 +34,30 @@ _SETTLE_S: Final = 2.0
 
 def demo(scenario_path: Path, folder: Path, out: Path, *, play: bool = False) -> int:
     """Start a stack, place one call, stop the stack. Return exit code 0 if the call passed every check."""
-    scenario = _read(scenario_path)
+    path = _path_of(scenario_path)
+    scenario = _read(path)
     if scenario is None:
         return 2
     for line in notices(Path.cwd()):
         print(line, file=sys.stderr)
     print("Starting:", end="", flush=True)
+
+    def make() -> Stack:
+        stack = stack_for(scenario, folder)
+        stack.progress = show_ready
+        return stack
+
     try:
-        wanted = stack_for(scenario, folder)
-        wanted.progress = show_ready
-        with running(wanted) as stack:
+        with running(make(), make) as stack:
             print(flush=True)
-            stack.progress = None
             prepare(stack, scenario.stack)
             return run_call(stack, scenario, out, play=play)
+    except RefusedSettingsError as error:
+        if of_scenario := refused_parts(scenario, error.problems):
+            print(f"\n{located_error(path, of_scenario)}", file=sys.stderr)
+            return 2
+        print(f"\nThe demo could not run: {error}", file=sys.stderr)
+        return 1
     except (StackError, NoRedisError, WireError) as error:
         print(f"\nThe demo could not run: {error}", file=sys.stderr)
         return 1
@@ -56,7 +67,7 @@ def call_running_stack(
     scenario_path: Path, folder: Path, out: Path, *, play: bool = False, only_here: bool = False
 ) -> int:
     """Place one call on a running stack of `lab up` or Docker Compose. `only_here`: use only the stack of `folder`."""
-    scenario = _read(scenario_path)
+    scenario = _read(_path_of(scenario_path))
     if scenario is None:
         return 2
     if scenario.stack != ScenarioStack():
@@ -95,15 +106,19 @@ def _no_stack(folder: Path, ports: Ports) -> str:
     return f"No stack of {folder} is running. {_START}"
 
 
+def _path_of(path: Path) -> Path:
+    """Return the path of a scenario, which may be given by its name if it is built in."""
+    by_name = path.name == str(path) and not path.exists()
+    return BUILT_IN.get(path.stem, path) if by_name else path
+
+
 def _read(path: Path) -> Scenario | None:
-    """Load the scenario, which may be given by its name if it is built in. If invalid, print why and return None."""
-    if path.name == str(path) and not path.exists():
-        built_in = DEFAULT_SCENARIO.with_name(f"{path.stem}.yaml")
-        path = built_in if built_in.exists() else path
+    """Load the scenario. If invalid, print why and return None."""
     try:
         return load_scenario(path)
     except OSError as error:
-        print(f"The scenario {path} cannot be read: {error.strerror or error}", file=sys.stderr)
+        names = f" The built-in scenarios are {', '.join(BUILT_IN)}." if isinstance(error, FileNotFoundError) else ""
+        print(f"The scenario {path} cannot be read: {error.strerror or error}.{names}", file=sys.stderr)
     except ScenarioError as error:
         print(error, file=sys.stderr)
     return None
@@ -130,6 +145,7 @@ def run_call(stack: Stack, scenario: Scenario, out: Path, *, play: bool) -> int:
         )
     )
     checks += outcome_checks(call, scenario, record, transcript, recording)
+    checks += tool_checks(scenario.expect.tools, call.sessions())
     checks += before.checks(call, transcript)
     if before.other_calls:
         print("Other calls were running; the services' metrics were not checked.", file=sys.stderr)

@@ -56,8 +56,12 @@ def load(calls: int, seconds: float, folder: Path, *, json_path: Path | None = N
     capacity = str(max(50, calls))
     extra = {"agent-relay": {"RELAY_CAPACITY": capacity}, "media-gateway": {"GATEWAY_CAPACITY": capacity}}
     print(f"Starting the stack for {calls} calls of {seconds:.0f} s:", end="", flush=True)
+
+    def make() -> Stack:
+        return Stack(Ports.free(), folder, extra, progress=show_ready)
+
     try:
-        with running(Stack(Ports.free(), folder, extra, progress=show_ready)) as stack:
+        with running(make(), make) as stack:
             print(f"\nPlacing {calls} calls, then measuring for {seconds:.0f} s …", flush=True)
             report = measure(stack, calls, seconds)
     except (StackError, NoRedisError, WireError) as error:

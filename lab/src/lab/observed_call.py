@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from lab.scenario import Scenario
+from lab.scenario import CallHeaders, Scenario
 from lab.stack import Stack
 from lab.wire import Json, WireError, call_json, raw, rows
 
@@ -41,7 +41,7 @@ class CallerTurn:
 @dataclass(slots=True)
 class ObservedCall:
     """Polls both simulators. `phone` and `voice` are their latest answers; `new_events` returns events that it has not
-    returned before.
+    returned before. `voice` is the latest voice session, with the timeline and the speech of all of them.
     """
 
     stack: Stack
@@ -49,15 +49,20 @@ class ObservedCall:
     sessions_before: frozenset[str]
     phone: Json = field(default_factory=dict)
     voice: Json = field(default_factory=dict)
+    _sessions: list[Json] = field(default_factory=list)
     _shown: dict[str, int] = field(default_factory=dict)
     _held_back: list[tuple[str, Json]] = field(default_factory=list)
 
     def poll(self) -> None:
         self.phone = call_json("GET", f"{self.stack.url('acs')}/lab/calls/{self.lab_id}")
-        sessions = call_json("GET", f"{self.stack.url('voice-live')}/lab/sessions")
-        mine = [row["id"] for row in rows(sessions) if row["id"] not in self.sessions_before]
-        if mine:
-            self.voice = call_json("GET", f"{self.stack.url('voice-live')}/lab/sessions/{mine[-1]}")
+        if sessions := self.sessions():
+            self._sessions, self.voice = sessions, _merged(sessions)
+
+    def sessions(self) -> list[Json]:
+        """Fetch all voice sessions that were opened since the call was placed."""
+        url = f"{self.stack.url('voice-live')}/lab/sessions"
+        mine = [row["id"] for row in rows(call_json("GET", url)) if row["id"] not in self.sessions_before]
+        return [call_json("GET", f"{url}/{session_id}") for session_id in mine]
 
     @property
     def finished(self) -> bool:
@@ -69,10 +74,11 @@ class ObservedCall:
         While the call runs, an event is withheld until no earlier event can arrive.
         """
         events = self._held_back
-        for side, source in (("phone", self.phone), ("voice", self.voice)):
-            timeline = source.get("timeline", [])
-            events += [(side, event) for event in timeline[self._shown.get(side, 0) :]]
-            self._shown[side] = len(timeline)
+        sessions = [("voice", source) for source in self._sessions or [self.voice]]
+        for side, source in [("phone", self.phone), *sessions]:
+            timeline, name = source.get("timeline", []), f"{side} {source.get('id')}"
+            events += [(side, event) for event in timeline[self._shown.get(name, 0) :]]
+            self._shown[name] = len(timeline)
         events.sort(key=lambda pair: float(pair[1]["t"]))
         polled = [float(source["now"]) for source in (self.phone, self.voice) if "now" in source]
         complete_to = float("inf") if self.finished else min(polled, default=0.0) - _LATE_S
@@ -117,7 +123,8 @@ class ObservedCall:
 
     def speech(self, item_id: str) -> bytes:
         """Fetch the agent's audio of one item as the voice service sent it: PCM16 at 24 kHz."""
-        return raw("GET", f"{self.stack.url('voice-live')}/lab/sessions/{self.voice['id']}/speech/{item_id}")
+        [session] = [row["session"] for row in self.voice["said"] if row["item_id"] == item_id]
+        return raw("GET", f"{self.stack.url('voice-live')}/lab/sessions/{session}/speech/{item_id}")
 
     def recording(self) -> bytes:
         return raw("GET", f"{self.stack.url('acs')}/lab/calls/{self.lab_id}/recording.wav")
@@ -143,13 +150,15 @@ def place_call(stack: Stack, scenario: Scenario, *, audio: str = "script", mark:
     """Send the script to the simulated agent and place the call. Raises `WireError`."""
     call_json("PUT", f"{stack.url('voice-live')}/lab/agent", scenario.agent.model_dump(mode="json"))
     before = frozenset(row["id"] for row in rows(call_json("GET", f"{stack.url('voice-live')}/lab/sessions")))
-    body = {
+    body: Json = {
         "from": scenario.caller.number,
-        "to": CALLEE,
+        "to": scenario.caller.to,
         "steps": [step.model_dump(mode="json", exclude_none=True) for step in scenario.caller.steps],
         "audio": audio,
         "mark": mark,
     }
+    if (headers := scenario.caller.headers) != CallHeaders():
+        body["customContext"] = {"sipHeaders": headers.sip, "voipHeaders": headers.voip}
     placed = call_json("POST", f"{stack.url('acs')}/lab/calls", body)
     return ObservedCall(stack, str(placed["id"]), before)
 
@@ -161,6 +170,14 @@ def save_recording(call: ObservedCall, path: Path) -> bytes:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(wav)
     return wav
+
+
+def _merged(sessions: list[Json]) -> Json:
+    """Return the last session with the timeline and the speech of all of them."""
+    timeline = sorted((row for one in sessions for row in one["timeline"]), key=lambda row: float(row["t"]))
+    said = [{**row, "session": one["id"]} for one in sessions for row in one["said"]]
+    truncations = [row for one in sessions for row in one["truncations"]]
+    return {**sessions[-1], "timeline": timeline, "said": said, "truncations": truncations}
 
 
 def _words(text: str) -> list[str]:

@@ -13,6 +13,7 @@ import os
 import socket
 import tempfile
 from collections.abc import Callable
+from dataclasses import dataclass, fields
 from itertools import cycle
 from pathlib import Path
 from typing import Final
@@ -88,6 +89,27 @@ def _lock(path: Path) -> int | None:
         os.close(file)
         return None
     return file
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """The ports of a stack, by default the documented ones. `Ports.free()` allows several stacks on one machine."""
+
+    redis: int = 6390
+    acs: int = 8090
+    voice_live: int = 8091
+    identity: int = 8093
+    call_control: int = 8080
+    media_gateway: int = 8081
+    agent_relay: int = 8082
+    business: int = 8094
+
+    @classmethod
+    def free(cls) -> Ports:
+        chosen: set[int] = set()
+        while len(chosen) < len(fields(cls)):
+            chosen.add(free_port())
+        return cls(*chosen)
 
 
 def can_be_had(port: int) -> bool:

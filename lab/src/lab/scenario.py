@@ -5,24 +5,20 @@ docs/lab.md describes the format; a test compares the two.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from importlib.resources import files
 from pathlib import Path
 from typing import Final, Literal
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
-
-from lab.yaml_mistakes import explain, repeated_keys, syntax_mistake
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 WITHIN_S: Final = 15.0
-_HINTS: Final = {
-    "dtmf": "the keys 0-9, A-D, * and #",
-    "number": "an E.164 number such as +14255550100",
-    "name": "letters, digits, spaces, dots, dashes; result files are named after it",
+PARTY: Final = r"^(\+[1-9][0-9]{6,14}|(4|8|28):.+)$"
+"""Format of a party: an E.164 number or a raw id of ACS."""
+BUILT_IN: Final[Mapping[str, Path]] = {
+    path.stem: path for path in sorted(Path(str(files("lab") / "scenarios")).glob("*.yaml"))
 }
-
-
-class ScenarioError(ValueError):
-    """The file is not a valid scenario. The message lists every error with its line."""
+"""The scenarios that run by name."""
 
 
 class _Part(BaseModel):
@@ -32,9 +28,9 @@ class _Part(BaseModel):
 class ScenarioStep(_Part):
     """One action of the caller. Exactly one of `say`, `play`, `dtmf`, `wait_for`, `pause_ms`, `hang_up` is set.
 
-    `wait_for: agent_starts` with `ms: 800` waits until the caller has heard 800 ms of agent sound since the step began.
-    `agent_ends` waits for agent sound, which may have begun before the step, followed by `ms` of silence. `silence`
-    waits for `ms` of silence.
+    `wait_for: agent_starts` with `ms: 800` waits until the caller has heard 800 ms of the agent's speech since the step
+    began. `agent_ends` waits for speech, which may have begun before the step, followed by `ms` without any. `silence`
+    waits for `ms` without speech. The hold tone is not speech.
     """
 
     say: str | None = None
@@ -60,8 +56,17 @@ class ScenarioStep(_Part):
         return self
 
 
+class CallHeaders(_Part):
+    """SIP and VoIP headers of the call, by name."""
+
+    sip: dict[str, str] = {}
+    voip: dict[str, str] = {}
+
+
 class ScenarioCaller(_Part):
     number: str = Field(default="+14255550100", pattern=r"^\+[1-9][0-9]{6,14}$")
+    to: str = Field(default="+18005551212", pattern=PARTY)
+    headers: CallHeaders = CallHeaders()
     steps: tuple[ScenarioStep, ...] = ()
 
 
@@ -147,11 +152,11 @@ class OtherCall(_Part):
 
 class ScenarioStack(_Part):
     """The stack that `lab demo` starts for the scenario. `model`: model mode with this model, instead of an agent.
-    `profile`: the agent profile `default`; `BUSINESS` in it becomes the address of the simulated business. `routing`:
-    the routing policy.
+    `settings`: of all processes, as if they were exported. `profile`: the agent profile `default`; `BUSINESS` in it
+    becomes the address of the simulated business. `routing`: the routing policy.
     """
 
-    model: str | None = None
+    model: str | None = Field(default=None, min_length=1)
     settings: dict[str, str] = {}
     routing: dict[str, object] = {}
     other_calls: tuple[OtherCall, ...] = ()
@@ -159,18 +164,29 @@ class ScenarioStack(_Part):
     faults: dict[Literal["acs", "voice-live", "business"], dict[str, object]] = {}
 
 
+class ExpectedTool(_Part):
+    """Calls of one tool with one outcome. `ok`: the agent got a result; `failed`: it got an error or a refusal;
+    `unanswered`: it got nothing, for example because the call ended first.
+    """
+
+    name: str
+    outcome: Literal["ok", "failed", "unanswered"] = "ok"
+    times: int = Field(default=1, ge=1)
+
+
 class ScenarioOutcome(_Part):
-    """Checked after the call. `actions`: each with its state (`hang_up done`), in order; `says`: parts of the agent's
-    turns, in order; `hold_tone`: the caller hears it while the agent works; `keys`: the key entries that the agent
-    receives; `masked`: digits of the caller that only the simulated business receives; `longest_silence_s`: of both
-    sides, between the caller's first word and the agent's last; `route`: rule and reason of the route; `rings_s`: the
-    phone rings at least this long.
+    """Checked after the call. `actions`: each with its state (`hang_up done`), in order; `tools`: all tool calls of the
+    agent, without it each must be `ok`; `says`: parts of the agent's turns, in order; `hold_tone`: the caller hears it
+    while the agent works; `keys`: the key entries that the agent receives; `masked`: digits of the caller that only the
+    simulated business receives; `longest_silence_s`: of both sides, between the caller's first word and the agent's
+    last; `route`: rule and reason of the route; `rings_s`: the phone rings at least this long.
     """
 
     end_reason: str | None = None
     route: str | None = None
     rings_s: float | None = Field(default=None, gt=0)
     actions: tuple[str, ...] | None = None
+    tools: tuple[ExpectedTool, ...] | None = None
     says: tuple[str, ...] = ()
     tones: str | None = None
     keys: tuple[str, ...] | None = None
@@ -186,43 +202,3 @@ class Scenario(_Part):
     agent: Agent = Agent()
     stack: ScenarioStack = ScenarioStack()
     expect: ScenarioOutcome = ScenarioOutcome()
-
-
-def load_scenario(path: Path) -> Scenario:
-    """Read and validate a scenario file; paths in `play` are relative to its folder. Raises `ScenarioError`,
-    `OSError`.
-    """
-    try:
-        text = path.read_text(encoding="utf-8")
-        node = yaml.compose(text, yaml.SafeLoader)
-        content = yaml.safe_load(text)
-    except UnicodeDecodeError as error:
-        raise _not_usable(path, ["the file is not UTF-8 text"]) from error
-    except yaml.YAMLError as error:
-        raise _not_usable(path, [syntax_mistake(error, text)]) from error
-    mistakes = list(repeated_keys(node))
-    try:
-        scenario = Scenario.model_validate(content if content is not None else {})
-    except ValidationError as error:
-        raise _not_usable(path, mistakes + explain(error, Scenario, node, _HINTS)) from error
-    if mistakes:
-        raise _not_usable(path, mistakes)
-    return _with_found_recordings(scenario, path)
-
-
-def _with_found_recordings(scenario: Scenario, path: Path) -> Scenario:
-    """Make the paths of `play` absolute: the simulated phone may run in another folder."""
-    steps: list[ScenarioStep] = []
-    for number, step in enumerate(scenario.caller.steps):
-        if step.play is not None:
-            recording = (path.parent / step.play).absolute()
-            if not recording.is_file():
-                raise _not_usable(path, [f"`caller.steps[{number}].play`: the file {recording} does not exist"])
-            step = step.model_copy(update={"play": str(recording)})
-        steps.append(step)
-    caller = scenario.caller.model_copy(update={"steps": tuple(steps)})
-    return scenario.model_copy(update={"caller": caller})
-
-
-def _not_usable(path: Path, mistakes: list[str]) -> ScenarioError:
-    return ScenarioError("\n".join([f"The scenario {path} is invalid:", *(f"  {mistake}" for mistake in mistakes)]))

@@ -48,20 +48,25 @@ _OF_SIMULATORS: Final = frozenset(
     for settings in (AcsSettings, VoiceLiveSettings, IdentitySettings, BusinessSettings)
     for one in fields(settings)
 )
+KNOWN: Final = OF_SERVICES | _OF_SIMULATORS
+"""Settings of the services and simulators."""
 _PREFIXES: Final = ("ACS_", "AZURE_VOICE_", "EVENT_GRID_", "MEDIA_", "RELAY_", "ROUTING_", "VOICE_")
 """Prefixes of setting names that no other program uses."""
 _ALIKE: Final = 0.85
 _NEAREST: Final = 0.5
 
 
-def misspelled(
-    environ: Mapping[str, str] | None = None, known: Iterable[str] = OF_SERVICES | _OF_SIMULATORS
-) -> list[str]:
+def misspelled(environ: Mapping[str, str] | None = None, known: Iterable[str] = KNOWN) -> list[str]:
     names = frozenset(known)
     found = []
     for name in sorted(set(os.environ if environ is None else environ) - names):
         prefixed = name.startswith(_PREFIXES)
-        nearest = get_close_matches(name, sorted(names), n=1, cutoff=_NEAREST if prefixed else _ALIKE)
-        if nearest or prefixed:
-            found.append(f"{name} (nearest: {nearest[0]})" if nearest else name)
+        near = nearest(name, names, cutoff=_NEAREST if prefixed else _ALIKE)
+        if near or prefixed:
+            found.append(f"{name} (nearest: {near})" if near else name)
     return found
+
+
+def nearest(name: str, known: Iterable[str] = KNOWN, *, cutoff: float = _NEAREST) -> str:
+    """Return the known name that is most similar, "" if none is."""
+    return next(iter(get_close_matches(name, sorted(known), n=1, cutoff=cutoff)), "")

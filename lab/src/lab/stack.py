@@ -13,60 +13,56 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, fields
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
 from lab import exported
-from lab.acs.settings import LAB_ACCESS_KEY, LAB_RESOURCE_ID
 from lab.orphans import guard
+from lab.ports import Ports as Ports
 from lab.ports import can_be_had, free_port
-from lab.redis_server import start_server
+from lab.redis_server import NoRedisError, start_server
+from lab.stack_environment import AGENT_TOOLS_KEY as AGENT_TOOLS_KEY
+from lab.stack_environment import API_KEY as API_KEY
+from lab.stack_environment import EVENT_GRID_SECRET as EVENT_GRID_SECRET
+from lab.stack_environment import IDENTITY_HEADER as IDENTITY_HEADER
+from lab.stack_environment import MEDIA_TOKEN_KEY as MEDIA_TOKEN_KEY
+from lab.stack_environment import environment_of
 from lab.stack_process import SIMULATORS, Process, probe_of
 
-API_KEY: Final = "lab-operator-key"
-"""Operator API key of the simulated stack. It is public, not a secret."""
-MEDIA_TOKEN_KEY: Final = "lab-media-token-key-lab-media-token-key"
-AGENT_TOOLS_KEY: Final = "lab-agent-tools-key-of-the-platform"
-"""Key that the simulated agent platform sends to the tools of call-control; a documented value, not a secret."""
-EVENT_GRID_SECRET: Final = "lab-event-grid-secret"
-IDENTITY_HEADER: Final = "lab-identity-header"
 PARTS: Final = ("identity", "voice-live", "acs", "call-control", "media-gateway", "agent-relay")
 """Process names in start order; Redis is started before them. `business` is started only for scenarios that use it."""
 _READY_TIMEOUT_S: Final = 30.0
 STOP_TIMEOUT_S: Final = 10.0
 _HASTY_S: Final = 1.0
+_ATTEMPTS: Final = 5
+"""Number of times that a stack on free ports is started if another program takes one of its ports."""
+_REFUSED: Final = 2
+"""Exit code of a service that rejects its settings."""
 
 
 class StackError(RuntimeError):
     """The stack failed to start or run. The message contains the name of the process, the reason and the log."""
 
 
-@dataclass(frozen=True, slots=True)
-class Ports:
-    """The ports of a stack, by default the documented ones. `Ports.free()` allows several stacks on one machine."""
+class PortTakenError(StackError):
+    """Another program uses a port of the stack."""
 
-    redis: int = 6390
-    acs: int = 8090
-    voice_live: int = 8091
-    identity: int = 8093
-    call_control: int = 8080
-    media_gateway: int = 8081
-    agent_relay: int = 8082
-    business: int = 8094
 
-    @classmethod
-    def free(cls) -> Ports:
-        chosen: set[int] = set()
-        while len(chosen) < len(fields(cls)):
-            chosen.add(free_port())
-        return cls(*chosen)
+class RefusedSettingsError(StackError):
+    """A service exited with code 2. `problems`: its lines, each with the name of the setting."""
+
+    def __init__(self, message: str, problems: Sequence[str]) -> None:
+        super().__init__(message)
+        self.problems = problems
 
 
 @dataclass(slots=True)
 class Stack:
-    """A running stack. `extra` adds or replaces environment variables by process name, e.g. {"agent-relay": {...}}."""
+    """A running stack. `extra` adds or replaces environment variables by process name, e.g. {"agent-relay": {...}}.
+    `parts`: the processes that `start` launches after Redis, in this order.
+    """
 
     ports: Ports
     folder: Path
@@ -79,28 +75,39 @@ class Stack:
     """Folders created by `start`, innermost first."""
     stop_within_s: float = STOP_TIMEOUT_S
     """Time until processes that have not exited are killed."""
+    parts: Sequence[str] = PARTS
 
     def start(self) -> None:
         """Start all processes and return when they are ready. Raises `StackError`, `NoRedisError`."""
         _find_scripts()
-        for name in ("redis", *PARTS):
+        for name in ("redis", *self.parts):
             if name != "redis" or not _given_redis():
                 self._refuse_taken(name, self.port_of(name))
         self.created = [one for one in (self.folder, *self.folder.parents) if not one.exists()]
         self.folder.mkdir(parents=True, exist_ok=True)
         self._start_redis()
-        for name in PARTS:
+        for name in self.parts:
             self.launch_part(name)
         self.await_ready()
 
     def await_ready(self) -> None:
-        """Wait until every launched process is ready. Raises `StackError`."""
+        """Wait until every launched process is ready. Raises `StackError`; settings that several services reject are in
+        one error.
+        """
         deadline = time.monotonic() + _READY_TIMEOUT_S
+        refused: list[RefusedSettingsError] = []
         for process in self.processes:
-            if process.probe:
-                self._await_ready(process, deadline)
-            if self.progress is not None:
-                self.progress(process.name)
+            try:
+                if process.probe:
+                    self._await_ready(process, deadline)
+            except RefusedSettingsError as error:
+                refused.append(error)
+            else:
+                if self.progress is not None:
+                    self.progress(process.name)
+        if refused:
+            problems = [problem for error in refused for problem in error.problems]
+            raise RefusedSettingsError("\n".join(map(str, refused)), problems)
 
     def keep(self) -> None:
         guard().release()
@@ -120,7 +127,7 @@ class Stack:
                 if process.popen and process.popen.poll() is None:
                     process.popen.send_signal(signal.SIGTERM)
             for process in group:
-                _await_exit(process, deadline)
+                process.await_exit(deadline)
         with contextlib.suppress(OSError):  # A folder that is not empty is not removed.
             for folder in self.created:
                 folder.rmdir()
@@ -138,7 +145,11 @@ class Stack:
             return
         log_path = self.folder / "redis.log"
         self.redis_url = f"redis://127.0.0.1:{self.ports.redis}/0"
-        server = start_server(self.ports.redis, log_path=log_path)
+        try:
+            server = start_server(self.ports.redis, log_path=log_path)
+        except NoRedisError:
+            self._refuse_taken("redis", self.ports.redis)
+            raise
         self.processes.append(Process("redis", self.ports.redis, server, log_path))
 
     def launch_part(self, name: str) -> None:
@@ -176,69 +187,29 @@ class Stack:
     def _refuse_taken(self, name: str, port: int) -> None:
         if can_be_had(port):
             return
+        raise PortTakenError(f"port {port}, which {name} needs, is in use by {self._user_of_ports()}")
+
+    def _user_of_ports(self) -> str:
+        """The program that uses the ports, and the remedy. Only `lab up` uses the documented ports."""
         there = stack_folder(self.ports)
-        used_by, remedy = (
-            (f"the stack of {there}", f"stop it with `lab --folder {there} down`")
-            if there
-            else ("another program", "stop that program")
-        )
-        raise StackError(
-            f"port {port}, which {name} needs, is in use by {used_by}; {remedy}, or use other ports with"
-            " `lab up --free-ports`"
-        )
+        user = f"the stack of {there}" if there else "another program"
+        stop = f"stop it with `lab --folder {there} down`" if there else "stop that program"
+        if self.ports == Ports():
+            return f"{user}; {stop}, or use other ports with `lab up --free-ports`"
+        return f"{user}; run the command again: it then uses other ports"
 
     def _environment(self, name: str) -> dict[str, str]:
-        ports = self.ports
-        acs, identity = f"http://127.0.0.1:{ports.acs}", f"http://127.0.0.1:{ports.identity}/msi/token"
-        jwt = {"ACS_JWT_AUDIENCE": LAB_RESOURCE_ID, "ACS_JWT_ISSUER": acs, "ACS_JWKS_URL": f"{acs}/calling/keys"}
-        service = {
-            "REDIS_URL": self.redis_url,
-            "NO_PROXY": "127.0.0.1,localhost",
-            "ALLOW_INSECURE": exported.allow_insecure(),
-        }
-        webhook = f"http://127.0.0.1:{ports.call_control}/api/incomingCall"
-        folder = str(self.folder.absolute())
-        values = {
-            "identity": {"IDENTITY_HEADER": IDENTITY_HEADER},
-            "business": {},
-            "voice-live": {
-                "AGENT_TOOLS_URL": f"http://127.0.0.1:{ports.call_control}/agent",
-                "AGENT_TOOLS_KEY": AGENT_TOOLS_KEY,
-            },
-            "acs": {"WEBHOOK_URL": webhook, "EVENT_GRID_SECRET": EVENT_GRID_SECRET, "STACK_FOLDER": folder},
-            "call-control": {
-                **service,
-                **jwt,
-                "BASE_URL": f"http://127.0.0.1:{ports.call_control}",
-                "MEDIA_BASE_URL": f"ws://127.0.0.1:{ports.media_gateway}",
-                "MEDIA_TOKEN_KEYS": MEDIA_TOKEN_KEY,
-                "ACS_CONNECTION_STRING": f"endpoint={acs};accesskey={LAB_ACCESS_KEY}",
-                "EVENT_GRID_SECRETS": EVENT_GRID_SECRET,
-                "API_KEYS": API_KEY,
-                "AGENT_TOOLS_KEYS": AGENT_TOOLS_KEY,
-                "CALLS_PER_CALLER_PER_MIN": "0",
-                "ALLOWED_TARGETS": "+1*",
-            },
-            "media-gateway": {**service, **jwt, "MEDIA_TOKEN_KEYS": MEDIA_TOKEN_KEY},
-            "agent-relay": {
-                **service,
-                "AZURE_VOICE_LIVE_ENDPOINT": f"http://127.0.0.1:{ports.voice_live}",
-                "VOICE_LIVE_CONNECTIONS_PER_MIN": "0",
-                "AGENT_NAME": "lab-agent",
-                "AGENT_PROJECT_NAME": "lab-project",
-                "IDENTITY_ENDPOINT": identity,
-                "IDENTITY_HEADER": IDENTITY_HEADER,
-            },
-        }[name]
-        return exported.defaults(values)
+        return environment_of(name, self.ports, self.redis_url, self.folder)
 
     def _await_ready(self, process: Process, deadline: float) -> None:
         while True:
             status = process.status()
             if status == 200 and process.listens:
                 return
-            if process.popen and process.popen.poll() is not None:
-                raise StackError(f"{process.name} exited with code {process.popen.returncode}:\n{process.log_tail()}")
+            if process.popen and (code := process.popen.poll()) is not None:
+                self._refuse_taken(process.name, process.port)
+                message = f"{process.name} exited with code {code}:\n{process.log_tail()}"
+                raise RefusedSettingsError(message, process.problems()) if code == _REFUSED else StackError(message)
             if time.monotonic() > deadline:
                 raise StackError(f"{process.name} is not ready ({status or 'no answer'}):\n{process.log_tail()}")
             time.sleep(0.03)
@@ -265,28 +236,42 @@ def _find_scripts() -> None:
         )
 
 
+def started(stack: Stack, again: Callable[[], Stack] | None = None) -> Stack:
+    """Start the stack and return it. `again` returns one on other ports, in case another program takes a port between
+    its choice and the start of its process. Raises `StackError`, `NoRedisError`; the stack is stopped then.
+    """
+    for attempt in range(1, _ATTEMPTS + 1):
+        try:
+            stack.start()
+            return stack
+        except KeyboardInterrupt:
+            stack.hurry()
+            stack.stop()
+            raise
+        except PortTakenError:
+            stack.stop()
+            if again is None or attempt == _ATTEMPTS:
+                raise
+            stack = again()
+        except BaseException:
+            stack.stop()
+            raise
+    raise AssertionError
+
+
 @contextlib.contextmanager
-def running(stack: Stack) -> Iterator[Stack]:
-    """Run the stack for the duration of the context. After Ctrl-C the stack stops without waiting for calls."""
+def running(stack: Stack, again: Callable[[], Stack] | None = None) -> Iterator[Stack]:
+    """Run the stack for the duration of the context; `again`: as in `started`. After Ctrl-C the stack stops without
+    waiting for calls.
+    """
+    stack = started(stack, again)
     try:
-        stack.start()
         yield stack
     except KeyboardInterrupt:
         stack.hurry()
         raise
     finally:
         stack.stop()
-
-
-def _await_exit(process: Process, deadline: float) -> None:
-    """Wait until the process has exited; kill it after `deadline` (monotonic, s)."""
-    if process.popen is None:
-        return
-    try:
-        process.popen.wait(max(0.5, deadline - time.monotonic()))
-    except subprocess.TimeoutExpired:
-        process.popen.kill()
-        process.popen.wait()
 
 
 def show_ready(name: str) -> None:

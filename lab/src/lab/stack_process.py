@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import time
 import urllib.error
 import urllib.request
 from dataclasses import dataclass
@@ -11,6 +12,8 @@ from typing import Final
 
 import psutil
 
+_REFUSAL: Final = "These settings are missing, invalid or insecure"
+"""Begin of the output of a service that rejects its settings; a line for each of them follows."""
 SIMULATORS: Final = frozenset({"acs", "voice-live", "identity", "business"})
 
 
@@ -49,6 +52,21 @@ class Process:
             return "(no log)"
         text = self.log_path.read_text(errors="replace").splitlines()[-lines:]
         return "\n".join(["  " + line for line in text] + [f"  (whole log: {self.log_path})"])
+
+    def problems(self) -> list[str]:
+        """Return the lines with which a service rejects its settings, from the end of its log."""
+        text = self.log_path.read_text(errors="replace") if self.log_path and self.log_path.exists() else ""
+        return [line.strip() for line in text.rpartition(_REFUSAL)[2].splitlines()[1:]] if _REFUSAL in text else []
+
+    def await_exit(self, deadline: float) -> None:
+        """Wait until the process has exited; kill it after `deadline` (monotonic, s)."""
+        if self.popen is None:
+            return
+        try:
+            self.popen.wait(max(0.5, deadline - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            self.popen.kill()
+            self.popen.wait()
 
 
 def probe_of(name: str) -> str:

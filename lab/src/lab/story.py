@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
@@ -14,13 +15,16 @@ from lab.digit_checks import masked_digits_checks
 from lab.heard_audio import Recording, last_sound_s, longest_silence_s
 from lab.observed_call import CALLEE, ObservedCall
 from lab.scenario import OtherCall, Scenario, ScenarioStack
-from lab.stack import Ports, Stack, StackError
+from lab.scenario_checks import BUSINESS, MODE_SETTINGS, uses_business
+from lab.stack import PARTS, Ports, Stack, StackError
 from lab.wire import Json, call_json, rows
+from lab.yaml_mistakes import Place
 
 _KEYS: Final = "[keypad] "
-BUSINESS: Final = "BUSINESS"
-"""Stands for the address of the simulated business in a profile."""
+PROFILE: Final = "default"
+"""Name of the profile in the file that `stack_for` writes."""
 _CONNECTED_WITHIN_S: Final = 20.0
+_MISTAKE: Final = re.compile(rf"{PROFILE}(?P<place>[\w.\[\]]*)(?P<rest>.*)", re.DOTALL)
 
 
 def stack_for(scenario: Scenario, folder: Path) -> Stack:
@@ -28,17 +32,21 @@ def stack_for(scenario: Scenario, folder: Path) -> Stack:
     `folder`.
     """
     ports, wanted = Ports.free(), scenario.stack
-    relay = dict(wanted.settings)
+    parts = (*PARTS, "business") if uses_business(scenario) else PARTS
+    extra = {part: dict(wanted.settings) for part in parts}
+    relay = extra["agent-relay"]
     if wanted.model:
         relay |= {"VOICE_LIVE_MODEL": wanted.model, "AGENT_NAME": "", "AGENT_PROJECT_NAME": ""}
+    elif any(wanted.settings.get(name) for name in MODE_SETTINGS):
+        relay["AGENT_NAME"] = ""
     if wanted.profile:
-        text = yaml.safe_dump({"default": wanted.profile}).replace(BUSINESS, f"http://127.0.0.1:{ports.business}")
-        file = _written(folder, "profiles.yaml", text)
-        relay |= {"AGENT_PROFILES_FILE": file, "TOOL_PRIVATE_HOSTS": "127.0.0.1"}
-    control = dict(wanted.settings)
+        text = yaml.safe_dump({PROFILE: wanted.profile}).replace(BUSINESS, f"http://127.0.0.1:{ports.business}")
+        private = ",".join(filter(None, (relay.get("TOOL_PRIVATE_HOSTS"), "127.0.0.1")))
+        relay |= {"AGENT_PROFILES_FILE": _written(folder, "profiles.yaml", text), "TOOL_PRIVATE_HOSTS": private}
     if wanted.routing:
-        control["ROUTING_POLICY"] = _written(folder, "routing.yaml", yaml.safe_dump(wanted.routing, sort_keys=False))
-    return Stack(ports, folder, {"agent-relay": relay, "call-control": control, "media-gateway": wanted.settings})
+        policy = yaml.safe_dump(wanted.routing, sort_keys=False)
+        extra["call-control"]["ROUTING_POLICY"] = _written(folder, "routing.yaml", policy)
+    return Stack(ports, folder, extra, parts=parts)
 
 
 def _written(folder: Path, name: str, text: str) -> str:
@@ -49,12 +57,7 @@ def _written(folder: Path, name: str, text: str) -> str:
 
 
 def prepare(stack: Stack, wanted: ScenarioStack) -> None:
-    """Start the business if the profile uses it, inject the faults, and place the other calls. Raises `StackError`,
-    `WireError`.
-    """
-    if BUSINESS in str(wanted.profile):
-        stack.launch_part("business")
-        stack.await_ready()
+    """Inject the faults, and place the other calls. Raises `StackError`, `WireError`."""
     if f"{BUSINESS}/mcp" in str(wanted.profile):
         call_json("GET", f"{stack.url('business')}/lab/mcp")  # before the call, whose timing the start would change
     for simulator, faults in wanted.faults.items():
@@ -73,6 +76,32 @@ def _place(stack: Stack, other: OtherCall) -> None:
         if state not in ("ringing", "connecting") or time.monotonic() > deadline:
             raise StackError(f"the call of {other.number} is not connected but {state}; logs: {stack.folder}")
         time.sleep(0.05)
+
+
+def refused_parts(scenario: Scenario, problems: Iterable[str]) -> list[tuple[Place, str]]:
+    """Return place and text of each problem of a service with a part of the scenario. The others concern exported
+    settings.
+    """
+    found: list[tuple[Place, str]] = []
+    for problem in problems:
+        name, _, text = problem.partition(": ")
+        if name == "AGENT_PROFILES_FILE" and scenario.stack.profile:
+            mistakes = text.partition(": ")[2]
+            found += [_of_profile(mistake) for mistake in re.split(rf"; (?={PROFILE}\b)", mistakes)]
+        elif name in scenario.stack.settings:
+            found.append((("stack", "settings", name), text))
+        elif name == "VOICE_LIVE_MODEL" and scenario.stack.model:
+            found.append((("stack", "model"), text))
+    return found
+
+
+def _of_profile(mistake: str) -> tuple[Place, str]:
+    match = _MISTAKE.match(mistake)
+    if match is None:
+        return ("stack", "profile"), mistake
+    keys = [key for key in re.split(r"[.\[\]]+", match["place"]) if key]
+    place = [int(key) if key.isdigit() else key for key in keys]
+    return ("stack", "profile", *place), match["rest"].lstrip(" :")
 
 
 def outcome_checks(
@@ -98,8 +127,10 @@ def outcome_checks(
     if expected.says:
         said = [str(row["text"]) for row in transcript if row.get("role") == "agent"]
         rest = iter(said)
-        in_order = all(any(text in turn for turn in rest) for text in expected.says)
-        yield CallCheck("the agent says what is expected", in_order, " | ".join(said))
+        missing = next((text for text in expected.says if not any(text in turn for turn in rest)), None)
+        heard = " | ".join(said) or "nothing"
+        figure = heard if missing is None else f"missing: “{missing}”; the agent said: {heard}"
+        yield CallCheck(f"the agent says, in order: {' | '.join(expected.says)}", missing is None, figure)
     if expected.tones is not None:
         sent = "".join(
             str(row["tone"])

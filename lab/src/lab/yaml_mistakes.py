@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Final, get_args
+from typing import Any, Final, TypeAlias, get_args
 
 import yaml
 from pydantic import BaseModel, ValidationError
 
+Place: TypeAlias = tuple[int | str, ...]
+"""Path of a value: keys, and indexes that start at 0."""
+_QUOTES: Final = "strings that contain a colon or start with one of *&!%@` need quotes"
+_QUOTES_IN_BRACKETS: Final = (
+    'inside {} and [], strings that contain one of ? : , [ ] { } # need quotes, for example {text: "How can I help?"}'
+)
 _TEXTS: Final = {
     "missing": "is missing",
     "string_type": 'must be a string; put it in quotes ("1", "+14255550100")',
@@ -44,8 +50,7 @@ def syntax_mistake(error: yaml.YAMLError, text: str) -> str:
         return f"{_position(opened)}: the quote that opens here is not closed: {problem} (line {line})"
     where = _position(mark) if line == mark.line + 1 else f"line {line}, at the end of the file"
     since = f", {context} that starts in line {opened.line + 1}" if opened is not None and context else ""
-    hint = " (strings that contain a colon or start with one of *&!%@` need quotes)"
-    return f"{where}: {problem}{since}{hint}"
+    return f"{where}: {problem}{since} ({_QUOTES_IN_BRACKETS if ' flow ' in context else _QUOTES})"
 
 
 def _position(mark: yaml.Mark) -> str:
@@ -67,20 +72,42 @@ def repeated_keys(node: yaml.Node | None) -> Iterator[str]:
 
 
 def explain(
-    error: ValidationError, model: type[BaseModel], node: yaml.Node | None, hints: Mapping[str, str]
+    error: ValidationError,
+    model: type[BaseModel],
+    node: yaml.Node | None,
+    hints: Mapping[str, str],
+    *,
+    below: Place = (),
 ) -> list[str]:
-    """Return a line for each error. `hints`: the expected format of a string, by field."""
-    return [_explained(problem, model, node, hints) for problem in error.errors(include_url=False)]
+    """Return a line for each error. `hints`: the expected format of a string, by field. `below`: path of the model in
+    the document.
+    """
+    return [_explained(problem, model, node, hints, below) for problem in error.errors(include_url=False)]
 
 
-def _explained(problem: Any, model: type[BaseModel], node: yaml.Node | None, hints: Mapping[str, str]) -> str:
-    loc: tuple[int | str, ...] = problem["loc"]
-    line = f"line {_line_of(node, loc)}: " if node is not None else ""
-    place = _place(loc)
+def located(node: yaml.Node | None, place: Place, text: str) -> str:
+    """Return a line for one error at a place, such as `line 3: `caller.to` is missing`."""
+    line = f"line {_line_of(node, place)}: " if node is not None else ""
+    return f"{line}{f'`{path_of(place)}` ' if place else ''}{text}"
+
+
+def _explained(
+    problem: Any, model: type[BaseModel], node: yaml.Node | None, hints: Mapping[str, str], below: Place
+) -> str:
+    inner = tuple(problem["loc"])
+    *outer, last = place = (*below, *inner) or ("",)
+    line = f"line {_line_of(node, place)}: " if node is not None else ""
+    within = f" in `{path_of(outer)}`" if outer else ""
     if problem["type"] == "extra_forbidden":
-        allowed = ", ".join(one.alias or name for name, one in _model_at(model, loc[:-1]).model_fields.items())
-        return f"{line}unknown key `{loc[-1]}`{_within(loc[:-1])}; allowed: {allowed}"
-    return f"{line}{place}{fault_text(problem, hints.get(str(loc[-1]) if loc else '', ''))}"
+        allowed = ", ".join(one.alias or name for name, one in _model_at(model, inner[:-1]).model_fields.items())
+        comma = "; a string with a comma inside {} needs quotes" if problem["input"] is None else ""
+        return f"{line}unknown key `{last}`{within}; allowed: {allowed}{comma}"
+    if last == "[key]":
+        # The error of a mapping's key: pydantic appends this to the path, which ends with the key itself.
+        *outer, last = outer
+        within = f" in `{path_of(outer)}`" if outer else ""
+        return f"{line}unknown key `{last}`{within}; it {fault_text(problem)}"
+    return located(node, below + inner, fault_text(problem, hints.get(str(last), "")))
 
 
 def fault_text(problem: Any, hint: str = "") -> str:
@@ -91,18 +118,10 @@ def fault_text(problem: Any, hint: str = "") -> str:
     return text.format_map({**problem.get("ctx", {}), "hint": hint})
 
 
-def _place(loc: Sequence[int | str]) -> str:
-    return f"`{_path(loc)}` " if loc else ""
-
-
-def _within(loc: Sequence[int | str]) -> str:
-    return f" in `{_path(loc)}`" if loc else ""
-
-
-def _path(loc: Sequence[int | str]) -> str:
+def path_of(place: Sequence[int | str]) -> str:
     """Return a path such as `caller.steps[2].say`; indexes start at 0, as in the routing policy."""
     path = ""
-    for part in loc:
+    for part in place:
         path += f"[{part}]" if isinstance(part, int) else f".{part}"
     return path.removeprefix(".")
 
@@ -126,8 +145,9 @@ def _line_of(node: yaml.Node | None, loc: Sequence[int | str]) -> int:
 
 def _model_at(model: type[BaseModel], loc: Sequence[int | str]) -> type[BaseModel]:
     for part in loc:
-        if isinstance(part, str) and part in model.model_fields:
-            model = _model_in(model.model_fields[part].annotation) or model
+        found = (field for name, field in model.model_fields.items() if part in (name, field.alias))
+        if (field := next(found, None)) is not None:
+            model = _model_in(field.annotation) or model
     return model
 
 

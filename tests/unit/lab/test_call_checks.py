@@ -12,7 +12,8 @@ from lab.call_checks import check_call
 from lab.demo import DEFAULT_SCENARIO
 from lab.heard_audio import Recording
 from lab.observed_call import ObservedCall
-from lab.scenario import Reply, Scenario, load_scenario
+from lab.scenario import Reply, Scenario
+from lab.scenario_file import load_scenario
 from lab.speech import ms_of, synthesize
 from lab.stack import Ports, Stack
 from lab.wire import Json

@@ -10,12 +10,13 @@ import pytest
 import yaml
 
 from lab import story
+from lab.call_checks import CallCheck
 from lab.heard_audio import Recording
 from lab.observed_call import ObservedCall
 from lab.scenario import Scenario
-from lab.stack import Ports, Stack, StackError
+from lab.stack import PARTS, Ports, Stack, StackError
 from lab.stack_process import Process
-from lab.story import outcome_checks, prepare, stack_for
+from lab.story import outcome_checks, prepare, refused_parts, stack_for
 
 RATE_HZ = 16_000
 
@@ -26,16 +27,18 @@ def scenario(**parts: Any) -> Scenario:
 
 def test_a_scenario_without_a_stack_changes_nothing(tmp_path: Path) -> None:
     stack = stack_for(scenario(), tmp_path / "stack")
-    assert dict(stack.extra) == {"agent-relay": {}, "call-control": {}, "media-gateway": {}}
+    assert dict(stack.extra) == {part: {} for part in PARTS}
+    assert stack.parts == PARTS
     assert not (tmp_path / "stack").exists()
 
 
 def test_the_profile_is_written_with_the_address_of_the_business(tmp_path: Path) -> None:
     wanted = {"model": "gpt-4.1", "profile": {"tools": [{"url": "BUSINESS/x"}]}, "settings": {"MAX_CALL_S": "9"}}
     stack = stack_for(scenario(stack=wanted), tmp_path)
-    relay, control = stack.extra["agent-relay"], stack.extra["call-control"]
+    relay = stack.extra["agent-relay"]
     assert (relay["VOICE_LIVE_MODEL"], relay["AGENT_NAME"], relay["MAX_CALL_S"]) == ("gpt-4.1", "", "9")
-    assert control == {"MAX_CALL_S": "9"}
+    assert all(stack.extra[part] == {"MAX_CALL_S": "9"} for part in stack.parts if part != "agent-relay")
+    assert stack.parts == (*PARTS, "business")
     profile = yaml.safe_load(Path(relay["AGENT_PROFILES_FILE"]).read_text(encoding="utf-8"))
     assert profile["default"]["tools"][0]["url"] == f"http://127.0.0.1:{stack.ports.business}/x"
 
@@ -65,8 +68,60 @@ def test_other_calls_are_placed_and_connected_first(tmp_path: Path, monkeypatch:
         prepare(stack, wanted)
 
 
+def test_a_model_in_the_settings_replaces_the_agent(tmp_path: Path) -> None:
+    wanted = {
+        "settings": {"VOICE_LIVE_MODEL": "gpt-4.1", "TOOL_PRIVATE_HOSTS": "10.0.0.1"},
+        "profile": {"dtmf": "agent"},
+    }
+    relay = stack_for(scenario(stack=wanted), tmp_path).extra["agent-relay"]
+    assert (relay["VOICE_LIVE_MODEL"], relay["AGENT_NAME"]) == ("gpt-4.1", "")
+    assert relay["TOOL_PRIVATE_HOSTS"] == "10.0.0.1,127.0.0.1"
+
+
+def test_errors_of_the_services_are_those_of_the_scenario() -> None:
+    """Both forms of a path, and settings that the scenario does not have."""
+    wanted = {"model": "x", "settings": {"MAX_CALL_S": "0"}, "profile": {"language": 1}}
+    mistakes = (
+        "default.language: must be a string; write it",
+        "default.tools.0.url: is not set",
+        "default.tools[1].url: is not set",
+        "default.tools (look_up): host; no",
+    )
+    problems = [
+        "MAX_CALL_S: must be 10 or more",
+        f"AGENT_PROFILES_FILE: /x/profiles.yaml: {'; '.join(mistakes)}",
+        "VOICE_LIVE_MODEL: is not a model",
+        "REDIS_SHARDS: must be 1 or more",
+    ]
+    assert refused_parts(scenario(stack=wanted), problems) == [
+        (("stack", "settings", "MAX_CALL_S"), "must be 10 or more"),
+        (("stack", "profile", "language"), "must be a string; write it"),
+        (("stack", "profile", "tools", 0, "url"), "is not set"),
+        (("stack", "profile", "tools", 1, "url"), "is not set"),
+        (("stack", "profile", "tools"), "(look_up): host; no"),
+        (("stack", "model"), "is not a model"),
+    ]
+    assert refused_parts(scenario(), problems) == []
+
+
+def test_a_missing_sentence_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    [claim] = checks({"says": ["Bye.", "Hello"]}, monkeypatch)
+    assert claim == "the agent says, in order: Bye. | Hello"
+    assert figures({"says": ["Bye.", "Hello"]}, monkeypatch) == [
+        "missing: “Hello”; the agent said: Hello there. | Bye."
+    ]
+
+
+def figures(expect: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    return [check.figure for check in found_checks(expect, monkeypatch)]
+
+
 def checks(expect: dict[str, Any], monkeypatch: pytest.MonkeyPatch, *, ended: float = 3.3) -> dict[str, bool]:
-    """The result of each check of a call whose agent is heard until 3.0 s."""
+    return {check.claim: check.holds for check in found_checks(expect, monkeypatch, ended=ended)}
+
+
+def found_checks(expect: dict[str, Any], monkeypatch: pytest.MonkeyPatch, *, ended: float = 3.3) -> list[CallCheck]:
+    """The checks of a call whose agent is heard until 3.0 s."""
     stack = Stack(Ports(), Path("x"), processes=[Process("call-control", 8080, None)])
     timeline = [
         {"event": "incoming_call_sent", "t": -3.0},
@@ -91,8 +146,7 @@ def checks(expect: dict[str, Any], monkeypatch: pytest.MonkeyPatch, *, ended: fl
     route = {"rule": "sales", "reason": "agent default"}
     record = {"call_id": "call_1", "end_reason": "hung_up_by_agent", "route": route}
     recording = Recording(RATE_HZ, agent * 0, agent)
-    found = outcome_checks(call, scenario(expect=expect), record, transcript, recording)
-    return {check.claim: check.holds for check in found}
+    return list(outcome_checks(call, scenario(expect=expect), record, transcript, recording))
 
 
 @pytest.mark.parametrize(

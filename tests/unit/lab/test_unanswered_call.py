@@ -8,7 +8,7 @@ import pytest
 
 from lab.metric_checks import MetricsBefore
 from lab.observed_call import ObservedCall
-from lab.scenario import load_scenario
+from lab.scenario_file import load_scenario
 from lab.stack import Ports, Stack
 from lab.unanswered_call import outcome_of, unchecked
 from lab.wire import Json

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from lab.scenario import ScenarioError, load_scenario
+from lab.scenario_file import ScenarioError, load_scenario
 
 
 def mistakes_of(text: str, folder: Path) -> str:
@@ -31,6 +31,25 @@ CASES = {
         "while parsing a flow mapping that starts in line 2",
     ),
     "a colon in a text": ("name: x\nagent:\n  greeting: Hello: world\n", "line 3, column 18"),
+    "a question in braces": (
+        "name: x\nagent: {greeting: How can I help?}\n",
+        'inside {} and [], strings that contain one of ? : , [ ] { } # need quotes, for example {text: "How can I help',
+    ),
+    "a question in brackets": ("name: x\nexpect: {says: [Hello, How are you?]}\n", "inside {} and [], strings"),
+    "a colon in braces": ("name: x\nagent: {greeting: Note: closed}\n", "inside {} and [], strings"),
+    "a comma in braces": (
+        "name: x\nagent: {replies: [{say: Hi, there}]}\n",
+        "unknown key `there` in `agent.replies[0]`; allowed: heard, say, say_first, call, tool, mcp; a string with a comma",
+    ),
+    "a called party": ("name: x\ncaller: {to: '12'}\n", "`caller.to` has an invalid format; expected an E.164 number"),
+    "a kind of header": (
+        "name: x\ncaller: {headers: {X: y}}\n",
+        "unknown key `X` in `caller.headers`; allowed: sip, voip",
+    ),
+    "an outcome of a tool": (
+        "name: x\nexpect: {tools: [{name: a, outcome: done}]}\n",
+        "`expect.tools[0].outcome` must be 'ok', 'failed' or 'unanswered'",
+    ),
     "empty": ("", "`name` is missing"),
     "a list": ("- name: x\n", "must be a mapping"),
     "no name": ("caller:\n  steps: []\n", "`name` is missing"),

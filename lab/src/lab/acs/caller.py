@@ -35,7 +35,7 @@ class CallerLeg(Protocol):
 class Waiting:
     """Decides when a `wait_for` step is complete, from the audio heard since it began. No I/O.
 
-    For `agent_ends`, agent sound that is playing when the step begins counts, but earlier sound does not: otherwise the
+    For `agent_ends`, speech that is playing when the step begins counts, but earlier speech does not: otherwise the
     wait after an utterance of the caller would end before the agent responds.
     """
 

@@ -13,7 +13,7 @@ import numpy as np
 from lab.acs.call_audio import CallAudio
 from lab.acs.caller_uplink import CallerEnds, CallerSays, CallerUplink, Marks, Speech, Utterance
 from lab.acs.frame_clock import CATCH_UP_S
-from lab.acs.hearing import AgentEnds, AgentStarts, Hearing
+from lab.acs.hearing import Heard, Hearing
 from lab.acs.media_codec import frame_bytes
 from lab.acs.noise import NoiseFloor
 from lab.acs.recording import CallRecording
@@ -21,7 +21,7 @@ from lab.mark_stream import MarkStream
 
 _SILENCE_S = 1.0
 
-Change = AgentStarts | AgentEnds | CallerSays | CallerEnds
+Change = Heard | CallerSays | CallerEnds
 
 
 class CallerLine:
@@ -99,7 +99,7 @@ class CallerLine:
 
     @property
     def agent_speaks(self) -> bool:
-        """Whether the caller hears the agent. Stays true in pauses between words; false after StopAudio."""
+        """Whether the caller hears the agent speak. Stays true in pauses between words; false after StopAudio."""
         interrupted = self._cut or self.hearing.sound_ms <= self._sound_before_cut_ms
         return self.hearing.speaking and not interrupted
 

@@ -11,15 +11,23 @@ from lab.acs.party_identifiers import Identifier, Json
 CallerForm = Literal["full", "no_raw_id", "no_ids", "absent"]
 
 
+class CustomContext(BaseModel):
+    """SIP and VoIP headers of the call, by name."""
+
+    model_config = ConfigDict(extra="forbid", populate_by_name=True, frozen=True)
+    sip_headers: dict[str, str] | None = Field(default=None, alias="sipHeaders")
+    voip_headers: dict[str, str] | None = Field(default=None, alias="voipHeaders")
+
+
 class IncomingCallEventData(BaseModel):
     """Contents of the event that a test can choose. Fields are accepted under their names in the event as well.
-    `custom_context` and `on_behalf_of_callee` are any JSON, sent unchanged; if they are not set, the event does not
-    contain them.
+    `custom_context` and `on_behalf_of_callee` are sent unchanged, the latter is any JSON; if they are not set, the
+    event does not contain them.
     """
 
     model_config = ConfigDict(extra="forbid", populate_by_name=True, frozen=True)
     display_name: str | None = Field(default="", alias="displayName")
-    custom_context: object = Field(default=None, alias="customContext")
+    custom_context: CustomContext | None = Field(default=None, alias="customContext")
     on_behalf_of_callee: object = Field(default=None, alias="onBehalfOfCallee")
     caller_form: CallerForm = Field(default="full", alias="callerForm")
     """Format of `from` in the event. `no_ids`: an unknown party; `absent`: the event has no `from`."""

@@ -23,7 +23,7 @@ from lab.acs.media_client import media_headers
 from lab.acs.rest import OPERATION_NAMES
 from lab.acs.shared_state import CalleePlan
 from lab.control_errors import ControlError, decode_body
-from lab.scenario import ScenarioStep
+from lab.scenario import PARTY, ScenarioStep
 
 _FIRST_DELIVERY_S = 5.0
 """Maximum time that `POST /lab/calls` waits for the first delivery; after it, the call still rings."""
@@ -32,8 +32,8 @@ _FIRST_DELIVERY_S = 5.0
 class NewCall(IncomingCallEventData):
     """Body of `POST /lab/calls`, including the contents of the `IncomingCall` event."""
 
-    caller: str = Field(default="+14255550100", alias="from", pattern=r"^(\+[1-9][0-9]{6,14}|(4|8|28):.+)$")
-    callee: str = Field(default="+18005551212", alias="to", pattern=r"^(\+[1-9][0-9]{6,14}|(4|8|28):.+)$")
+    caller: str = Field(default="+14255550100", alias="from", pattern=PARTY)
+    callee: str = Field(default="+18005551212", alias="to", pattern=PARTY)
     steps: tuple[ScenarioStep, ...] | None = None
     audio: Audio = "script"
     mark: int = Field(default=0, ge=0, le=0xFFFF)
@@ -119,7 +119,7 @@ class LabApi:
     async def show_call(self, request: Request) -> Response:
         """Return the call with its timeline. `now` is the current time on the clock of the timeline.
 
-        Events are in time order, except that `agent_starts` and `agent_ends` may be appended out of order.
+        Events are in time order, except that `agent_starts`, `agent_ends` and `hold_tone` may be appended out of order.
         """
         return JSONResponse(self._call(request).json() | {"now": time.monotonic()})
 

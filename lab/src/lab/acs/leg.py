@@ -19,7 +19,7 @@ from lab.acs.caller import Caller
 from lab.acs.caller_line import CallerLine
 from lab.acs.caller_uplink import CallerEnds, CallerSays, Marks, Speech
 from lab.acs.calls import CallState, Participant, SimulatedCall
-from lab.acs.hearing import AgentEnds, AgentStarts
+from lab.acs.hearing import AgentEnds, AgentStarts, HoldToneStarts
 from lab.acs.key_sound import key_sound
 from lab.acs.media_client import MediaLink
 from lab.acs.media_codec import DTMF_WORDS
@@ -229,6 +229,8 @@ class Leg:
                     call.note("agent_starts", t=t)
                 case AgentEnds(t):
                     call.note("agent_ends", t=t)
+                case HoldToneStarts(t):
+                    call.note("hold_tone", t=t)
                 case CallerSays(text):
                     call.note("caller_says", t=now, text=text)
                 case CallerEnds(text):

@@ -18,7 +18,7 @@ from lab.voice_live.injected_faults import VoiceLiveFaults, due
 from lab.voice_live.record import SessionRecord
 from lab.voice_live.server_events import Event, RefusedError, event
 from lab.voice_live.session_fields import CHECKS
-from lab.voice_live.simulated_response import Ending, Response, ResponseForm, cancelled
+from lab.voice_live.simulated_response import COMPLETED, Ending, Response, ResponseForm, cancelled, failed
 from lab.voice_live.speech_plan import Delta
 from lab.voice_live.voice_agent import extra_events
 
@@ -51,6 +51,8 @@ class Answering:
         self._refuse_in_agent_mode(options)
         form = self._form(options)
         _refuse_by_fault(faults)
+        if "pre_generated_assistant_message" not in options:
+            self._refuse_without_output(faults)
         if plan is None:
             plan = next_plan(self.agent, self.record.conversation, options, spaced_arguments=self.spaced_arguments)
         if isinstance(plan, CallFunction) and isinstance(self.record.mode, VoiceAgentMode):
@@ -130,6 +132,35 @@ class Answering:
         opening = list(response.open_call(name, self._previous_item_id(response)))
         self._remember(response)
         return opening
+
+    def call_function(self, response: Response, plan: CallFunction, faults: VoiceLiveFaults, now: float) -> list[Event]:
+        """Call a function of the client, after the words of the response if it has any."""
+        form = ""
+        if isinstance(self.record.mode, AgentMode):
+            fault = due(faults.agent_function)
+            form = fault.form if fault is not None else ""
+            self.record.note(now, "agent_function", name=plan.name, form=form)
+        if form == "stalled":
+            return []
+        if form == "failed":
+            return self.end(response, failed("function_call_failed", f"Function {plan.name} cannot be called"), now)
+        events = self.close_message(response) if response.item is not None else []
+        events += self.open_call(response, plan.name) + self.call_with(response, plan.arguments)
+        return events + self.end(response, COMPLETED, now)
+
+    def refuse_output(self, faults: VoiceLiveFaults) -> None:
+        """Raises `RefusedError` if the agent's service accepts no function output of the client."""
+        if self._refuses_outputs(faults):
+            raise RefusedError("Function call outputs are not supported in Agent mode", "invalid_value", "item")
+
+    def _refuses_outputs(self, faults: VoiceLiveFaults) -> bool:
+        fault = faults.agent_function
+        return isinstance(self.record.mode, AgentMode) and fault is not None and fault.form == "refused"
+
+    def _refuse_without_output(self, faults: VoiceLiveFaults) -> None:
+        last = self.record.conversation.items[-1] if self.record.conversation.items else None
+        if last is not None and last.type == "function_call" and self._refuses_outputs(faults):
+            raise RefusedError(f"No tool output found for function call {last.call_id}.", None, "input")
 
     def say(self, response: Response, delta: Delta, now: float) -> list[Event]:
         said = [response.text_delta(word) for word in delta.words]

@@ -51,6 +51,7 @@ class Dialogue:
             return [created]
         opened = [{**created, "conversation_id": self.record.conversation.id}]
         if definition.updated == "unasked":
+            self.record.note(now, "session_updated")
             opened.append(event("session.updated", session=self.record.session))
         return opened if definition.updated == "asked" else opened + self._greet(definition, now)
 
@@ -252,6 +253,8 @@ class Dialogue:
 
     def _create_item(self, body: Mapping[str, object], now: float) -> Iterable[Event]:
         item = decode_item(body.get("item"))
+        if item.type == "function_call_output":
+            self.answering.refuse_output(self.faults())
         previous = self.record.conversation.add(item, body.get("previous_item_id"))
         self.record.note(now, "item_created", item_id=item.id, item=item.type, role=item.role)
         mode = self.record.mode

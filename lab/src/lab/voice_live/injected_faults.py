@@ -181,6 +181,17 @@ class McpFault(InjectedFault):
     form: Literal["after_response", "function_call", "silent_approval", "list_failed"]
 
 
+class AgentFunctionFault(InjectedFault):
+    """Handle a function call of a Foundry agent in one of the forms that Voice Live may have.
+
+    `stalled`: the client gets neither the call nor `response.done`. `failed`: it gets `response.done` with status
+    `failed`. `accepted`: it gets the call, and its output is used as in model mode. `refused`: it gets the call, its
+    output is refused, and so is a response without that output.
+    """
+
+    form: Literal["stalled", "failed", "accepted", "refused"]
+
+
 class OddEventsFault(InjectedFault):
     """Send events unknown to all SDKs after `response.created`, and a `warning` after `session.updated`."""
 
@@ -207,5 +218,6 @@ class VoiceLiveFaults(BaseModel):
     odd_deltas: OddDeltasFault | None = None
     agent_tool: AgentToolFault | None = None
     mcp: McpFault | None = None
+    agent_function: AgentFunctionFault | None = None
     repeated: RepeatedFault | None = None
     odd_events: OddEventsFault | None = None

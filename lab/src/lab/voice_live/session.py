@@ -222,8 +222,9 @@ class SimulatedSession:
         speech: SpeechPlan | Ending | None = None
         if isinstance(plan, UseMcp):
             await _until(began_at + settings.reply_delay_s)
-            if (call := await self._mcp.use(response, plan)) is not None:
-                await self._call_function(response, call)
+            call = await self._mcp.use(response, plan)
+            if call is not None and not response.over:
+                await self._send(answering.call_function(response, call, faults, time.monotonic()))
             return
         if isinstance(plan, UseTool):
             plan = SayStep(await self._use_tool(plan))
@@ -248,20 +249,12 @@ class SimulatedSession:
                 await self._send(answering.end(response, COMPLETED, time.monotonic()))
                 await self.close(1000, "")
                 return
-            await self._call_function(response, plan)
+            if not response.over:
+                await self._send(answering.call_function(response, plan, faults, time.monotonic()))
         elif speech is None:
             await self._write_out(response, plan.text)
         else:
             await self._speak(response, speech)
-
-    async def _call_function(self, response: Response, plan: CallFunction) -> None:
-        """After the words of the plan, if it has any. No effect on a response that is over."""
-        if response.over:
-            return
-        answering = self._answering
-        events = answering.close_message(response) if response.item is not None else []
-        events += answering.open_call(response, plan.name) + answering.call_with(response, plan.arguments)
-        await self._send(events + answering.end(response, COMPLETED, time.monotonic()))
 
     async def _use_tool(self, plan: UseTool) -> str:
         """Return what the agent says then."""

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from lab.acs.hearing import AgentEnds, AgentStarts, Hearing
+from lab.acs.hearing import AgentEnds, AgentStarts, Heard, Hearing
 
 RATE_HZ = 16_000
 FRAME_S = 0.02
@@ -13,8 +13,8 @@ def frames(level: int, duration_s: float) -> list[bytes]:
     return [np.full(320, level, dtype="<i2").tobytes()] * round(duration_s / FRAME_S)
 
 
-def run(hearing: Hearing, script: list[bytes], start: float = 0.0) -> list[AgentStarts | AgentEnds]:
-    events = []
+def run(hearing: Hearing, script: list[bytes], start: float = 0.0) -> list[Heard]:
+    events: list[Heard] = []
     for number, frame in enumerate(script, start=1):
         events += hearing.feed(frame, start + number * FRAME_S)
     return events

@@ -41,6 +41,14 @@ def test_the_caller_is_named_in_every_form(form: str, caller: object) -> None:
     assert said(callerForm=form).get("from") == caller
 
 
+@pytest.mark.parametrize(
+    "context", [{"X-Customer-Tier": "gold"}, {"sipHeaders": {"X-Customer-Tier": 1}}, "gold", [{"sipHeaders": {}}]]
+)
+def test_headers_that_call_control_would_not_find_are_refused(context: object) -> None:
+    with pytest.raises(ValidationError):
+        said(customContext=context)
+
+
 def test_a_misspelt_field_is_refused() -> None:
     with pytest.raises(ValidationError):
         said(callerform="full")
