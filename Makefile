@@ -144,7 +144,7 @@ chaos: compiled ## inject each fault under CALLS calls, REPEATS times, and judge
 
 ##@ Ship
 
-$(AS_SHIPPED)/.made: $(STAMP) libs/common/mypyc.ini $(shell find $(SHIPPED) -name "*.py" -path "*/src/*")
+$(AS_SHIPPED)/.made: $(STAMP) libs/common/mypyc.ini $(shell find $(SHIPPED) \( -name "*.py" -o -name "*.lua" \) -path "*/src/*")
 	@rm -rf $(WHEELS) $(AS_SHIPPED)
 	$(call slow,Compiled packages (some minutes),printf '%s\n' $(SHIPPED) | xargs -P 2 -I {} \
 		$(BIN)/python -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir $(WHEELS) ./{})

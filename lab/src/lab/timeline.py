@@ -24,6 +24,7 @@ _LINES: Final[dict[tuple[str, str], str]] = {
     ("voice", "response_done"): "agent     response {status}",
     ("voice", "agent_tool"): "agent     its platform calls the tool {name}",
     ("voice", "function_call"): "agent     calls the function {name}",
+    ("voice", "mcp_call"): "agent     calls the MCP tool {name}",
     ("voice", "truncated"): "agent     item truncated to the {audio_end_ms} ms that were heard",
     ("phone", "stop_audio"): "phone     StopAudio, {cleared_ms} ms of the agent dropped",
     ("phone", "dtmf"): "caller    presses {tone}",

@@ -1,4 +1,6 @@
-"""Checks of the agent's tool calls: functions that the client runs, and tools that the agent's platform calls."""
+"""Checks of the agent's tool calls: functions that the client runs, and tools that the agent's platform or Voice Live
+calls.
+"""
 
 from __future__ import annotations
 
@@ -70,6 +72,9 @@ def _use(row: Json, outputs: dict[str, str]) -> ObservedToolCall | None:
             )
         case "agent_function" if row["form"] in ("stalled", "failed"):
             return ObservedToolCall(str(row["name"]), "unanswered", f"the service did not hand it over: {row['form']}")
+        case "mcp_call":
+            answered = _answered(str(row["name"]), str(row["answer"]))
+            return answered if row["ok"] else ObservedToolCall(answered.name, "failed", answered.answer)
         case "agent_tool" if row["status"] == 200:
             return _answered(str(row["name"]), str(row["answer"]))
         case "agent_tool":

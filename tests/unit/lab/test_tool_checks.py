@@ -25,6 +25,11 @@ def platform(name: str, status: int, answer: str, t: float = 1.0) -> Json:
     return {"timeline": [row], "items": []}
 
 
+def mcp(*, ok: bool) -> Json:
+    row = {"event": "mcp_call", "name": "order_state", "ok": ok, "answer": "there is no order 7", "t": 1.0}
+    return {"timeline": [row], "items": []}
+
+
 def in_agent_mode(form: str) -> Json:
     return {"timeline": [{"event": "agent_function", "name": "end_call", "form": form, "t": 1.0}], "items": []}
 
@@ -43,6 +48,8 @@ def in_agent_mode(form: str) -> Json:
         (platform("end_call", 200, '{"ok": false, "reason": "No such call."}'), "failed"),
         (platform("end_call", 401, "the tool failed"), "failed"),
         (platform("end_call", 0, "the tool did not answer"), "failed"),
+        (mcp(ok=True), "ok"),
+        (mcp(ok=False), "failed"),
         (in_agent_mode("stalled"), "unanswered"),
         (in_agent_mode("failed"), "unanswered"),
     ],

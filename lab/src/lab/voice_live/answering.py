@@ -202,7 +202,7 @@ class Answering:
         item = response.item
         if item is not None and item.type == "message":
             self._note_said(response, item, response.status)
-        elif item is not None:
+        elif item is not None and item.type == "function_call":
             self.record.note(now, "function_call", name=item.name, call_id=item.call_id, status=response.status)
         self.record.note(now, "response_done", response_id=response.id, status=response.status)
         return [*self.take_deferred(), *closing]

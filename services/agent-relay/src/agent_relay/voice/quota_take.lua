@@ -5,8 +5,9 @@
 local now = now_ms()
 redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', as_int(now))
 if redis.call('ZSCORE', KEYS[1], ARGV[1]) then return {1, 0} end
-local pauses = redis.call('ZMSCORE', KEYS[1], 'pause', 'pause:' .. ARGV[5])
-local pause = math.max(tonumber(pauses[1] or 0), tonumber(pauses[2] or 0))
+local for_all = redis.call('ZSCORE', KEYS[1], 'pause')
+local for_one = redis.call('ZSCORE', KEYS[1], 'pause:' .. ARGV[5])
+local pause = math.max(tonumber(for_all or 0), tonumber(for_one or 0))
 if pause > 0 then return {0, math.max(1, pause - now)} end
 local surplus = redis.call('ZCARD', KEYS[1]) - tonumber(ARGV[2])
 if surplus < 0 then
