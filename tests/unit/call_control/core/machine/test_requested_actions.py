@@ -9,6 +9,7 @@ import pytest
 
 from bridge_common.wire.call_record import CallAction, Status
 from bridge_common.wire.entries import Act, GoodbyeOver, HangUp, VoiceLost
+from call_control.core.machine import call_commands
 from call_control.core.machine.call_commands import InstructRelay, SendDtmf, SetTimer
 from call_control.core.machine.requested_actions import KEPT
 from call_control.core.machine.transition import CallPolicy, armed
@@ -50,6 +51,8 @@ def test_a_hang_up_waits_for_the_goodbye(by: str, interruptible: bool) -> None:
     assert outcome(life) == ("running", "")
     assert life.on(GoodbyeOver(CALL, "act-1", "heard")) == HANG_UP
     assert (life.record.end_reason, life.record.closing) == (f"hung_up_by_{by}", "act-1")
+    assert outcome(life) == ("running", "heard"), "the call is not gone yet"
+    life.on(callback("CallDisconnected"))
     assert outcome(life) == ("done", "heard")
 
 
@@ -57,7 +60,19 @@ def test_a_goodbye_that_takes_too_long_is_cut() -> None:
     life = phoned()
     life.on(act("hang_up"))
     assert life.due(SetTimer.CLOSING) == HANG_UP
+    life.failed(call_commands.HangUp, "8522", gone=True)
     assert outcome(life) == ("done", "cut")
+
+
+def test_a_hang_up_that_acs_never_confirms_has_failed() -> None:
+    life = phoned()
+    life.on(act("hang_up"))
+    life.due(SetTimer.CLOSING)
+    while not life.at(Status.ENDED):
+        assert outcome(life) == ("running", "cut")
+        life.failed(call_commands.HangUp)
+        life.due(SetTimer.ENDING)
+    assert outcome(life) == ("failed", "ACS did not confirm the end of the call")
 
 
 def test_the_caller_can_interrupt_the_goodbye_of_an_agent() -> None:

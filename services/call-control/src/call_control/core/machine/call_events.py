@@ -116,6 +116,8 @@ class EventKind(StrEnum):
     REJECT_DONE = "Reject done"
     REJECT_REFUSED = "Reject refused"
     REJECT_GONE = "Reject: call gone"
+    HANG_UP_DONE = "HangUp done"
+    HANG_UP_REFUSED = "HangUp refused"
     HANG_UP_GONE = "HangUp: call gone"
     TRANSFER_REFUSED = "Transfer refused"
     TRANSFER_GONE = "Transfer: call gone"

@@ -162,17 +162,21 @@ TABLE: Final[tuple[Row, ...]] = (
     Row(TRANSFERRING, On.LENGTH_DUE, ENDING, (set_end_reason("too_long"), do.hang_up)),
     Row(TRANSFERRING, On.RESTORED, TRANSFERRING, (do.adopt_outbox,)),
     Row(TRANSFERRING, On.HANG_UP, ENDING, (do.set_end_reason_from_event, do.hang_up)),
-    # -- hanging up: only once ACS has returned the connection id, and again when it reports the call as connected,
-    #    because it refuses to hang up earlier (400/8501)
+    # -- hanging up: only once ACS has returned the connection id, again when it reports the call as connected, because
+    #    it refuses to hang up earlier (400/8501), and repeatedly until the call is known to be gone
     Row(ENDING, On.ANSWER_DONE, ENDING, (do.note_connection, do.hang_up), when=do.connection_new),
     Row(ENDING, On.ANSWER_GONE, ENDED),
     Row(ENDING, On.ANSWER_REFUSED, ENDED),
     Row(ENDING, On.ANSWER_FAILED, ENDED),
     Row(ENDING, On.CALL_CONNECTED, ENDING, (do.note_connected, do.hang_up), when=do.not_connected_yet),
     Row(ENDING, On.CALL_DISCONNECTED, ENDED, (do.note_connection,)),
+    Row(ENDING, On.HANG_UP_DONE, ENDING, (do.await_end,)),
+    Row(ENDING, On.HANG_UP_REFUSED, ENDING, (do.hang_up_later,)),
     Row(ENDING, On.HANG_UP_GONE, ENDED),
     Row(ENDING, On.HANG_UP, ENDING, (do.hang_up,), when=do.apologizing),
     Row(ENDING, On.APOLOGY_DUE, ENDING, (do.hang_up,)),
+    Row(ENDING, On.ENDING_DUE, ENDED, (requested.abandon,), when=do.hang_up_abandoned),
+    Row(ENDING, On.ENDING_DUE, ENDING, (do.hang_up,), when=do.hang_up_unconfirmed),
     Row(ENDING, On.ENDING_DUE, ENDED),
     # -- redirecting or rejecting the caller
     Row(DIVERTING, On.REDIRECT_DONE, ENDED),
@@ -186,8 +190,13 @@ TABLE: Final[tuple[Row, ...]] = (
     Row(DIVERTING, On.ANSWER_FAILED, ENDED),
     Row(DIVERTING, On.ENDING_DUE, ENDED),
     # -- ended; but a late answer by ACS must not leave the caller on a silent line
-    Row(ENDED, On.ANSWER_DONE, ENDED, (do.note_connection, do.hang_up_stray), when=do.connection_new),
-    Row(ENDED, On.CALL_CONNECTED, ENDED, (do.note_connected, do.hang_up_stray), when=do.answer_requested),
+    Row(ENDED, On.ANSWER_DONE, ENDED, (do.note_connection, do.hang_up), when=do.connection_new),
+    Row(ENDED, On.CALL_CONNECTED, ENDED, (do.note_connected, do.hang_up), when=do.answer_requested),
+    Row(ENDED, On.HANG_UP_DONE, ENDED, (do.await_end,), when=do.hang_up_unconfirmed),
+    Row(ENDED, On.HANG_UP_REFUSED, ENDED, (do.hang_up_later,), when=do.hang_up_unconfirmed),
+    Row(ENDED, On.HANG_UP_GONE, ENDED, (do.forget_hang_up,), when=do.hang_up_unconfirmed),
+    Row(ENDED, On.ENDING_DUE, ENDED, (do.forget_hang_up,), when=do.hang_up_abandoned),
+    Row(ENDED, On.ENDING_DUE, ENDED, (do.hang_up,), when=do.hang_up_unconfirmed),
 )
 
 _ROWS: Final[dict[tuple[Status, On], tuple[Row, ...]]] = {
@@ -291,7 +300,7 @@ def _apply_row(row: Row, transition: Transition, event: CallEvent) -> AppliedEve
         transition.record = with_correlation(transition.record, event)
     if isinstance(event, Due) and armed(transition.record, event.timer) == armed(transition.before, event.timer):
         transition.disarm(event.timer)
-    if row.to is ENDED:
+    if row.to is ENDED and row.at is not ENDED:
         transition.disarm_all()
         transition.record = requested.settle(transition.record)
         if not transition.record.ended_ms:

@@ -18,6 +18,7 @@ from call_control.core.machine.transition import CallPolicy, Transition
 
 TOO_LONG: Final = "too_long"
 """Requester of the hang-up when the call reaches its maximum length."""
+UNCONFIRMED: Final = "ACS did not confirm the end of the call"
 REPEAT_MS: Final = 60_000
 """An agent's equal request within this time counts as a repetition: tool calls have no idempotency key."""
 KEPT: Final = 50
@@ -121,7 +122,7 @@ def continue_call(transition: Transition, event: CallEvent) -> None:
 
 
 def finish_closing(transition: Transition, event: CallEvent) -> None:
-    """Set the end reason and the outcome of the hang-up."""
+    """Set the end reason and how the goodbye ended. The hang-up is done when the call is known to be gone."""
     action = _find(transition.record, transition.record.closing)
     by = "operator" if action is None else action.by
     if by == TOO_LONG:
@@ -130,7 +131,14 @@ def finish_closing(transition: Transition, event: CallEvent) -> None:
         set_end_reason(f"hung_up_by_{by}")(transition, event)
     if action is not None:
         outcome = event.outcome if isinstance(event, GoodbyeOver) else "cut"
-        transition.record = _with(transition.record, replace(action, state="done", reason=outcome))
+        transition.record = _with(transition.record, replace(action, reason=outcome))
+
+
+def abandon(transition: Transition, event: CallEvent) -> None:
+    """Give up the hang-up: ACS has not confirmed it."""
+    action = _find(transition.record, transition.record.closing)
+    if action is not None and action.open:
+        transition.record = _with(transition.record, replace(action, state="failed", reason=UNCONFIRMED))
 
 
 def warn_of_end(transition: Transition, event: CallEvent) -> None:
