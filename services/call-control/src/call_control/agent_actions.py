@@ -53,10 +53,11 @@ class AgentActions:
             log.warning("tool call with an unknown call reference", extra=fields(platform=platform, tool=name))
             return requests.refused(requests.UNKNOWN_REFERENCE)
         act = requests.request_of(tool, arguments, record, f"act_{secrets.token_hex(8)}")
-        known = requests.known_answer(tool, act, record, round(time.time() * 1000))
+        now_ms = round(time.time() * 1000)
+        known = requests.known_answer(tool, act, record, now_ms)
         if known is not None:
             return known
-        if reason := requests.refusal_of(tool, act, record, referred.tools):
+        if reason := requests.refusal_of(tool, act, record, referred.tools, now_ms):
             log.info("agent action rejected", extra=fields(call_id=record.call_id, tool=name, reason=reason))
             return requests.refused(reason)
         await self._inbox.put(act)

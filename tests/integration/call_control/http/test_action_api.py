@@ -11,6 +11,7 @@ from bridge_common.redis.clients import command
 from bridge_common.wire.call_record import CallRecord, Status
 from bridge_common.wire.entries import GoodbyeOver, Instruct
 from bridge_common.wire.entry_codec import FIELD, decode
+from call_control.core.machine.action_limits import MAX_ACTIONS
 from tests.support.eventually import eventually
 from tests.support.switchboard import OPERATOR, PhoneCall, Switchboard
 
@@ -87,6 +88,27 @@ async def test_a_key_names_one_action(board: Switchboard) -> None:
     other = await act(board, call, "key-1", action="note", text="b")
     assert (other.status_code, other.json()["error"]["code"]) == (409, "conflict")
     assert len(await actions(board, call)) == 1
+
+
+async def test_a_call_has_a_limit_of_actions_and_forgets_none(board: Switchboard) -> None:
+    call = PhoneCall()
+    await board.connect(call)
+    statuses = [
+        (await act(board, call, f"key-{n}", action="note", text=f"{n}")).status_code for n in range(MAX_ACTIONS)
+    ]
+    assert set(statuses) == {202}
+
+    async def all_recorded() -> bool:
+        return len(await actions(board, call)) == MAX_ACTIONS
+
+    await eventually(all_recorded, what="all actions are recorded")
+    further = await act(board, call, "further", action="note", text="a")
+    assert further.status_code == 409
+    assert further.json()["error"]["message"].startswith(f"the call has reached its limit of {MAX_ACTIONS} actions")
+    again = await act(board, call, "key-0", action="note", text="0")
+    assert (again.status_code, again.json()["state"]) == (202, "done")
+    assert (await act(board, call, "key-0", action="note", text="other")).status_code == 409
+    assert (await act(board, call, action="hang_up")).status_code == 202
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,10 @@ SILENCE_POLICY: Final = "silence_policy"
 AGENTS: Final = frozenset({AGENT, SILENCE_POLICY})
 """Senders whose hang-up is canceled if the caller speaks before it."""
 
+AGENT_ACTIONS: Final = 10
+"""Limit for the actions of an agent within `AGENT_WINDOW_S`, hang-ups excluded: it stops a model that loops."""
+AGENT_WINDOW_S: Final = 10
+
 MAX_TEXT: Final = 1_000
 _TONES: Final = re.compile(r"[0-9A-D*#]{1,18}")
 """Valid DTMF tones. `SendDtmfTones` of Call Automation accepts at most 18."""

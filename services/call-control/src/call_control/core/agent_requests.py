@@ -10,6 +10,7 @@ from bridge_common.wire.action_kinds import fault_of
 from bridge_common.wire.agent_tools import AGENT_TOOLS, AgentTool
 from bridge_common.wire.call_record import CallAction, CallRecord, Status
 from bridge_common.wire.entries import Act
+from call_control.core.machine.action_limits import limit_fault
 from call_control.core.machine.requested_actions import earlier
 
 CALL_ARGUMENT: Final = {
@@ -39,7 +40,7 @@ def request_of(tool: AgentTool, arguments: Mapping[str, object], record: CallRec
     return Act(record.call_id, action_id, tool.action, tool.arguments_of(arguments), "agent")
 
 
-def refusal_of(tool: AgentTool, act: Act, record: CallRecord, allowed: Collection[str]) -> str:
+def refusal_of(tool: AgentTool, act: Act, record: CallRecord, allowed: Collection[str], now_ms: int) -> str:
     """Return why the action is not possible now, "" if it is possible."""
     if tool.name not in allowed:
         return f"{tool.name} is not allowed in this call."
@@ -49,6 +50,8 @@ def refusal_of(tool: AgentTool, act: Act, record: CallRecord, allowed: Collectio
         return "The call has ended." if record.status in (Status.ENDING, Status.ENDED) else "The call is not connected."
     if record.closing and tool.action != "note":
         return "The call is being ended already."
+    if limit := limit_fault(record, act.action, act.by, now_ms):
+        return f"{limit[0].upper()}{limit[1:]}. Continue the conversation without it."
     return ""
 
 

@@ -20,6 +20,7 @@ from bridge_common.store.inbox import Inbox
 from bridge_common.wire.action_kinds import fault_of
 from bridge_common.wire.call_record import CallAction, CallRecord, Status
 from bridge_common.wire.entries import Act
+from call_control.core.machine.action_limits import limit_fault
 from call_control.http.audit import audit_of
 from call_control.http.error_responses import ConflictError, NotFoundError, read_body
 from call_control.http.operator_access import Operators
@@ -68,9 +69,11 @@ class ActionApi:
         if record.status is not Status.CONNECTED:
             raise ConflictError(f"the call is {record.status.value}; actions need a connected call")
         act = Act(record.call_id, action_id, action, arguments, "operator")
+        now_ms = round(time.time() * 1000)
+        if limit := limit_fault(record, action, act.by, now_ms):
+            raise ConflictError(f"{limit}; POST /api/calls/{{call_id}}/hangup still hangs up")
         await self._inbox.put_once(act, f"action:{action_id}")
         audit_of(request).more.update(requested=action, action_id=action_id)
-        now_ms = round(time.time() * 1000)
         return JSONResponse(action_json(CallAction(action_id, action, arguments, act.by, now_ms)), 202)
 
     async def _record(self, request: Request) -> CallRecord:

@@ -7,11 +7,12 @@ from dataclasses import replace
 
 import pytest
 
+from bridge_common.wire.action_kinds import AGENT_ACTIONS
 from bridge_common.wire.call_record import CallAction, Status
 from bridge_common.wire.entries import Act, GoodbyeOver, HangUp, VoiceLost
 from call_control.core.machine import call_commands
+from call_control.core.machine.action_limits import MAX_ACTIONS, RESERVED
 from call_control.core.machine.call_commands import InstructRelay, SendDtmf, SetTimer
-from call_control.core.machine.requested_actions import KEPT
 from call_control.core.machine.transition import CallPolicy, armed
 from tests.unit.support.call_life import CALL, Life, answering, callback, ending, talking
 
@@ -170,6 +171,8 @@ def test_tones_need_a_phone() -> None:
     life = talking()
     assert life.on(act("send_dtmf", tones="1")) == []
     assert outcome(life) == ("failed", "tones can only be sent to a phone")
+    assert life.on(act("send_dtmf", "act-2", by="agent", tones="1")) == ["InstructRelay"]
+    assert instructed(life)[1] == {"action": "send_dtmf", "state": "failed", "reason": outcome(life, 1)[1]}
 
 
 # -- repetitions ------------------------------------------------------------------------------------------------------
@@ -217,14 +220,42 @@ def test_open_actions_end_with_the_call() -> None:
     assert outcome(life) == ("failed", "the call has ended")
 
 
-def test_old_actions_are_dropped_but_open_ones_never() -> None:
+# -- limits -----------------------------------------------------------------------------------------------------------
+def test_no_action_is_dropped_and_further_ones_are_refused() -> None:
     life = phoned()
-    life.on(act("send_dtmf", "open", tones="1"))
-    for number in range(KEPT + 5):
+    for number in range(MAX_ACTIONS):
         life.on(act("note", f"note-{number}", text="a"))
-    ids = [action.id for action in life.record.actions]
-    assert ids[0] == "open"
-    assert ids[1:] == [f"note-{number}" for number in range(6, KEPT + 5)]
+    assert {action.state for action in life.record.actions} == {"done"}
+    life.on(act("note", "further", text="a"))
+    limit = f"the call has reached its limit of {MAX_ACTIONS} actions"
+    assert outcome(life, MAX_ACTIONS) == ("failed", limit)
+    assert life.on(act("note", "note-0", text="b")) == [], "the key of the first note is still known"
+    assert life.step.ignored
+    assert sorted(life.on(act("hang_up", "bye"))) == sorted(GOODBYE), "a call can always be hung up"
+
+
+def test_requests_beyond_all_limits_do_not_grow_the_record() -> None:
+    life = phoned()
+    for number in range(2 * MAX_ACTIONS):
+        life.on(act("note", f"note-{number}", text="a"))
+        life.on(act("note", f"agent-{number}", by="agent", text=str(number)))
+    assert len(life.record.actions) == MAX_ACTIONS + RESERVED
+    assert life.on(act("note", "last", by="agent", text="last")) == ["InstructRelay"]
+    assert instructed(life)[1]["state"] == "failed"
+
+
+def test_an_agent_that_loops_is_stopped() -> None:
+    life = phoned()
+    for number in range(AGENT_ACTIONS):
+        assert life.on(act("send_dtmf", f"act-{number}", by="agent", tones=f"{number}")) == [
+            "SendDtmf",
+        ]
+    assert life.on(act("send_dtmf", "further", by="agent", tones="11")) == ["InstructRelay"]
+    assert outcome(life, AGENT_ACTIONS) == ("failed", "too many actions within 10 s")
+    assert life.on(act("send_dtmf", "of-operator", tones="1")) == ["SendDtmf"]
+    assert sorted(life.on(act("hang_up", "bye", by="agent"))) == sorted(GOODBYE)
+    life.now_ms += 10_001
+    assert life.on(act("send_dtmf", "later", by="agent", tones="11")) == ["SendDtmf"]
 
 
 def test_an_action_knows_whether_it_is_open() -> None:

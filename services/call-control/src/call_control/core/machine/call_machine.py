@@ -20,6 +20,7 @@ from call_control.core.events.callbacks import AcsEvent, foreign_field, with_cor
 from call_control.core.machine import call_actions as do
 from call_control.core.machine import media_actions as media
 from call_control.core.machine import requested_actions as requested
+from call_control.core.machine.action_limits import limit_fault
 from call_control.core.machine.call_actions import Action, Guard, set_end_reason
 from call_control.core.machine.call_commands import (
     Answer,
@@ -266,13 +267,16 @@ def apply(record: CallRecord, event: CallEvent, now_ms: int, policy: CallPolicy,
     kind = kind_of(event, command)
     is_known = kind in _ORDERED_BY_ENTRY or (isinstance(event, MediaOpen) and event.epoch <= record.media_epoch)
     is_outdated = is_known and _order(cause) <= _order(record.media_news)
-    row = None if is_outdated else _row_for(record, event, kind, policy)
+    is_limited = isinstance(event, Act) and limit_fault(record, event.action, event.by, now_ms) != ""
+    row = None if is_outdated or is_limited else _row_for(record, event, kind, policy)
     known = without_command(record, command.seq) if command is not None else record
+    transition = Transition(before=record, policy=policy, now_ms=now_ms, cause=cause, record=known)
     if row is None and isinstance(event, Act):
-        return AppliedEvent(requested.refuse(record, event, now_ms))
+        requested.refuse(transition, event)
+        return AppliedEvent(transition.record, tuple(transition.issued))
     if row is None:
         return AppliedEvent(known, ignored=known == record)
-    return _apply_row(row, Transition(before=record, policy=policy, now_ms=now_ms, cause=cause, record=known), event)
+    return _apply_row(row, transition, event)
 
 
 def still_wanted(record: CallRecord, command: AtOnce) -> bool:

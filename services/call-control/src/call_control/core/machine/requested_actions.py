@@ -11,6 +11,7 @@ from bridge_common.wire.action_kinds import AGENTS, HANG_UP, SEND_DTMF, fault_of
 from bridge_common.wire.call_record import CallAction, CallRecord, Status
 from bridge_common.wire.entries import Act, GoodbyeOver
 from call_control.core.events.callbacks import AcsEvent
+from call_control.core.machine.action_limits import is_recorded, limit_fault
 from call_control.core.machine.call_actions import set_end_reason
 from call_control.core.machine.call_commands import InstructRelay, SendDtmf, SetTimer
 from call_control.core.machine.call_events import CallEvent, CommandFailed
@@ -21,8 +22,6 @@ TOO_LONG: Final = "too_long"
 UNCONFIRMED: Final = "ACS did not confirm the end of the call"
 REPEAT_MS: Final = 60_000
 """An agent's equal request within this time counts as a repetition: tool calls have no idempotency key."""
-KEPT: Final = 50
-"""Maximum finished actions in the record; beyond it the oldest are deleted."""
 
 
 # -- requests ---------------------------------------------------------------------------------------------------------
@@ -41,16 +40,22 @@ def earlier(record: CallRecord, request: Act, now_ms: int) -> CallAction | None:
     return None
 
 
-def refuse(record: CallRecord, request: Act, now_ms: int) -> CallRecord:
-    """Add the request to the record as a failed action."""
+def refuse(transition: Transition, request: Act) -> None:
+    """Record the request as a failed action, and notify the agent if it has requested it."""
+    record, now_ms = transition.record, transition.now_ms
     reason = fault_of(request.action, request.arguments)
+    reason = reason or limit_fault(record, request.action, request.by, now_ms)
     if not reason and record.status is not Status.CONNECTED:
         reason = f"not possible while the call is {record.status}"
     elif not reason and request.action == SEND_DTMF:
         reason = "tones can only be sent to a phone"
     elif not reason:
         reason = "the call is being hung up"
-    return _with(record, replace(_action_of(request, now_ms), state="failed", reason=reason))
+    action = replace(_action_of(request, now_ms), state="failed", reason=reason)
+    if is_recorded(record, request.by):
+        transition.record = _with(record, action)
+    if record.status is Status.CONNECTED:
+        _notify(transition, action)
 
 
 def settle(record: CallRecord) -> CallRecord:
@@ -172,8 +177,12 @@ def note(transition: Transition, event: CallEvent) -> None:
 
 
 def _finish(transition: Transition, action: CallAction) -> None:
-    """Record the outcome, and notify the agent if it requested the action."""
     transition.record = _with(transition.record, action)
+    _notify(transition, action)
+
+
+def _notify(transition: Transition, action: CallAction) -> None:
+    """Notify the agent of the outcome, if it requested the action."""
     if action.by in AGENTS:
         detail = {"action": action.kind, "state": action.state, "reason": action.reason}
         _instruct(transition, action.id, "outcome", detail)
@@ -193,13 +202,9 @@ def _find(record: CallRecord, action_id: str) -> CallAction | None:
 
 def _with(record: CallRecord, action: CallAction) -> CallRecord:
     """Add the action to the record, or replace it."""
-    if _find(record, action.id) is not None:
-        actions = tuple(action if known.id == action.id else known for known in record.actions)
-    else:
-        actions = (*record.actions, action)
-    finished = [known.id for known in actions if not known.open]
-    dropped = set(finished[: max(len(actions) - KEPT, 0)])
-    return replace(record, actions=tuple(known for known in actions if known.id not in dropped))
+    if _find(record, action.id) is None:
+        return replace(record, actions=(*record.actions, action))
+    return replace(record, actions=tuple(action if known.id == action.id else known for known in record.actions))
 
 
 def _of_operation(record: CallRecord, event: CallEvent) -> CallAction | None:
