@@ -40,7 +40,7 @@ class AgentActions:
         """
         tool = requests.tool_named(name)
         if tool is None:
-            return requests.refused(f"There is no tool {name}.")
+            return requests.unknown_tool(name)
         reference = requests.reference_of(arguments)
         if not reference:
             return requests.refused(requests.NO_REFERENCE)
@@ -52,6 +52,9 @@ class AgentActions:
             self._wrong.take(platform, time.monotonic())
             log.warning("tool call with an unknown call reference", extra=fields(platform=platform, tool=name))
             return requests.refused(requests.UNKNOWN_REFERENCE)
+        if fault := requests.fault_in(tool, arguments):
+            log.info("agent action rejected", extra=fields(call_id=record.call_id, tool=name, reason=fault))
+            return requests.refused(fault)
         act = requests.request_of(tool, arguments, record, f"act_{secrets.token_hex(8)}")
         now_ms = round(time.time() * 1000)
         known = requests.known_answer(tool, act, record, now_ms)

@@ -115,8 +115,14 @@ async def test_a_call_has_a_limit_of_actions_and_forgets_none(board: Switchboard
     ("body", "fault"),
     [
         (b"{", "the body is not valid JSON"),
-        (b"[]", "the body must be a JSON object with `action`"),
-        (b'{"action":5}', "the body must be a JSON object with `action`"),
+        (b"[" * 10_000, "the body is not valid JSON"),
+        (b"[]", "the body is not a JSON object"),
+        (b'{"action":5}', "`action` is missing or not a string"),
+        (b'{"action":"note","text":"a","priority":1}', "unknown argument 'priority'; note has only text"),
+        (
+            b'{"action":"note","text":"\\ud83d"}',
+            "the body contains half of a surrogate pair; send the complete character",
+        ),
         (b'{"action":"dance"}', "unknown action 'dance'; use hang_up, send_dtmf, note, disposition"),
         (b'{"action":"send_dtmf","tones":"x"}', "tones must be 1 to 18 of 0-9, A-D, * and #"),
     ],

@@ -93,7 +93,7 @@ async def test_an_agent_acts_through_mcp(agents: Switchboard) -> None:
         record = await acted(agents, call)
         assert json.loads(record.actions[0].arguments) == {"text": "wants a call back"}
         refused = await client.call_tool("send_dtmf", {"call": REFERENCE, "digits": "hello"})
-        assert refused.structured_content == {"ok": False, "reason": "tones must be 1 to 18 of 0-9, A-D, * and #."}
+        assert refused.structured_content == {"ok": False, "reason": "`digits` must be 1 to 18 of 0-9, A-D, * and #."}
 
 
 async def test_racing_repetitions_are_one_action(agents: Switchboard) -> None:
@@ -108,10 +108,20 @@ async def test_racing_repetitions_are_one_action(agents: Switchboard) -> None:
 @pytest.mark.parametrize(
     ("tool", "arguments", "reason"),
     [
-        ("dance", {"call": REFERENCE}, "There is no tool dance."),
+        ("dance", {"call": REFERENCE}, "There is no tool 'dance'; the tools are end_call, send_dtmf,"),
+        (
+            "end_call",
+            {"call": REFERENCE, "reason": "x"},
+            "`reason` must be one of done, caller_asked, abuse, voicemail.",
+        ),
+        ("end_call", {"call": REFERENCE, "reason": "done", "at": "1"}, "Unknown argument 'at', use `reason`."),
         ("end_call", {}, "The argument `call` is missing or garbled."),
         ("end_call", {"call": "0000-0000-00"}, "There is no call with this reference."),
-        ("send_dtmf", {"call": REFERENCE, "digits": "1"}, "send_dtmf is not allowed in this call."),
+        (
+            "send_dtmf",
+            {"call": REFERENCE, "digits": "1"},
+            "send_dtmf is not allowed in this call; these are: end_call.",
+        ),
     ],
 )
 async def test_refusals_are_words_that_the_agent_can_say(
@@ -149,7 +159,7 @@ async def test_agent_tools_are_off_by_default(board: Switchboard) -> None:
     assert (await board.http.post("/agent/mcp", json={})).status_code == 403
 
 
-@pytest.mark.parametrize("body", [b"", b"{", b"[]", b'"a"'])
+@pytest.mark.parametrize("body", [b"", b"{", b"[]", b'"a"', b'{"text":"\\ud83d"}'])
 async def test_bad_bodies(agents: Switchboard, body: bytes) -> None:
     headers = {"X-Api-Key": PLATFORM_KEY}
     reply = await agents.http.post("/agent/tools/end_call", headers=headers, content=body)

@@ -6,7 +6,6 @@ from collections.abc import Collection, Mapping
 from typing import Any, Final
 
 from bridge_common.wire import call_reference
-from bridge_common.wire.action_kinds import fault_of
 from bridge_common.wire.agent_tools import AGENT_TOOLS, AgentTool
 from bridge_common.wire.call_record import CallAction, CallRecord, Status
 from bridge_common.wire.entries import Act
@@ -40,12 +39,15 @@ def request_of(tool: AgentTool, arguments: Mapping[str, object], record: CallRec
     return Act(record.call_id, action_id, tool.action, tool.arguments_of(arguments), "agent")
 
 
+def fault_in(tool: AgentTool, arguments: Mapping[str, object]) -> str:
+    """Return the faults in the arguments of a tool call as sentences, "" if they are valid."""
+    return tool.fault_in({name: value for name, value in arguments.items() if name != "call"})
+
+
 def refusal_of(tool: AgentTool, act: Act, record: CallRecord, allowed: Collection[str], now_ms: int) -> str:
     """Return why the action is not possible now, "" if it is possible."""
     if tool.name not in allowed:
-        return f"{tool.name} is not allowed in this call."
-    if fault := fault_of(act.action, act.arguments):
-        return f"{fault}."
+        return f"{tool.name} is not allowed in this call; these are: {', '.join(allowed) or 'none'}."
     if record.status is not Status.CONNECTED:
         return "The call has ended." if record.status in (Status.ENDING, Status.ENDED) else "The call is not connected."
     if record.closing and tool.action != "note":
@@ -69,6 +71,10 @@ def answer_to(tool: AgentTool, action: CallAction) -> Answer:
 
 def accepted(tool: AgentTool) -> Answer:
     return {"ok": True, "state": "accepted", "say": tool.accepted}
+
+
+def unknown_tool(name: str) -> Answer:
+    return refused(f"There is no tool {name[:64]!a}; the tools are {', '.join(AGENT_TOOLS)}.")
 
 
 def tool_named(name: str) -> AgentTool | None:

@@ -20,6 +20,7 @@ from bridge_common.store.inbox import Inbox
 from bridge_common.wire.action_kinds import fault_of
 from bridge_common.wire.call_record import CallAction, CallRecord, Status
 from bridge_common.wire.entries import Act
+from bridge_common.wire.json_object import decode_object
 from call_control.core.machine.action_limits import limit_fault
 from call_control.http.audit import audit_of
 from call_control.http.error_responses import ConflictError, NotFoundError, read_body
@@ -101,13 +102,10 @@ def _find(record: CallRecord, action_id: str) -> CallAction | None:
 
 def _read(body: bytes) -> tuple[str, str]:
     """Decode the body: name of the action, and its arguments as canonical JSON text. Raises `InputError`."""
-    try:
-        given = json.loads(body)
-    except ValueError as error:
-        raise InputError("the body is not valid JSON") from error
-    if not isinstance(given, dict) or not isinstance(given.get("action"), str):
-        raise InputError("the body must be a JSON object with `action`")
-    action = given.pop("action")
+    given = decode_object(body, "the body")
+    action = given.pop("action", None)
+    if not isinstance(action, str):
+        raise InputError("`action` is missing or not a string")
     return action, json.dumps(given, sort_keys=True, separators=(",", ":"))
 
 

@@ -15,8 +15,9 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 from starlette.types import Receive, Scope, Send
 
-from bridge_common.base.errors import BridgeError, InputError
+from bridge_common.base.errors import BridgeError
 from bridge_common.wire.agent_tools import AGENT_TOOLS
+from bridge_common.wire.json_object import decode_object
 from call_control.agent_actions import AgentActions, TooManyReferencesError
 from call_control.core.agent_requests import CALL_ARGUMENT, Answer
 from call_control.http.agent_guard import AgentGuard
@@ -63,12 +64,7 @@ class AgentApi:
     async def act(self, request: Request) -> Response:
         """Execute a tool call. A rejected action is also a 200, with a reason that the agent can speak."""
         platform = await self._guard.platform(request)
-        try:
-            arguments = json.loads(await read_body(request, _MAX_BODY))
-        except ValueError as error:
-            raise InputError("the body is not valid JSON") from error
-        if not isinstance(arguments, dict):
-            raise InputError("the body must be a JSON object")
+        arguments = decode_object(await read_body(request, _MAX_BODY), "the body")
         return JSONResponse(await self._act(platform, request.path_params["tool"], arguments))
 
     async def _act(self, platform: str, tool: str, arguments: dict[str, object]) -> Answer:
