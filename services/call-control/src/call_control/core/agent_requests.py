@@ -20,6 +20,10 @@ NO_REFERENCE: Final = (
     "The argument `call` is missing or garbled. Use the reference from the message headed 'Call reference'."
 )
 UNKNOWN_REFERENCE: Final = "There is no call with this reference. It may have ended."
+MANY_UNKNOWN_REFERENCES: Final = (
+    "There is no call with this reference. Do not guess: use the reference from the message headed 'Call reference', or "
+    "continue the conversation without tools."
+)
 
 Answer = dict[str, Any]
 """JSON object: `ok` and `state`, and `say` (accepted) or `reason` (rejected)."""

@@ -18,11 +18,11 @@ from starlette.types import Receive, Scope, Send
 from bridge_common.base.errors import BridgeError
 from bridge_common.wire.agent_tools import AGENT_TOOLS
 from bridge_common.wire.json_object import decode_object
-from call_control.agent_actions import AgentActions, TooManyReferencesError
+from call_control.agent_actions import AgentActions
 from call_control.core.agent_requests import CALL_ARGUMENT, Answer
 from call_control.http.agent_guard import AgentGuard
 from call_control.http.agent_openapi import agent_openapi
-from call_control.http.error_responses import BusyError, read_body, with_error_replies
+from call_control.http.error_responses import read_body, with_error_replies
 
 log = logging.getLogger(__name__)
 logging.getLogger("mcp").setLevel(logging.WARNING)  # it logs each request and its own start and end
@@ -65,13 +65,7 @@ class AgentApi:
         """Execute a tool call. A rejected action is also a 200, with a reason that the agent can speak."""
         platform = await self._guard.platform(request)
         arguments = decode_object(await read_body(request, _MAX_BODY), "the body")
-        return JSONResponse(await self._act(platform, request.path_params["tool"], arguments))
-
-    async def _act(self, platform: str, tool: str, arguments: dict[str, object]) -> Answer:
-        try:
-            return await self._actions.act(platform, tool, arguments)
-        except TooManyReferencesError as error:
-            raise BusyError("too many unknown call references; retry later", retry_after_s=20) from error
+        return JSONResponse(await self._actions.act(platform, request.path_params["tool"], arguments))
 
     async def _list_tools(
         self, _: ServerRequestContext[Any], __: types.PaginatedRequestParams | None
@@ -88,7 +82,7 @@ class AgentApi:
         assert context.request is not None
         platform = context.request.state.platform
         try:
-            answer = await self._act(platform, params.name, params.arguments or {})
+            answer: Answer = await self._actions.act(platform, params.name, params.arguments or {})
         except BridgeError as error:
             answer = {"ok": False, "reason": error.message if error.code != "unavailable" else "Try again in a moment."}
         text = json.dumps(answer)
