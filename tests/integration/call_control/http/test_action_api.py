@@ -135,6 +135,26 @@ async def test_bad_requests(board: Switchboard, body: bytes, fault: str) -> None
     assert await actions(board, call) == []
 
 
+async def test_the_outcome_of_a_call_can_be_recorded_after_its_end(board: Switchboard) -> None:
+    call = PhoneCall()
+    connection_id = await board.connect(call)
+    await board.call_back(call, call.callback("CallDisconnected", connection_id))
+    record = await board.reaches(call, Status.ENDED)
+    assert (await act(board, call, action="disposition", text="sale")).status_code == 202
+    await settled(board, call, "done")
+    reply = await act(board, call, action="send_dtmf", tones="1")
+    assert (reply.status_code, reply.json()["error"]["message"]) == (
+        409,
+        "the call is ended; actions need a connected call",
+    )
+    await command(board.redis, "HSET", board.keys.record(call.call_id), "ended_ms", record.ended_ms - 3_601_000)
+    reply = await act(board, call, action="note", text="late")
+    assert (reply.status_code, reply.json()["error"]["message"]) == (
+        409,
+        "the call ended more than 1 h ago; its record is complete",
+    )
+
+
 async def test_calls_that_cannot_act(board: Switchboard) -> None:
     call = PhoneCall()
     assert (await act(board, call, action="note", text="a")).status_code == 404

@@ -21,8 +21,8 @@ NO_REFERENCE: Final = (
 )
 UNKNOWN_REFERENCE: Final = "There is no call with this reference. It may have ended."
 MANY_UNKNOWN_REFERENCES: Final = (
-    "There is no call with this reference. Do not guess: use the reference from the message headed 'Call reference', or "
-    "continue the conversation without tools."
+    "There is no call with this reference. Do not guess: use the reference from the message headed 'Call reference', "
+    "or continue the conversation without tools."
 )
 
 Answer = dict[str, Any]

@@ -17,7 +17,7 @@ from bridge_common.base.errors import InputError
 from bridge_common.base.ids import is_call_id
 from bridge_common.store.call_store import CallStore
 from bridge_common.store.inbox import Inbox
-from bridge_common.wire.action_kinds import fault_of
+from bridge_common.wire.action_kinds import DISPOSITION, NOTE, fault_of
 from bridge_common.wire.call_record import CallAction, CallRecord, Status
 from bridge_common.wire.entries import Act
 from bridge_common.wire.json_object import decode_object
@@ -28,6 +28,8 @@ from call_control.http.operator_access import Operators
 
 _MAX_BODY: Final = 16 * 1024
 _MAX_KEY: Final = 200
+WRAP_UP_S: Final = 3600
+"""How long operators may add notes and the disposition after the end of a call."""
 
 
 class ActionApi:
@@ -67,10 +69,10 @@ class ActionApi:
             if (known.kind, known.arguments) != (action, arguments):
                 raise ConflictError("this Idempotency-Key was used for another action of the call")
             return JSONResponse(action_json(known), 202)
-        if record.status is not Status.CONNECTED:
-            raise ConflictError(f"the call is {record.status.value}; actions need a connected call")
-        act = Act(record.call_id, action_id, action, arguments, "operator")
         now_ms = round(time.time() * 1000)
+        if fault := _status_fault(record, action, now_ms):
+            raise ConflictError(fault)
+        act = Act(record.call_id, action_id, action, arguments, "operator")
         if limit := limit_fault(record, action, act.by, now_ms):
             raise ConflictError(f"{limit}; POST /api/calls/{{call_id}}/hangup still hangs up")
         await self._inbox.put_once(act, f"action:{action_id}")
@@ -94,6 +96,16 @@ def action_json(action: CallAction) -> dict[str, object]:
         **shown,
         "arguments": json.loads(action.arguments),
     }
+
+
+def _status_fault(record: CallRecord, action: str, now_ms: int) -> str:
+    """Return why the action is not possible in this status of the call, "" if it is possible."""
+    if record.status is Status.CONNECTED:
+        return ""
+    if action not in (NOTE, DISPOSITION) or record.status not in (Status.ENDING, Status.ENDED):
+        return f"the call is {record.status.value}; actions need a connected call"
+    late = record.ended_ms > 0 and now_ms - record.ended_ms > 1000 * WRAP_UP_S
+    return f"the call ended more than {WRAP_UP_S // 3600} h ago; its record is complete" if late else ""
 
 
 def _find(record: CallRecord, action_id: str) -> CallAction | None:

@@ -140,8 +140,21 @@ class SetTimer(Command):
     LENGTH: ClassVar[str] = "length"
     WARNING: ClassVar[str] = "warning"
     CLOSING: ClassVar[str] = "closing"
+    TONES: ClassVar[str] = "tones"
     ENDING: ClassVar[str] = "ending"
-    ALL: ClassVar[tuple[str, ...]] = (VOICE, CLAIM, CONNECT, MEDIA, TRANSFER, APOLOGY, LENGTH, WARNING, CLOSING, ENDING)
+    ALL: ClassVar[tuple[str, ...]] = (
+        VOICE,
+        CLAIM,
+        CONNECT,
+        MEDIA,
+        TRANSFER,
+        APOLOGY,
+        LENGTH,
+        WARNING,
+        CLOSING,
+        TONES,
+        ENDING,
+    )
 
 
 ToAcs: TypeAlias = (

@@ -95,6 +95,7 @@ class EventKind(StrEnum):
     MEDIA_DUE = "media deadline"
     LENGTH_DUE = "length deadline"
     WARNING_DUE = "warning deadline"
+    TONES_DUE = "tones deadline"
     CLOSING_DUE = "closing deadline"
     ENDING_DUE = "ending deadline"
     CALL_CONNECTED = "CallConnected"

@@ -129,6 +129,7 @@ TABLE: Final[tuple[Row, ...]] = (
     Row(CONNECTED, On.RESTORED, CONNECTED, (do.adopt_outbox,)),
     Row(CONNECTED, On.HANG_UP, ENDING, (do.set_end_reason_from_event, do.hang_up)),
     Row(CONNECTED, On.ACT_HANG_UP, CONNECTED, (requested.begin_closing,), when=requested.not_closing),
+    Row(CONNECTED, On.ACT_HANG_UP, CONNECTED, (requested.join_closing,), when=requested.valid),
     Row(CONNECTED, On.GOODBYE_OVER, CONNECTED, (requested.continue_call,), when=requested.caller_goes_on),
     Row(CONNECTED, On.GOODBYE_OVER, ENDING, (requested.finish_closing, do.hang_up), when=requested.closing),
     Row(CONNECTED, On.CLOSING_DUE, ENDING, (requested.finish_closing, do.hang_up)),
@@ -137,6 +138,7 @@ TABLE: Final[tuple[Row, ...]] = (
     Row(CONNECTED, On.SEND_DTMF_GONE, ENDED, (requested.dtmf_failed, do.set_end_reason_from_event)),
     Row(CONNECTED, On.DTMF_SENT, CONNECTED, (requested.dtmf_sent,), when=requested.dtmf_awaited),
     Row(CONNECTED, On.DTMF_FAILED, CONNECTED, (requested.dtmf_failed,), when=requested.dtmf_awaited),
+    Row(CONNECTED, On.TONES_DUE, CONNECTED, (requested.give_up_tones,)),
     Row(CONNECTED, On.ACT_NOTE, CONNECTED, (requested.note,), when=requested.valid),
     Row(CONNECTED, On.ACT_DISPOSITION, CONNECTED, (requested.note,), when=requested.valid),
     Row(CONNECTED, On.CALL_DISCONNECTED, ENDED, (do.set_end_reason_from_event,)),
@@ -179,6 +181,8 @@ TABLE: Final[tuple[Row, ...]] = (
     Row(ENDING, On.ENDING_DUE, ENDED, (requested.abandon,), when=do.hang_up_abandoned),
     Row(ENDING, On.ENDING_DUE, ENDING, (do.hang_up,), when=do.hang_up_unconfirmed),
     Row(ENDING, On.ENDING_DUE, ENDED),
+    Row(ENDING, On.ACT_NOTE, ENDING, (requested.note,), when=requested.valid_wrap_up),
+    Row(ENDING, On.ACT_DISPOSITION, ENDING, (requested.note,), when=requested.valid_wrap_up),
     # -- redirecting or rejecting the caller
     Row(DIVERTING, On.REDIRECT_DONE, ENDED),
     Row(DIVERTING, On.REDIRECT_GONE, ENDED),
@@ -198,6 +202,8 @@ TABLE: Final[tuple[Row, ...]] = (
     Row(ENDED, On.HANG_UP_GONE, ENDED, (do.forget_hang_up,), when=do.hang_up_unconfirmed),
     Row(ENDED, On.ENDING_DUE, ENDED, (do.forget_hang_up,), when=do.hang_up_abandoned),
     Row(ENDED, On.ENDING_DUE, ENDED, (do.hang_up,), when=do.hang_up_unconfirmed),
+    Row(ENDED, On.ACT_NOTE, ENDED, (requested.note,), when=requested.valid_wrap_up),
+    Row(ENDED, On.ACT_DISPOSITION, ENDED, (requested.note,), when=requested.valid_wrap_up),
 )
 
 _ROWS: Final[dict[tuple[Status, On], tuple[Row, ...]]] = {
@@ -282,6 +288,8 @@ def apply(record: CallRecord, event: CallEvent, now_ms: int, policy: CallPolicy,
 def still_wanted(record: CallRecord, command: AtOnce) -> bool:
     """Return whether the command is still useful; if the status has changed since it was issued, it could do harm."""
     if isinstance(command, StartMediaStreaming | StopMediaStreaming) and not media.restart_wanted(record, command):
+        return False
+    if isinstance(command, SendDtmf) and not requested.tones_wanted(record, command):
         return False
     return record.status in _WANTED_AT.get(type(command), frozenset(Status))
 
