@@ -7,6 +7,7 @@ import json
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from importlib.metadata import version
 from typing import Any
 
 import httpx
@@ -168,6 +169,30 @@ async def test_bad_bodies(agents: Switchboard, body: bytes) -> None:
     assert (await agents.http.post("/agent/mcp", headers=headers, content=body)).status_code in (400, 406, 415)
 
 
+async def test_mcp_serves_only_requests(agents: Switchboard) -> None:
+    headers = {"X-Api-Key": PLATFORM_KEY, "Accept": "application/json, text/event-stream"}
+
+    async def post(body: bytes, content_type: str = "application/json") -> httpx.Response:
+        return await agents.http.post("/agent/mcp", headers=headers | {"Content-Type": content_type}, content=body)
+
+    for method in ("GET", "DELETE", "PUT"):
+        reply = await agents.http.request(method, "/agent/mcp", headers=headers)
+        assert (reply.status_code, reply.headers["allow"]) == (405, "POST"), method
+        assert reply.json()["error"]["code"] == "method_not_allowed"
+    reply = await post(b'{"jsonrpc":"2.0","id":1,"method":"tools/list"}', "text/plain")
+    assert (reply.status_code, reply.json()["error"]["code"]) == (415, "unsupported_media_type")
+    for body in (b'{"jsonrpc":"2.0","id":NaN,"method":"tools/list"}', b"[" * 10_000, b'{"id":"\\ud800"}'):
+        reply = await post(body)
+        assert (reply.status_code, reply.json()["error"]["code"]) == (400, "bad_request"), body
+    assert (await post(b'{"a":"' + b"x" * 70_000 + b'"}')).status_code == 413
+
+
+async def test_the_mcp_server_names_its_version(agents: Switchboard) -> None:
+    async with mcp_client(agents) as client:
+        assert client.server_info is not None
+        assert client.server_info.version == version("call-control")
+
+
 async def test_the_document_names_the_public_address(agents: Switchboard) -> None:
     document = (await agents.http.get("/agent/openapi.json")).json()
     assert document["servers"] == [{"url": "http://control.test"}]
@@ -205,10 +230,12 @@ async def test_tokens_of_allowed_identities(redis_url: str, clients: RedisClient
 
         assert await status(token()) == 200
         assert await status(token(oid="someone", azp=IDENTITY)) == 200
+        assert await status(token(tid=TENANT)) == 200
         for bad in (
             token(oid="someone else"),
             token(aud="api://other"),
             token(exp=int(time.time()) - 600),
+            token(tid="22222222-2222-3333-4444-555555555555"),
             token(iss="https://login.microsoftonline.com/other/v2.0"),
             token(OTHER_KEY),
             "nonsense",

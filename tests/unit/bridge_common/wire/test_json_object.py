@@ -19,6 +19,7 @@ def test_a_valid_object() -> None:
         (b"\xff", "the body is not valid JSON"),
         (b"[" * 20_000, "the body is not valid JSON"),
         (b'{"a": ' + b"1" * 10_000 + b"}", "the body is not valid JSON"),
+        (b'{"a": NaN}', "the body is not valid JSON"),
         (b"[]", "the body is not a JSON object"),
         (b'{"a": "\\ud83d"}', "the body contains half of a surrogate pair; send the complete character"),
         (b'{"\\ude00": 1}', "the body contains half of a surrogate pair; send the complete character"),

@@ -13,7 +13,7 @@ def decode_object(text: str | bytes, what: str) -> dict[str, object]:
     Raises `InputError`.
     """
     try:
-        found = json.loads(text)
+        found = json.loads(text, parse_constant=_refuse)
     except (ValueError, RecursionError) as error:
         raise InputError(f"{what} is not valid JSON") from error
     if not isinstance(found, dict):
@@ -23,3 +23,8 @@ def decode_object(text: str | bytes, what: str) -> dict[str, object]:
     except UnicodeEncodeError as error:
         raise InputError(f"{what} contains half of a surrogate pair; send the complete character") from error
     return found
+
+
+def _refuse(constant: str) -> None:
+    """Refuse `NaN` and `Infinity`, which the json module accepts."""
+    raise ValueError(f"{constant} is not JSON")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+from importlib.metadata import version
 from typing import Any, Final
 
 import mcp_types as types
@@ -13,7 +14,7 @@ from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from bridge_common.base.errors import BridgeError
 from bridge_common.wire.agent_tools import AGENT_TOOLS
@@ -22,12 +23,14 @@ from call_control.agent_actions import AgentActions
 from call_control.core.agent_requests import CALL_ARGUMENT, Answer
 from call_control.http.agent_guard import AgentGuard
 from call_control.http.agent_openapi import agent_openapi
-from call_control.http.error_responses import read_body, with_error_replies
+from call_control.http.error_responses import UnsupportedMediaError, read_body, with_error_replies
 
 log = logging.getLogger(__name__)
 logging.getLogger("mcp").setLevel(logging.WARNING)  # it logs each request and its own start and end
 
 _MAX_BODY: Final = 16 * 1024
+_MAX_MCP_BODY: Final = 64 * 1024
+_JSON: Final = "application/json"
 _AREA: Final = "agent tools"
 
 
@@ -38,19 +41,26 @@ class AgentApi:
         self._actions = actions
         self._guard = guard
         self._base_url = base_url
-        server: Server[Any] = Server("calls", on_list_tools=self._list_tools, on_call_tool=self._call_tool)
+        server: Server[Any] = Server(
+            "calls", version=version("call-control"), on_list_tools=self._list_tools, on_call_tool=self._call_tool
+        )
         # No DNS rebinding protection: browsers cannot send the token.
         self._mcp = StreamableHTTPSessionManager(server, json_response=True, stateless=True)
 
     def routes(self) -> list[BaseRoute]:
         async def admit(request: Request) -> Response:
             request.state.platform = await self._guard.platform(request)
+            if request.headers.get("content-type", "").partition(";")[0].strip().lower() != _JSON:
+                raise UnsupportedMediaError(f"unsupported content type; send {_JSON}")
+            request.state.body = await read_body(request, _MAX_MCP_BODY)
+            decode_object(request.state.body, "the body")
             return Response()
 
         return [
             Route("/agent/openapi.json", self.document, methods=["GET"]),
             Route("/agent/tools/{tool}", with_error_replies(self.act, _AREA), methods=["POST"]),
-            Route("/agent/mcp", _Admitted(with_error_replies(admit, _AREA), self._mcp)),
+            # Other methods open or end sessions, which a stateless server does not have.
+            Route("/agent/mcp", methods=["POST"], endpoint=_Admitted(with_error_replies(admit, _AREA), self._mcp)),
         ]
 
     async def run(self) -> None:
@@ -98,8 +108,13 @@ class _Admitted:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         scope.setdefault("state", {})
-        refusal = await self._admit(Request(scope))
+        refusal = await self._admit(Request(scope, receive))
         if refusal.status_code != 200:
             await refusal(scope, receive, send)
             return
-        await self._mcp.asgi_app(scope, receive, send)
+        unread = [scope["state"]["body"]]
+
+        async def replay() -> Message:
+            return {"type": "http.request", "body": unread.pop()} if unread else await receive()
+
+        await self._mcp.asgi_app(scope, replay, send)
