@@ -19,7 +19,7 @@ from call_control.core.token_bucket import TokenBuckets
 log = logging.getLogger(__name__)
 
 _WRONG_PER_MIN: Final = 3
-"""Unknown references from one platform per minute that are logged; a model that sends more is told not to guess.
+"""Unknown references from one platform per minute that are logged; beyond them the answer asks the model not to guess.
 
 References of calls are always accepted: all calls of a platform share its identity. Guesses need no other limit: a
 reference has 50 random bits.
