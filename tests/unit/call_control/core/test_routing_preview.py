@@ -98,6 +98,7 @@ def test_a_hidden_number(caller: str) -> None:
         (b"", "Invalid JSON"),
         (b"[]", "Input should be an object"),
         (b"{}", "callee: Field required"),
+        (b'{"callee": "+18005551212", "headers": {"X": "\\ud83d"}}', "Invalid JSON"),
         (b'{"callee": "1800"}', "callee: is neither +<number> nor a raw id"),
         (b'{"callee": "+18005551212", "caller": "x"}', "caller: is neither"),
         (b'{"callee": "+18005551212", "at": "2026-12-24T12:00:00"}', "at: Input should have timezone info"),
