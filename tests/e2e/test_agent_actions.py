@@ -158,7 +158,7 @@ async def test_a_hang_up_that_acs_refuses_is_not_done_before_the_call_is_gone(mo
         await eventually(gone, within_s=30, every_s=0.1, what="the phone is hung up")
 
     ended = await run_call(model_stack, scenario(steps=()), hang_up)
-    assert seen.count(("ending", "running")) > 10, "for some seconds"
+    assert seen.count(("ending", "running")) > 10, "for more than a second"
     [hang_up_action] = ended.actions
     assert (hang_up_action["state"], hang_up_action["reason"]) == ("done", "heard")
     assert ended.record["end_reason"] == "hung_up_by_operator"

@@ -10,7 +10,6 @@ import json
 from collections.abc import Iterable, Sequence
 from typing import TypeAlias
 
-from agent_relay.core.dialog.action_rate import TOO_MANY, ActionRate
 from agent_relay.core.dialog.agent_turns import AUDIBLE_MS
 from agent_relay.core.dialog.conversation_commands import Append, Command, Ready, RequestAction, WallClock, sends
 from agent_relay.core.dialog.floor import Floor
@@ -92,7 +91,6 @@ class Conversation:
         self._announcements = self._turns.announcements
         self.keypad = key_receiver(profile, history, self._prompts, self._clock, self._turns, resumed=resumed)
         self._manners = Manners(profile.manners, self._announcements, self._clock, self._inform, pending)
-        self._action_rate = ActionRate()
         self._first_session = not resumed
         # The previous relay may have left the hold tone on.
         self._hold = HoldPolicy(
@@ -269,8 +267,7 @@ class Conversation:
         """Handle a function call of the agent that requests an action of the call."""
         tool, action_id = AGENT_TOOLS[event.name], f"fn_{event.call_id}"
         arguments, fault = tool.read(event.arguments)
-        if tool.action != HANG_UP and not fault and not self._action_rate.take(now):
-            fault = TOO_MANY
+        fault = fault or self._manners.action_fault(tool.action, now)
         if fault:
             return self._turns.of_agent.action_called(event, json.dumps({"ok": False, "reason": fault}), now)
         output = json.dumps({"ok": True, "state": "accepted", "say": tool.accepted})
