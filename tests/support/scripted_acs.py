@@ -66,6 +66,7 @@ class ScriptedAcs:
         self.jwks: dict[str, object] = {"keys": []}
         self._twists: dict[str, deque[Twist]] = defaultdict(deque)
         self._replies: dict[str, Response] = {}
+        self._terminated: set[str] = set()
 
     def script(self, operation: str, *twists: Twist) -> None:
         self._twists[operation].extend(twists)
@@ -112,6 +113,10 @@ class ScriptedAcs:
         return reply
 
     def _carry_out(self, asked: Asked) -> Response:
+        if asked.connection_id in self._terminated:
+            return JSONResponse({"error": {"code": "8522", "message": "Call not found."}}, 404)
+        if asked.operation == "terminate":
+            self._terminated.add(asked.connection_id)
         self.done[asked.operation] += 1
         if asked.operation == "transferToParticipant":
             return JSONResponse({"operationContext": asked.body.get("operationContext")}, 202)

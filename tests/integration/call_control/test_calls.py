@@ -11,7 +11,7 @@ import pytest
 from bridge_common.redis.clients import RedisClients
 from bridge_common.wire import media_token
 from bridge_common.wire.call_record import Status
-from bridge_common.wire.entries import MediaLost, MediaOpen, VoiceLost
+from bridge_common.wire.entries import GoodbyeOver, MediaLost, MediaOpen, VoiceLost
 from tests.support.eventually import eventually
 from tests.support.recorded_spans import Growth
 from tests.support.scripted_acs import STALE_CONTEXT, ScriptedAcs, Twist
@@ -223,6 +223,25 @@ async def test_an_operator_hangs_up(board: Switchboard) -> None:
     assert record.end_reason == "hung_up_by_operator"
     again = await board.http.post(f"/api/calls/{call.call_id}/hangup", headers=OPERATOR)
     assert again.status_code == 409
+
+
+async def test_a_hang_up_that_acs_refuses_is_repeated(board: Switchboard) -> None:
+    call = PhoneCall()
+    connection_id = await board.connect(call)
+    board.acs.script("terminate", Twist(400, "8501", "call not established"), Twist(400, "8501"), Twist(), Twist())
+    act = {"action": "hang_up"}
+    reply = await board.http.post(f"/api/calls/{call.call_id}/actions", json=act, headers=OPERATOR)
+    await board.reaches(call, Status.CONNECTED)
+    await board.inbox.put(GoodbyeOver(call.call_id, reply.json()["action_id"], "heard"))
+    await eventually(lambda: len(board.acs.of("terminate")) >= 2, what="asked again")
+    record = await board.store.load(call.call_id)
+    assert record is not None
+    assert (record.status, record.actions[0].state) == (Status.ENDING, "running")
+    record = await board.reaches(call, Status.ENDED, within_s=15)
+    assert (record.actions[0].state, record.actions[0].reason) == ("done", "heard")
+    asked = board.acs.of("terminate")
+    assert [one.connection_id for one in asked] == [connection_id] * 4, "the last one is answered with 404"
+    assert len({one.request_id for one in asked}) == 4
 
 
 async def test_a_lost_media_socket_is_asked_for_again(board: Switchboard) -> None:

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from bridge_common.wire.call_record import CallRecord, Status
-from bridge_common.wire.entries import IncomingCall, MediaOpen
+from bridge_common.wire.entries import Due, IncomingCall, MediaOpen
 from call_control.call_telemetry import begin_trace, report_arrival, report_command, report_step
 from call_control.core.machine.call_events import CommandDone
 from call_control.core.policy.routing import Accepted, Routed
@@ -37,6 +37,21 @@ def test_a_call_is_counted_at_each_status_it_comes_to(caplog: pytest.LogCaptureF
     assert grown('bridge_answer_seconds_sum{until="connected"}') >= 2
     assert caplog.messages == ["call arrived", *["call changed status"] * 3]
     assert "4255550100" not in str([vars(record) for record in caplog.records])
+
+
+def test_a_hang_up_that_acs_does_not_confirm_is_reported(caplog: pytest.LogCaptureFixture) -> None:
+    grown, due = Growth(), Due("call_1", "ending", 3)
+    ending = replace(CONNECTED, status=Status.ENDING, hang_up_ms=RING_MS, connection_id="441f1200", command_seq=3)
+    report_step(ending, replace(ending, command_seq=4), due)
+    assert grown("bridge_hang_ups_repeated_total") == 1
+    report_step(ending, ending, due)
+    assert grown("bridge_hang_ups_abandoned_total") == 0
+    report_step(ending, replace(ending, status=Status.ENDED), due)
+    assert grown("bridge_hang_ups_abandoned_total") == 1
+    assert caplog.messages == [
+        "call not known to be gone; repeating the hang-up",
+        "hang-up not confirmed by ACS; the caller may still be connected",
+    ]
 
 
 def test_the_media_socket_is_counted_when_it_is_there_for_the_first_time() -> None:

@@ -19,11 +19,11 @@ from call_control.core.token_bucket import TokenBuckets
 log = logging.getLogger(__name__)
 
 _WRONG_PER_MIN: Final = 3
-"""Limit for unknown references from one platform per minute; it stops a model that guesses references."""
+"""Unknown references from one platform per minute that are logged; beyond them the answer asks the model not to guess.
 
-
-class TooManyReferencesError(Exception):
-    """The platform has sent too many unknown references."""
+References of calls are always accepted: all calls of a platform share its identity. Guesses need no other limit: a
+reference has 50 random bits.
+"""
 
 
 class AgentActions:
@@ -36,27 +36,30 @@ class AgentActions:
     async def act(self, platform: str, name: str, arguments: Mapping[str, object]) -> Answer:
         """Request the action for the call with the given reference. `platform`: the authenticated sender.
 
-        Raises `TooManyReferencesError`, and `OutsideError` if Redis is unavailable.
+        Raises `OutsideError` if Redis is unavailable.
         """
         tool = requests.tool_named(name)
         if tool is None:
-            return requests.refused(f"There is no tool {name}.")
+            return requests.unknown_tool(name)
         reference = requests.reference_of(arguments)
         if not reference:
             return requests.refused(requests.NO_REFERENCE)
-        if not self._wrong.available(platform, time.monotonic()):
-            raise TooManyReferencesError
         referred = await self._references.find(reference)
         record = await self._store.load(referred.call_id) if referred else None
         if referred is None or record is None:
-            self._wrong.take(platform, time.monotonic())
+            if not self._wrong.take(platform, time.monotonic()):
+                return requests.refused(requests.MANY_UNKNOWN_REFERENCES)
             log.warning("tool call with an unknown call reference", extra=fields(platform=platform, tool=name))
             return requests.refused(requests.UNKNOWN_REFERENCE)
+        if fault := requests.fault_in(tool, arguments):
+            log.info("agent action rejected", extra=fields(call_id=record.call_id, tool=name, reason=fault))
+            return requests.refused(fault)
         act = requests.request_of(tool, arguments, record, f"act_{secrets.token_hex(8)}")
-        known = requests.known_answer(tool, act, record, round(time.time() * 1000))
+        now_ms = round(time.time() * 1000)
+        known = requests.known_answer(tool, act, record, now_ms)
         if known is not None:
             return known
-        if reason := requests.refusal_of(tool, act, record, referred.tools):
+        if reason := requests.refusal_of(tool, act, record, referred.tools, now_ms):
             log.info("agent action rejected", extra=fields(call_id=record.call_id, tool=name, reason=reason))
             return requests.refused(reason)
         await self._inbox.put(act)

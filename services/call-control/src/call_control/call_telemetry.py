@@ -13,9 +13,10 @@ from bridge_common.base.log_limit import LineLimit
 from bridge_common.observability import tracing
 from bridge_common.observability.tracing import Begun, Kind, Moment, Span
 from bridge_common.wire.call_record import CallRecord, Status
-from bridge_common.wire.entries import IncomingCall
+from bridge_common.wire.entries import Due, IncomingCall
 from call_control import metrics
 from call_control.core.events.callbacks import AcsEvent
+from call_control.core.machine.call_commands import SetTimer
 from call_control.core.machine.call_events import CallEvent
 from call_control.core.policy.ring_limits import Limit
 from call_control.core.policy.routing import Routed
@@ -90,6 +91,9 @@ def report_step(was: CallRecord, now: CallRecord, event: CallEvent) -> None:
     """Log a change of status, and record the metrics and spans that end with it."""
     if now.media_seen and not was.media_seen:
         metrics.ANSWER.labels("media").observe(_since_ring_s(now))
+    overdue = isinstance(event, Due) and event.timer == SetTimer.ENDING and was != now
+    if overdue and was.hang_up_ms and was.connection_id:
+        _report_overdue_hang_up(was, now)
     if was.status is now.status:
         return
     log.info(
@@ -112,6 +116,16 @@ def report_step(was: CallRecord, now: CallRecord, event: CallEvent) -> None:
     elif now.status is Status.ENDED:
         metrics.ENDED.labels(metrics.end_reason_label(now.end_reason)).inc()
         _publish_span(now, "call", now.created_ms, now.ended_ms, reason=now.end_reason)
+
+
+def _report_overdue_hang_up(was: CallRecord, now: CallRecord) -> None:
+    about = {"call_id": now.call_id, "since_s": round(time.time() - was.hang_up_ms / 1000, 1)}
+    if now.command_seq > was.command_seq:
+        metrics.HANG_UPS_REPEATED.inc()
+        log.warning("call not known to be gone; repeating the hang-up", extra=fields(**about))
+    else:
+        metrics.HANG_UPS_ABANDONED.inc()
+        log.error("hang-up not confirmed by ACS; the caller may still be connected", extra=fields(**about))
 
 
 def report_command(record: CallRecord, name: str, began_ms: float, outcome: str, failure: str = "") -> None:

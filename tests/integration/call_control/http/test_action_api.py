@@ -11,6 +11,7 @@ from bridge_common.redis.clients import command
 from bridge_common.wire.call_record import CallRecord, Status
 from bridge_common.wire.entries import GoodbyeOver, Instruct
 from bridge_common.wire.entry_codec import FIELD, decode
+from call_control.core.machine.action_limits import MAX_ACTIONS
 from tests.support.eventually import eventually
 from tests.support.switchboard import OPERATOR, PhoneCall, Switchboard
 
@@ -89,12 +90,39 @@ async def test_a_key_names_one_action(board: Switchboard) -> None:
     assert len(await actions(board, call)) == 1
 
 
+async def test_a_call_has_a_limit_of_actions_and_forgets_none(board: Switchboard) -> None:
+    call = PhoneCall()
+    await board.connect(call)
+    statuses = [
+        (await act(board, call, f"key-{n}", action="note", text=f"{n}")).status_code for n in range(MAX_ACTIONS)
+    ]
+    assert set(statuses) == {202}
+
+    async def all_recorded() -> bool:
+        return len(await actions(board, call)) == MAX_ACTIONS
+
+    await eventually(all_recorded, what="all actions are recorded")
+    further = await act(board, call, "further", action="note", text="a")
+    assert further.status_code == 409
+    assert further.json()["error"]["message"].startswith(f"the call has reached its limit of {MAX_ACTIONS} actions")
+    again = await act(board, call, "key-0", action="note", text="0")
+    assert (again.status_code, again.json()["state"]) == (202, "done")
+    assert (await act(board, call, "key-0", action="note", text="other")).status_code == 409
+    assert (await act(board, call, action="hang_up")).status_code == 202
+
+
 @pytest.mark.parametrize(
     ("body", "fault"),
     [
         (b"{", "the body is not valid JSON"),
-        (b"[]", "the body must be a JSON object with `action`"),
-        (b'{"action":5}', "the body must be a JSON object with `action`"),
+        (b"[" * 10_000, "the body is not valid JSON"),
+        (b"[]", "the body is not a JSON object"),
+        (b'{"action":5}', "`action` is missing or not a string"),
+        (b'{"action":"note","text":"a","priority":1}', "unknown argument 'priority'; note has only text"),
+        (
+            b'{"action":"note","text":"\\ud83d"}',
+            "the body contains half of a surrogate pair; send the complete character",
+        ),
         (b'{"action":"dance"}', "unknown action 'dance'; use hang_up, send_dtmf, note, disposition"),
         (b'{"action":"send_dtmf","tones":"x"}', "tones must be 1 to 18 of 0-9, A-D, * and #"),
     ],
@@ -105,6 +133,26 @@ async def test_bad_requests(board: Switchboard, body: bytes, fault: str) -> None
     reply = await board.http.post(f"/api/calls/{call.call_id}/actions", headers=OPERATOR, content=body)
     assert (reply.status_code, reply.json()["error"]["message"]) == (400, fault)
     assert await actions(board, call) == []
+
+
+async def test_the_outcome_of_a_call_can_be_recorded_after_its_end(board: Switchboard) -> None:
+    call = PhoneCall()
+    connection_id = await board.connect(call)
+    await board.call_back(call, call.callback("CallDisconnected", connection_id))
+    record = await board.reaches(call, Status.ENDED)
+    assert (await act(board, call, action="disposition", text="sale")).status_code == 202
+    await settled(board, call, "done")
+    reply = await act(board, call, action="send_dtmf", tones="1")
+    assert (reply.status_code, reply.json()["error"]["message"]) == (
+        409,
+        "the call is ended; actions need a connected call",
+    )
+    await command(board.redis, "HSET", board.keys.record(call.call_id), "ended_ms", record.ended_ms - 3_601_000)
+    reply = await act(board, call, action="note", text="late")
+    assert (reply.status_code, reply.json()["error"]["message"]) == (
+        409,
+        "the call ended more than 1 h ago; its record is complete",
+    )
 
 
 async def test_calls_that_cannot_act(board: Switchboard) -> None:

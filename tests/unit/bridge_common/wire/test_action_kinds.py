@@ -6,21 +6,28 @@ import pytest
 
 from bridge_common.wire.action_kinds import fault_of
 
+WHAT = "the text of the arguments"
+
 
 @pytest.mark.parametrize(
     ("action", "arguments", "fault"),
     [
         ("hang_up", "{}", ""),
         ("hang_up", "", ""),
-        ("hang_up", '{"reason":5}', "reason must be a string of at most 1000 characters"),
+        ("hang_up", '{"reason":5}', "reason must be a text of 0 to 1000 characters"),
         ("send_dtmf", '{"tones":"12*#AD"}', ""),
         ("send_dtmf", '{"tones":""}', "tones must be 1 to 18 of 0-9, A-D, * and #"),
         ("send_dtmf", '{"tones":"1\\n"}', "tones must be 1 to 18 of 0-9, A-D, * and #"),
         ("send_dtmf", '{"tones":"1111111111111111111"}', "tones must be 1 to 18 of 0-9, A-D, * and #"),
         ("send_dtmf", "{}", "tones must be 1 to 18 of 0-9, A-D, * and #"),
-        ("note", '{"text":" "}', "text must have 1 to 1000 characters"),
-        ("note", "nonsense", "arguments are not valid JSON"),
-        ("note", "[]", "arguments are not a JSON object"),
+        ("note", '{"text":"two\\nlines, \\ud83d\\ude00"}', ""),
+        ("note", '{"text":" "}', "text must be a text of 1 to 1000 characters"),
+        ("note", '{"text":"a\\u0000"}', "text must not contain control characters or half of a surrogate pair"),
+        ("note", '{"text":"\\ud83d"}', f"{WHAT} contains half of a surrogate pair; send the complete character"),
+        ("note", '{"text":"a","priority":1}', "unknown argument 'priority'; note has only text"),
+        ("hang_up", '{"text":"a"}', "unknown argument 'text'; hang_up has only reason"),
+        ("note", "nonsense", f"{WHAT} is not valid JSON"),
+        ("note", "[]", f"{WHAT} is not a JSON object"),
         ("dance", "{}", "unknown action 'dance'; use hang_up, send_dtmf, note, disposition"),
     ],
 )

@@ -26,6 +26,41 @@ def test_arguments_are_those_of_the_action() -> None:
     assert AGENT_TOOLS["end_call"].arguments_of({}) == "{}"
 
 
+REASONS = "`reason` must be one of done, caller_asked, abuse, voicemail"
+
+
+@pytest.mark.parametrize(
+    ("tool", "text", "fault"),
+    [
+        ("end_call", '{"reason":"done"}', ""),
+        ("end_call", '{"reason":"x"}', f"{REASONS}."),
+        ("end_call", '{"reason":["done"]}', f"{REASONS}."),
+        ("end_call", "{}", f"{REASONS}."),
+        ("end_call", "", f"{REASONS}."),
+        ("end_call", '{"reason":"done","at":1}', "Unknown argument 'at', use `reason`."),
+        ("end_call", '{"cause":"done"}', f"Unknown argument 'cause', use `reason`. {REASONS}."),
+        ("send_dtmf", '{"digits":"1"}', ""),
+        ("send_dtmf", '{"digits":"hello"}', "`digits` must be 1 to 18 of 0-9, A-D, * and #."),
+        ("send_dtmf", '{"digits":1}', "`digits` must be 1 to 18 of 0-9, A-D, * and #."),
+        ("add_note", '{"text":""}', "`text` must be a text of 1 to 1000 characters."),
+        ("add_note", "[]", "The text of the arguments is not a JSON object."),
+        ("add_note", "{", "The text of the arguments is not valid JSON."),
+        (
+            "set_disposition",
+            '{"text":"\\ud83d"}',
+            "The text of the arguments contains half of a surrogate pair; send the complete character.",
+        ),
+    ],
+)
+def test_function_calls_follow_the_schema(tool: str, text: str, fault: str) -> None:
+    assert AGENT_TOOLS[tool].read(text)[1] == fault
+
+
+def test_values_that_json_cannot_express_are_refused_too() -> None:
+    fault = "`text` must not contain control characters or half of a surrogate pair."
+    assert AGENT_TOOLS["add_note"].fault_in({"text": "\ud83d"}) == fault
+
+
 def test_further_arguments_come_first() -> None:
     schema = AGENT_TOOLS["add_note"].parameters(call={"type": "string"})
     assert list(schema["properties"]) == schema["required"] == ["call", "text"]

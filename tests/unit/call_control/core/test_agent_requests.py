@@ -28,7 +28,8 @@ def test_references(arguments: dict[str, object], reference: str) -> None:
     ("record", "allowed", "reason"),
     [
         (CONNECTED, ALL, ""),
-        (CONNECTED, {"add_note"}, "end_call is not allowed in this call."),
+        (CONNECTED, frozenset({"add_note"}), "end_call is not allowed in this call; these are: add_note."),
+        (CONNECTED, frozenset(), "end_call is not allowed in this call; these are: none."),
         (replace(CONNECTED, status=Status.RINGING), ALL, "The call is not connected."),
         (replace(CONNECTED, status=Status.ENDED), ALL, "The call has ended."),
         (replace(CONNECTED, closing="act-1"), ALL, "The call is being ended already."),
@@ -36,18 +37,28 @@ def test_references(arguments: dict[str, object], reference: str) -> None:
 )
 def test_refusals(record: CallRecord, allowed: frozenset[str], reason: str) -> None:
     act = requests.request_of(END, {"reason": "done"}, record, "act-2")
-    assert requests.refusal_of(END, act, record, allowed) == reason
+    assert requests.refusal_of(END, act, record, allowed, 1) == reason
 
 
 def test_bad_arguments_are_refused_with_their_fault() -> None:
-    act = requests.request_of(DTMF, {"digits": "hello"}, CONNECTED, "act-1")
-    assert requests.refusal_of(DTMF, act, CONNECTED, ALL) == "tones must be 1 to 18 of 0-9, A-D, * and #."
+    fault = "`digits` must be 1 to 18 of 0-9, A-D, * and #."
+    assert requests.fault_in(DTMF, {"call": "7QK4-M2X9-RD", "digits": "hello"}) == fault
+    assert requests.fault_in(DTMF, {"call": "7QK4-M2X9-RD", "digits": "1"}) == ""
 
 
 def test_a_note_may_be_left_while_the_call_ends() -> None:
     record = replace(CONNECTED, closing="act-1")
     act = requests.request_of(NOTE, {"text": "a"}, record, "act-2")
-    assert requests.refusal_of(NOTE, act, record, ALL) == ""
+    assert requests.refusal_of(NOTE, act, record, ALL, 1) == ""
+
+
+def test_too_many_actions_are_refused_with_a_sentence() -> None:
+    actions = tuple(CallAction(f"act-{number}", "note", "{}", "agent", 9_000, "done") for number in range(10))
+    record = replace(CONNECTED, actions=actions)
+    act = requests.request_of(NOTE, {"text": "a"}, record, "act-2")
+    reason = "Too many actions within 10 s. Continue the conversation without it."
+    assert requests.refusal_of(NOTE, act, record, ALL, 10_000) == reason
+    assert requests.refusal_of(NOTE, act, record, ALL, 19_001) == ""
 
 
 @pytest.mark.parametrize(

@@ -65,6 +65,14 @@ def test_fields_of_a_whole_body() -> None:
     assert decode_announcement(json.dumps({"text": "Hello.", "interrupt": True}).encode()) == AnnouncementBody(
         "Hello.", True
     )
-    for bad in (b'{"text": "a", "interrupt": 1}', b'{"txt": "a"}', b"{}", b"", b"\xff", b"[" * 100_000):
+    for bad in (
+        b'{"text": "a", "interrupt": 1}',
+        b'{"text": "\\ud83d"}',
+        b'{"txt": "a"}',
+        b"{}",
+        b"",
+        b"\xff",
+        b"[" * 100_000,
+    ):
         with pytest.raises(InputError):
             decode_announcement(bad)

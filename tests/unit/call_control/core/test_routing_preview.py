@@ -2,9 +2,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 
 from bridge_common.base.errors import InputError
 from call_control.core.policy.policy_text import decode_policy
@@ -93,6 +95,29 @@ def test_full_rules() -> None:
     ]
 
 
+@given(
+    at=st.datetimes(timezones=st.timezones() | st.sampled_from([timezone(timedelta(hours=h)) for h in (-14, 0, 14)])),
+    holidays=st.sampled_from(["12-24", "02-29", [{"country": "DE", "subdivision": "BY"}, {"country": "US"}]]),
+    zone=st.sampled_from(["Europe/Berlin", "Pacific/Kiritimati", "Pacific/Pago_Pago"]),
+)
+@example(at=datetime.max.replace(tzinfo=UTC), holidays="12-24", zone="Europe/Berlin")
+@example(at=datetime.min.replace(tzinfo=UTC), holidays="12-24", zone="Europe/Berlin")
+@example(at=datetime.min.replace(tzinfo=timezone(timedelta(hours=14))), holidays="12-24", zone="Europe/Berlin")
+@settings(deadline=None, max_examples=60)
+def test_any_time_is_previewed_or_refused(at: datetime, holidays: object, zone: str) -> None:
+    rules = [
+        {"name": "day", "holidays": holidays, "agent": "a"},
+        {"name": "late", "hours": "22:00-02:00", "agent": "b"},
+        {"name": "rest", "agent": "c"},
+    ]
+    routing = Routing(policy=decode_policy({"time_zone": zone, "rules": rules}))
+    if datetime(2000, 1, 1, tzinfo=UTC) <= at < datetime(2100, 1, 1, tzinfo=UTC):
+        assert _preview(routing, at=at.isoformat())["rule"] in ("day", "late", "rest")
+    else:
+        with pytest.raises(InputError, match="at: "):
+            _preview(routing, at=at.isoformat())
+
+
 @pytest.mark.parametrize("caller", ["", "anonymous", "4:anonymous"])
 def test_a_hidden_number(caller: str) -> None:
     assert "call drawn at" in str(_preview(caller=caller, at="2026-12-25T12:00:00Z")["reason"])
@@ -104,6 +129,7 @@ def test_a_hidden_number(caller: str) -> None:
         (b"", "Invalid JSON"),
         (b"[]", "Input should be an object"),
         (b"{}", "callee: Field required"),
+        (b'{"callee": "+18005551212", "headers": {"X": "\\ud83d"}}', "Invalid JSON"),
         (b'{"callee": "1800"}', "callee: is neither +<number> nor a raw id"),
         (b'{"callee": "+18005551212", "caller": "x"}', "caller: is neither"),
         (b'{"callee": "+18005551212", "at": "2026-12-24T12:00:00"}', "at: Input should have timezone info"),

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
@@ -67,6 +67,7 @@ class JwtVerifier:
     """Checks tokens of one kind of sender. Run `keep_fresh` in the background, so that no request waits for keys.
 
     `max_age_s`: maximum age of keys that `jwks_url` does not contain any more, or that could not be fetched again.
+    `claims`: values of further claims; a token with another value is not valid.
     """
 
     def __init__(
@@ -81,6 +82,7 @@ class JwtVerifier:
         clock: Callable[[], float] = time.monotonic,
         timing: JwksTiming | None = None,
         names: SettingNames | None = None,
+        claims: Mapping[str, str] | None = None,
     ) -> None:
         self._jwks_url = jwks_url
         self._issuers = list(issuers)
@@ -91,6 +93,7 @@ class JwtVerifier:
         self._clock = clock
         self._timing = timing or JwksTiming()
         self._names = names or SettingNames()
+        self._claims = claims or {}
         self._fetched_at = float("-inf")
         self._keys: dict[str, jwt.PyJWK] = {}
         self._ask_again_at = float("-inf")
@@ -185,6 +188,9 @@ class JwtVerifier:
         except (jwt.PyJWTError, ValueError, TypeError, OverflowError, RecursionError) as error:
             # PyJWT does not catch the errors of json and int(), for example for 1,000 nested brackets.
             raise AuthError(f"the token is not valid: {error}{self._remedy(error)}") from error
+        for name, value in self._claims.items():
+            if claims.get(name, value) != value:
+                raise AuthError(f"the token is not valid: its `{name}` claim has another value than the settings")
         return claims
 
     def _remedy(self, error: Exception) -> str:

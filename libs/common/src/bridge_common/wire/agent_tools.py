@@ -10,7 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from bridge_common.wire.action_kinds import fault_of
+from bridge_common.base.errors import InputError
+from bridge_common.wire.action_kinds import MAX_TEXT, text_fault, tones_fault
+from bridge_common.wire.json_object import decode_object
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,22 +44,35 @@ class AgentTool:
         not valid, the fault.
         """
         try:
-            given = json.loads(text or "{}")
-        except ValueError:
-            return "", "The arguments are not valid JSON."
-        if not isinstance(given, dict):
-            return "", "The arguments are not a JSON object."
-        arguments = self.arguments_of(given)
-        fault = fault_of(self.action, arguments)
-        return arguments, f"{fault}." if fault else ""
+            given = decode_object(text or "{}", "the text of the arguments")
+        except InputError as error:
+            return "", _sentence(error.message)
+        return self.arguments_of(given), self.fault_in(given)
 
     def arguments_of(self, given: Mapping[str, object]) -> str:
         """Return the action's arguments as canonical JSON text. Values that the tool does not know are dropped."""
         known = {self.arguments.get(name, name): given[name] for name in self.properties if name in given}
         return json.dumps(known, sort_keys=True, separators=(",", ":"))
 
+    def fault_in(self, given: Mapping[str, object]) -> str:
+        """Return every fault in the arguments of a tool call as sentences for the model, "" if they are valid."""
+        known = ", ".join(f"`{name}`" for name in self.properties)
+        unknown = [f"unknown argument {name[:64]!a}, use {known}" for name in given if name not in self.properties]
+        faults = [_value_fault(name, schema, given.get(name)) for name, schema in self.properties.items()]
+        return " ".join(_sentence(fault) for fault in (*unknown, *faults) if fault)
 
-_TEXT: Final = {"type": "string", "minLength": 1, "maxLength": 1000}
+
+def _value_fault(name: str, schema: Mapping[str, Any], value: object) -> str:
+    if allowed := schema.get("enum"):
+        return "" if value in allowed else f"`{name}` must be one of {', '.join(allowed)}"
+    return tones_fault(f"`{name}`", value) if "pattern" in schema else text_fault(f"`{name}`", value)
+
+
+def _sentence(text: str) -> str:
+    return f"{text[0].upper()}{text[1:]}."
+
+
+_TEXT: Final = {"type": "string", "minLength": 1, "maxLength": MAX_TEXT}
 
 AGENT_TOOLS: Final[Mapping[str, AgentTool]] = {
     tool.name: tool

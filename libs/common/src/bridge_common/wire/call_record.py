@@ -97,6 +97,8 @@ class CallRecord:
     connected_ms: int = 0
     ended_ms: int = 0
     end_reason: str = ""
+    hang_up_ms: int = 0
+    """Unix ms of the first request to hang up."""
     voice_ready: bool = False
     media_seen: bool = False
     media_restarts: int = 0

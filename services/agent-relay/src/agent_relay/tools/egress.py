@@ -47,8 +47,8 @@ class GuardedResolver(AbstractResolver):
 
 
 def is_public(address: str) -> bool:
-    """Return whether an address is public. Private, loopback, link-local, multicast and reserved addresses are not,
-    also if they are embedded in an IPv6 address.
+    """Return whether an address is public. Private, loopback, link-local, multicast, reserved and special addresses
+    are not, also if they are embedded in an IPv6 address.
     """
     try:
         parsed = ipaddress.ip_address(address.partition("%")[0])
@@ -60,7 +60,8 @@ def is_public(address: str) -> bool:
             return is_public(str(inner))
         if parsed in _NAT64:
             return is_public(str(ipaddress.IPv4Address(int(parsed) & 0xFFFFFFFF)))
-    return parsed.is_global and not parsed.is_multicast
+    special = parsed.is_multicast or parsed.is_reserved or any(parsed in network for network in _SPECIAL)
+    return parsed.is_global and not special
 
 
 def is_literal(host: str) -> bool:
@@ -90,3 +91,9 @@ def tool_session(private_hosts: Sequence[str]) -> aiohttp.ClientSession:
 
 
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
+_SPECIAL = (
+    ipaddress.IPv4Network("168.63.129.16/32"),  # platform services of Azure, reachable from every virtual machine
+    ipaddress.IPv4Network("192.88.99.0/24"),  # relays of 6to4, RFC 7526
+    ipaddress.IPv6Network("fec0::/10"),  # site-local, RFC 3879
+)
+"""Addresses that are not public although the registries of the IANA, or the module `ipaddress`, call them global."""

@@ -6,10 +6,10 @@ from collections.abc import Collection, Mapping
 from typing import Any, Final
 
 from bridge_common.wire import call_reference
-from bridge_common.wire.action_kinds import fault_of
 from bridge_common.wire.agent_tools import AGENT_TOOLS, AgentTool
 from bridge_common.wire.call_record import CallAction, CallRecord, Status
 from bridge_common.wire.entries import Act
+from call_control.core.machine.action_limits import limit_fault
 from call_control.core.machine.requested_actions import earlier
 
 CALL_ARGUMENT: Final = {
@@ -20,6 +20,10 @@ NO_REFERENCE: Final = (
     "The argument `call` is missing or garbled. Use the reference from the message headed 'Call reference'."
 )
 UNKNOWN_REFERENCE: Final = "There is no call with this reference. It may have ended."
+MANY_UNKNOWN_REFERENCES: Final = (
+    "There is no call with this reference. Do not guess: use the reference from the message headed 'Call reference', "
+    "or continue the conversation without tools."
+)
 
 Answer = dict[str, Any]
 """JSON object: `ok` and `state`, and `say` (accepted) or `reason` (rejected)."""
@@ -39,16 +43,21 @@ def request_of(tool: AgentTool, arguments: Mapping[str, object], record: CallRec
     return Act(record.call_id, action_id, tool.action, tool.arguments_of(arguments), "agent")
 
 
-def refusal_of(tool: AgentTool, act: Act, record: CallRecord, allowed: Collection[str]) -> str:
+def fault_in(tool: AgentTool, arguments: Mapping[str, object]) -> str:
+    """Return the faults in the arguments of a tool call as sentences, "" if they are valid."""
+    return tool.fault_in({name: value for name, value in arguments.items() if name != "call"})
+
+
+def refusal_of(tool: AgentTool, act: Act, record: CallRecord, allowed: Collection[str], now_ms: int) -> str:
     """Return why the action is not possible now, "" if it is possible."""
     if tool.name not in allowed:
-        return f"{tool.name} is not allowed in this call."
-    if fault := fault_of(act.action, act.arguments):
-        return f"{fault}."
+        return f"{tool.name} is not allowed in this call; these are: {', '.join(allowed) or 'none'}."
     if record.status is not Status.CONNECTED:
         return "The call has ended." if record.status in (Status.ENDING, Status.ENDED) else "The call is not connected."
     if record.closing and tool.action != "note":
         return "The call is being ended already."
+    if limit := limit_fault(record, act.action, act.by, now_ms):
+        return f"{limit[0].upper()}{limit[1:]}. Continue the conversation without it."
     return ""
 
 
@@ -66,6 +75,10 @@ def answer_to(tool: AgentTool, action: CallAction) -> Answer:
 
 def accepted(tool: AgentTool) -> Answer:
     return {"ok": True, "state": "accepted", "say": tool.accepted}
+
+
+def unknown_tool(name: str) -> Answer:
+    return refused(f"There is no tool {name[:64]!a}; the tools are {', '.join(AGENT_TOOLS)}.")
 
 
 def tool_named(name: str) -> AgentTool | None:

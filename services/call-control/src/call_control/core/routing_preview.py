@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence, Set
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Any, Final
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
@@ -18,6 +18,8 @@ from call_control.core.policy.routing import Accepted, Redirected, Routed, Routi
 
 _CALL_ID: Final = "preview"
 """Decides the share of a caller without a number; each real call of such a caller is drawn separately."""
+_FIRST: Final = datetime(2000, 1, 1, tzinfo=UTC)
+_END: Final = datetime(2100, 1, 1, tzinfo=UTC)
 _HeaderName = Annotated[str, Field(min_length=1, max_length=MAX_NAME_LENGTH)]
 _HeaderValue = Annotated[str, Field(max_length=MAX_VALUE_LENGTH)]
 
@@ -50,6 +52,8 @@ def _words(loc: tuple[int | str, ...], message: str) -> str:
 def incoming_call(request: PreviewRequest, now: datetime) -> IncomingCall:
     """The call as the webhook would receive it. Raises `InputError`."""
     at = request.at or now
+    if not _FIRST <= at < _END:
+        raise InputError(f"at: must be a time from {_FIRST.year} to {_END.year - 1}")
     hidden = is_anonymous(request.caller) or request.caller == "anonymous"
     return IncomingCall(
         call_id=_CALL_ID,

@@ -39,9 +39,6 @@ class TokenBuckets:
     def __len__(self) -> int:
         return len(self._buckets)
 
-    def available(self, key: str, now: float) -> bool:
-        return self._bucket(key).available(now)
-
     def take(self, key: str, now: float) -> bool:
         return self._bucket(key).take(now)
 

@@ -17,15 +17,19 @@ from bridge_common.base.errors import InputError
 from bridge_common.base.ids import is_call_id
 from bridge_common.store.call_store import CallStore
 from bridge_common.store.inbox import Inbox
-from bridge_common.wire.action_kinds import OPERATOR, fault_of
+from bridge_common.wire.action_kinds import DISPOSITION, NOTE, OPERATOR, fault_of
 from bridge_common.wire.call_record import CallAction, CallRecord, Status
 from bridge_common.wire.entries import Act
+from bridge_common.wire.json_object import decode_object
+from call_control.core.machine.action_limits import limit_fault
 from call_control.http.audit import audit_of
 from call_control.http.error_responses import ConflictError, NotFoundError, read_body
 from call_control.http.operator_access import Operators
 
 _MAX_BODY: Final = 16 * 1024
 _MAX_KEY: Final = 200
+WRAP_UP_S: Final = 3600
+"""How long operators may add notes and the disposition after the end of a call."""
 
 
 class ActionApi:
@@ -65,12 +69,14 @@ class ActionApi:
             if (known.kind, known.arguments) != (action, arguments):
                 raise ConflictError("this Idempotency-Key was used for another action of the call")
             return JSONResponse(action_json(known), 202)
-        if record.status is not Status.CONNECTED:
-            raise ConflictError(f"the call is {record.status.value}; actions need a connected call")
+        now_ms = round(time.time() * 1000)
+        if fault := _status_fault(record, action, now_ms):
+            raise ConflictError(fault)
         act = Act(record.call_id, action_id, action, arguments, OPERATOR)
+        if limit := limit_fault(record, action, act.by, now_ms):
+            raise ConflictError(f"{limit}; POST /api/calls/{{call_id}}/hangup still hangs up")
         await self._inbox.put_once(act, f"action:{action_id}")
         audit_of(request).more.update(requested=action, action_id=action_id)
-        now_ms = round(time.time() * 1000)
         return JSONResponse(action_json(CallAction(action_id, action, arguments, act.by, now_ms)), 202)
 
     async def _record(self, request: Request) -> CallRecord:
@@ -92,19 +98,26 @@ def action_json(action: CallAction) -> dict[str, object]:
     }
 
 
+def _status_fault(record: CallRecord, action: str, now_ms: int) -> str:
+    """Return why the action is not possible in this status of the call, "" if it is possible."""
+    if record.status is Status.CONNECTED:
+        return ""
+    if action not in (NOTE, DISPOSITION) or record.status not in (Status.ENDING, Status.ENDED):
+        return f"the call is {record.status.value}; actions need a connected call"
+    late = record.ended_ms > 0 and now_ms - record.ended_ms > 1000 * WRAP_UP_S
+    return f"the call ended more than {WRAP_UP_S // 3600} h ago; its record is complete" if late else ""
+
+
 def _find(record: CallRecord, action_id: str) -> CallAction | None:
     return next((action for action in record.actions if action.id == action_id), None)
 
 
 def _read(body: bytes) -> tuple[str, str]:
     """Decode the body: name of the action, and its arguments as canonical JSON text. Raises `InputError`."""
-    try:
-        given = json.loads(body)
-    except ValueError as error:
-        raise InputError("the body is not valid JSON") from error
-    if not isinstance(given, dict) or not isinstance(given.get("action"), str):
-        raise InputError("the body must be a JSON object with `action`")
-    action = given.pop("action")
+    given = decode_object(body, "the body")
+    action = given.pop("action", None)
+    if not isinstance(action, str):
+        raise InputError("`action` is missing or not a string")
     return action, json.dumps(given, sort_keys=True, separators=(",", ":"))
 
 

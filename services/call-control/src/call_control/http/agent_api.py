@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+from importlib.metadata import version
 from typing import Any, Final
 
 import mcp_types as types
@@ -13,20 +14,22 @@ from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
-from bridge_common.base.errors import BridgeError, InputError
+from bridge_common.base.errors import BridgeError
 from bridge_common.wire.agent_tools import AGENT_TOOLS
-from call_control.agent_actions import AgentActions, TooManyReferencesError
+from bridge_common.wire.json_object import decode_object
+from call_control.agent_actions import AgentActions
 from call_control.core.agent_requests import CALL_ARGUMENT, Answer
 from call_control.http.agent_guard import AgentGuard
 from call_control.http.agent_openapi import agent_openapi
-from call_control.http.error_responses import BusyError, read_body, with_error_replies
+from call_control.http.error_responses import UnsupportedMediaError, read_body, with_error_replies
 
 log = logging.getLogger(__name__)
 logging.getLogger("mcp").setLevel(logging.WARNING)  # it logs each request and its own start and end
 
 _MAX_BODY: Final = 16 * 1024
+_MAX_MCP_BODY: Final = 64 * 1024
 _AREA: Final = "agent tools"
 _JSON: Final = "application/json"
 """Foundry's OpenAPI tools accept only this content type."""
@@ -39,19 +42,30 @@ class AgentApi:
         self._actions = actions
         self._guard = guard
         self._base_url = base_url
-        server: Server[Any] = Server("calls", on_list_tools=self._list_tools, on_call_tool=self._call_tool)
+        server: Server[Any] = Server(
+            "calls", version=version("call-control"), on_list_tools=self._list_tools, on_call_tool=self._call_tool
+        )
         # No DNS rebinding protection: browsers cannot send the token.
         self._mcp = StreamableHTTPSessionManager(server, json_response=True, stateless=True)
 
     def routes(self) -> list[BaseRoute]:
         async def admit(request: Request) -> Response:
             request.state.platform = await self._guard.platform(request)
+            if request.headers.get("content-type", "").partition(";")[0].strip().lower() != _JSON:
+                raise UnsupportedMediaError(f"unsupported content type; send {_JSON}")
+            request.state.body = await read_body(request, _MAX_MCP_BODY)
+            decode_object(request.state.body, "the body")
             return Response()
 
         return [
             Route("/agent/openapi.json", self.document, methods=["GET"]),
             Route("/agent/tools/{tool}", with_error_replies(self.act, _AREA, media_type=_JSON), methods=["POST"]),
-            Route("/agent/mcp", _Admitted(with_error_replies(admit, _AREA, media_type=_JSON), self._mcp)),
+            # Other methods open or end sessions, which a stateless server does not have.
+            Route(
+                "/agent/mcp",
+                methods=["POST"],
+                endpoint=_Admitted(with_error_replies(admit, _AREA, media_type=_JSON), self._mcp),
+            ),
         ]
 
     async def run(self) -> None:
@@ -65,19 +79,8 @@ class AgentApi:
     async def act(self, request: Request) -> Response:
         """Execute a tool call. A rejected action is also a 200, with a reason that the agent can speak."""
         platform = await self._guard.platform(request)
-        try:
-            arguments = json.loads(await read_body(request, _MAX_BODY))
-        except ValueError as error:
-            raise InputError("the body is not valid JSON") from error
-        if not isinstance(arguments, dict):
-            raise InputError("the body must be a JSON object")
-        return JSONResponse(await self._act(platform, request.path_params["tool"], arguments))
-
-    async def _act(self, platform: str, tool: str, arguments: dict[str, object]) -> Answer:
-        try:
-            return await self._actions.act(platform, tool, arguments)
-        except TooManyReferencesError as error:
-            raise BusyError("too many unknown call references; retry later", retry_after_s=20) from error
+        arguments = decode_object(await read_body(request, _MAX_BODY), "the body")
+        return JSONResponse(await self._actions.act(platform, request.path_params["tool"], arguments))
 
     async def _list_tools(
         self, _: ServerRequestContext[Any], __: types.PaginatedRequestParams | None
@@ -94,7 +97,7 @@ class AgentApi:
         assert context.request is not None
         platform = context.request.state.platform
         try:
-            answer = await self._act(platform, params.name, params.arguments or {})
+            answer: Answer = await self._actions.act(platform, params.name, params.arguments or {})
         except BridgeError as error:
             answer = {"ok": False, "reason": error.message if error.code != "unavailable" else "Try again in a moment."}
         text = json.dumps(answer)
@@ -110,8 +113,13 @@ class _Admitted:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         scope.setdefault("state", {})
-        refusal = await self._admit(Request(scope))
+        refusal = await self._admit(Request(scope, receive))
         if refusal.status_code != 200:
             await refusal(scope, receive, send)
             return
-        await self._mcp.asgi_app(scope, receive, send)
+        unread = [scope["state"]["body"]]
+
+        async def replay() -> Message:
+            return {"type": "http.request", "body": unread.pop()} if unread else await receive()
+
+        await self._mcp.asgi_app(scope, replay, send)

@@ -43,7 +43,6 @@ def _operation(tool: AgentTool) -> dict[str, Any]:
             "403": _response("Agent tools are off.", _ERROR),
             "408": _response("The body took too long.", _ERROR),
             "413": _response("The body is too long.", _ERROR),
-            "429": _response("Too many unknown call references.", _ERROR),
             "503": _response("Temporarily unavailable.", _ERROR),
         },
     }

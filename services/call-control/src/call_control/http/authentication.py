@@ -95,4 +95,5 @@ def entra_verifier(
         mode=JwtMode.ENFORCE,
         max_age_s=max_age_s,
         names=SettingNames(f"{prefix}_JWKS_URL", f"{prefix}_AUDIENCE", f"{prefix}_TENANT_ID"),
+        claims={"tid": tenant_id},
     )

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from agent_relay.core.dialog.conversation import Conversation
-from agent_relay.core.dialog.conversation_commands import Record, RequestAction
+from agent_relay.core.dialog.conversation_commands import Command, Record, RequestAction
 from agent_relay.core.dialog.history import History, ToolUse
 from agent_relay.core.dialog.manners import PendingHangUp
 from agent_relay.core.dialog.session_profile import session_profile_of
@@ -15,6 +15,7 @@ from agent_relay.core.dialog.silence_policy import SilenceLimits
 from agent_relay.core.protocol import voice_events as vl
 from agent_relay.core.protocol.agent_profile import AgentProfile, Silence
 from agent_relay.core.protocol.voice_target import Mode, VoiceTarget
+from bridge_common.wire.action_kinds import AGENT_ACTIONS
 from bridge_common.wire.entries import Clear, Dtmf, Instruct, Played, Playing, Say
 from tests.unit.support.acting_talk import (
     END,
@@ -143,7 +144,7 @@ def test_bad_arguments_are_answered_with_their_fault() -> None:
     begin(talk, audible=False)
     commands = talk.hear(call("send_dtmf", digits="hello"))
     assert requested(commands) == []
-    assert outputs(commands) == [{"ok": False, "reason": "tones must be 1 to 18 of 0-9, A-D, * and #."}]
+    assert outputs(commands) == [{"ok": False, "reason": "`digits` must be 1 to 18 of 0-9, A-D, * and #."}]
 
 
 def test_an_action_is_requested_before_its_tool_call_is_recorded() -> None:
@@ -166,6 +167,19 @@ def test_other_actions_are_requested_and_answered_at_once() -> None:
     assert requested(commands) == [("fn_c1", "send_dtmf", "agent")]
     assert outputs(commands)[0]["state"] == "accepted"
     assert sent(commands)[-1]["type"] == "response.create"
+
+
+def test_a_model_that_loops_is_stopped() -> None:
+    talk = talking()
+    begin(talk, audible=False)
+    commands: list[Command] = []
+    for number in range(200):
+        commands += talk.core.voice_event(call("add_note", call_id=f"n{number}", text=f"{number}"), talk.now)
+    assert len(requested(commands)) == AGENT_ACTIONS
+    answers = outputs(commands)
+    assert [answer["ok"] for answer in answers] == [True] * AGENT_ACTIONS + [False] * (200 - AGENT_ACTIONS)
+    assert answers[-1]["reason"] == "Too many actions within 10 s. Continue the conversation without it."
+    assert requested(talk.core.voice_event(call(reason="done"), talk.now)) == [("fn_c1", "hang_up", "agent")]
 
 
 def test_an_action_that_the_profile_does_not_allow_is_not_available() -> None:

@@ -36,7 +36,7 @@ def test_a_call_from_ring_to_end() -> None:
     assert life.at(Status.ENDED)
     assert life.record.end_reason == "caller_hung_up"
     life.done(call_commands.End)
-    assert life.record.pending == ()
+    assert armed(life.record, SetTimer.ENDING) is None
 
 
 def test_the_incoming_call_context_is_dropped_once_it_is_useless() -> None:
@@ -122,7 +122,7 @@ def test_an_answer_believed_failed_that_did_connect_is_hung_up() -> None:
     life.failed(call_commands.Answer, "timeout")
     life.failed(call_commands.Redirect, "8522", gone=True)
     assert life.at(Status.ENDED)
-    assert life.on(callback("CallConnected")) == ["HangUp"]
+    assert life.on(callback("CallConnected")) == ["SetTimer ending", "HangUp"]
     assert life.on(callback("CallConnected")) == []
     assert life.at(Status.ENDED)
 
@@ -141,7 +141,7 @@ def test_callbacks_may_overtake_the_answers_result() -> None:
     assert life.done(call_commands.Answer, CONNECTION) == []
     life = answering()
     life.on(callback("CallDisconnected"))
-    assert life.on(callback("CallConnected")) == ["HangUp"]  # the call no longer exists: ACS returns 404
+    assert life.on(callback("CallConnected")) == ["SetTimer ending", "HangUp"], "ACS returns 404"
     assert life.at(Status.ENDED)
     assert life.done(call_commands.Answer, CONNECTION) == []
 
@@ -212,18 +212,75 @@ def test_a_late_answer_of_an_ended_call_is_hung_up() -> None:
     life.on(HangUp(CALL, "operator", ""))
     life.due(SetTimer.ENDING)
     assert life.at(Status.ENDED)
-    assert life.done(call_commands.Answer, CONNECTION) == ["HangUp"]
+    assert life.done(call_commands.Answer, CONNECTION) == ["SetTimer ending", "HangUp"]
     assert life.at(Status.ENDED)
+    life.failed(call_commands.HangUp)
+    assert life.due(SetTimer.ENDING) == ["SetTimer ending", "HangUp"], "the caller must not stay on a silent line"
+    life.done(call_commands.HangUp)
+    assert life.due(SetTimer.ENDING) == ["SetTimer ending", "HangUp"]
+    life.failed(call_commands.HangUp, "8522", gone=True)
+    assert armed(life.record, SetTimer.ENDING) is None
 
 
-@pytest.mark.parametrize("how", ["disconnected", "deadline", "gone"])
+def test_the_result_of_the_hang_up_may_come_after_the_end() -> None:
+    life = ending()
+    life.on(callback("CallDisconnected"))
+    ended = life.record
+    for result in (life.failed, life.done):
+        life.record = ended
+        assert result(call_commands.HangUp) == []
+        assert armed(life.record, SetTimer.ENDING) is None
+
+
+@pytest.mark.parametrize("code", ["unavailable", "8501", "auth"])
+def test_a_refused_hang_up_is_repeated_until_the_call_is_gone(code: str) -> None:
+    life = ending()
+    began_ms, requested_ms = life.now_ms, []
+    for _ in range(40):
+        life.failed(call_commands.HangUp, code)
+        assert life.at(Status.ENDING)
+        assert life.due(SetTimer.ENDING) == ["SetTimer ending", "HangUp"]
+        requested_ms.append(life.now_ms - began_ms)
+    assert requested_ms[:4] == [1_000, 2_000, 3_000, 4_500]
+    assert requested_ms[-1] - requested_ms[-2] == 30_000
+    life.failed(call_commands.HangUp, "8522", gone=True)
+    assert (life.record.status, life.record.end_reason) == (Status.ENDED, "hung_up_by_operator")
+
+
+def test_a_hang_up_whose_result_is_lost_is_repeated() -> None:
+    life = ending()
+    assert life.due(SetTimer.ENDING) == ["SetTimer ending", "HangUp"]
+    life.done(call_commands.HangUp)
+    life.done(call_commands.HangUp)
+    assert life.due(SetTimer.ENDING) == ["SetTimer ending", "HangUp"], "the callback may be lost"
+    assert life.at(Status.ENDING)
+
+
+def test_a_hang_up_is_not_repeated_for_ever() -> None:
+    life = ending()
+    began_ms = life.now_ms
+    while not life.at(Status.ENDED):
+        life.failed(call_commands.HangUp)
+        life.due(SetTimer.ENDING)
+    assert 0 <= life.now_ms - began_ms - life.rules.hang_up_patience_ms < 30_000
+    assert armed(life.record, SetTimer.ENDING) is None
+
+
+def test_a_transferred_call_is_not_hung_up() -> None:
+    """The caller is talking to a human agent, and only our leg of the call remains."""
+    life = talking(CallPolicy(transfer_target="4:+18005550000"))
+    life.on(VoiceLost(CALL, 2**62, "gone"))
+    life.on(callback("CallTransferAccepted"))
+    assert life.due(SetTimer.ENDING) == []
+    assert (life.record.status, life.record.end_reason) == (Status.ENDED, "transferred")
+
+
+@pytest.mark.parametrize("how", ["disconnected", "gone"])
 def test_ending_becomes_ended(how: str) -> None:
     life = ending()
     match how:
         case "disconnected":
             life.on(callback("CallDisconnected", code=0, sub_code=7000))
-        case "deadline":
-            life.due(SetTimer.ENDING)
         case _:
             life.failed(call_commands.HangUp, "8522", gone=True)
     assert life.at(Status.ENDED)

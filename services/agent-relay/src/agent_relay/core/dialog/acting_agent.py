@@ -29,6 +29,7 @@ class ActingAgent:
         """Handle a function call that requests an action."""
         tool, action_id = AGENT_TOOLS[event.name], f"fn_{event.call_id}"
         arguments, fault = tool.read(event.arguments)
+        fault = fault or self._manners.action_fault(tool.action, now)
         if fault:
             return self._turns.of_agent.action_called(event, json.dumps({"ok": False, "reason": fault}), now)
         output = json.dumps({"ok": True, "state": "accepted", "say": tool.accepted})

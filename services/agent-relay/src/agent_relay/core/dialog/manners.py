@@ -13,6 +13,7 @@ from typing import Any, Final
 
 import msgspec
 
+from agent_relay.core.dialog.action_rate import ActionRate
 from agent_relay.core.dialog.closing import Closing, GoodbyeStep
 from agent_relay.core.dialog.conversation_commands import Command, ReportGoodbye, RequestAction, WallClock
 from agent_relay.core.dialog.session_profile import MannersProfile
@@ -54,6 +55,7 @@ class Manners:
         self._inform = inform
         self._silence = SilencePolicy(profile.silence)
         self._closing = Closing()
+        self._rate = ActionRate()
         self._pending = pending
         self._instructions: set[tuple[str, str]] = set()
         self._hang_up: RequestAction | None = None
@@ -79,6 +81,10 @@ class Manners:
     def next_at(self) -> float | None:
         times = (self._silence.next_at(), self._closing.next_at(), self._again_at)
         return min((at for at in times if at is not None), default=None)
+
+    def action_fault(self, action: str, now: float) -> str:
+        """Count an action of the agent and return "", or return why it is not allowed now."""
+        return self._rate.fault_of(action, now)
 
     # -- events
     def sign_of_life(self) -> None:

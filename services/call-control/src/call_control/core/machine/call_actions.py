@@ -45,6 +45,8 @@ callers get the first two, users of ACS and Teams the others. Not included: 5000
 ended the call).
 """
 
+HANG_UP_PAUSES_MS: Final = (1_000, 30_000)
+"""Shortest and longest pause between repeated hang-ups."""
 TRANSFERRED: Final = (200, 7015)
 """Code and sub code of `CallDisconnected` when a transfer is complete (ACS docs, "Call end codes")."""
 
@@ -114,6 +116,17 @@ def first_deadline(record: CallRecord, event: CallEvent, policy: CallPolicy) -> 
     return timer is not None and not timer.last and record.connection_id != ""
 
 
+def hang_up_unconfirmed(record: CallRecord, event: CallEvent, policy: CallPolicy) -> bool:
+    """True if a hang-up was requested, and the call is not known to be gone."""
+    return record.hang_up_ms > 0 and record.connection_id != "" and armed(record, SetTimer.ENDING) is not None
+
+
+def hang_up_abandoned(record: CallRecord, event: CallEvent, policy: CallPolicy) -> bool:
+    """True if the hang-up has been repeated for as long as a call can last."""
+    timer, until_ms = armed(record, SetTimer.ENDING), record.hang_up_ms + policy.hang_up_patience_ms
+    return hang_up_unconfirmed(record, event, policy) and timer is not None and timer.due_ms >= until_ms
+
+
 def looked_up_connected(record: CallRecord, event: CallEvent, policy: CallPolicy) -> bool:
     return isinstance(event, CommandDone) and event.state.lower() == "connected"
 
@@ -166,11 +179,30 @@ def reject(transition: Transition, event: CallEvent) -> None:
 
 
 def hang_up(transition: Transition, event: CallEvent) -> None:
-    """Hang up immediately if the connection is known, otherwise as soon as it becomes known."""
+    """Hang up immediately if the connection is known, otherwise as soon as it becomes known.
+
+    The request is repeated until the call is known to be gone: ACS may refuse it, and the callback may be lost. If the
+    call is gone, ACS answers the repetition with 404.
+    """
     transition.disarm(SetTimer.APOLOGY)
+    if not transition.record.hang_up_ms:
+        transition.record = replace(transition.record, hang_up_ms=transition.now_ms)
     if transition.record.connection_id:
         transition.issue(HangUp)
-    transition.arm(SetTimer.ENDING, transition.policy.ending_ms)
+        transition.arm(SetTimer.ENDING, transition.policy.hang_up_ms)
+    else:
+        transition.arm(SetTimer.ENDING, transition.policy.ending_ms)
+
+
+def hang_up_later(transition: Transition, event: CallEvent) -> None:
+    """Repeat the hang-up after a pause, which grows with the time since the first request."""
+    shortest_ms, longest_ms = HANG_UP_PAUSES_MS
+    since_ms = transition.now_ms - transition.record.hang_up_ms
+    transition.arm(SetTimer.ENDING, min(max(since_ms // 2, shortest_ms), longest_ms))
+
+
+def forget_hang_up(transition: Transition, event: CallEvent) -> None:
+    transition.disarm(SetTimer.ENDING)
 
 
 def transfer(transition: Transition, event: CallEvent) -> None:
@@ -181,7 +213,7 @@ def transfer(transition: Transition, event: CallEvent) -> None:
 
 
 def await_end(transition: Transition, event: CallEvent) -> None:
-    """Wait until ACS disconnects our leg of the call, which needs no request."""
+    """Wait until ACS disconnects our leg of the call."""
     transition.arm(SetTimer.ENDING, transition.policy.ending_ms)
 
 
@@ -191,11 +223,6 @@ def apologize(transition: Transition, event: CallEvent) -> None:
         transition.arm(SetTimer.APOLOGY, transition.policy.apology_ms)
     else:
         hang_up(transition, event)
-
-
-def hang_up_stray(transition: Transition, event: CallEvent) -> None:
-    """Hang up a call that ACS connected after it had ended here: otherwise the caller would hear silence."""
-    transition.issue(HangUp)
 
 
 def look_up(transition: Transition, event: CallEvent) -> None:

@@ -150,9 +150,10 @@ class SetTimer(Command):
     LENGTH: ClassVar[str] = "length"
     WARNING: ClassVar[str] = "warning"
     CLOSING: ClassVar[str] = "closing"
+    TONES: ClassVar[str] = "tones"
     ENDING: ClassVar[str] = "ending"
     ALL: ClassVar[tuple[str, ...]] = (
-        *(WAIT, PLACE, VOICE, CLAIM, CONNECT, MEDIA, TRANSFER, APOLOGY, LENGTH, WARNING, CLOSING, ENDING),
+        *(WAIT, PLACE, VOICE, CLAIM, CONNECT, MEDIA, TRANSFER, APOLOGY, LENGTH, WARNING, CLOSING, TONES, ENDING),
     )
 
 

@@ -21,6 +21,7 @@ from call_control.core.machine import call_actions as do
 from call_control.core.machine import media_actions as media
 from call_control.core.machine import requested_actions as requested
 from call_control.core.machine import waiting_actions as wait
+from call_control.core.machine.action_limits import limit_fault
 from call_control.core.machine.call_actions import Action, Guard, set_end_reason
 from call_control.core.machine.call_commands import (
     Answer,
@@ -149,6 +150,7 @@ TABLE: Final[tuple[Row, ...]] = (
     Row(CONNECTED, On.RESTORED, CONNECTED, (do.adopt_outbox,)),
     Row(CONNECTED, On.HANG_UP, ENDING, (do.set_end_reason_from_event, do.hang_up)),
     Row(CONNECTED, On.ACT_HANG_UP, CONNECTED, (requested.begin_closing,), when=requested.not_closing),
+    Row(CONNECTED, On.ACT_HANG_UP, CONNECTED, (requested.join_closing,), when=requested.valid),
     Row(CONNECTED, On.GOODBYE_OVER, CONNECTED, (requested.continue_call,), when=requested.caller_goes_on),
     Row(CONNECTED, On.GOODBYE_OVER, ENDING, (requested.finish_closing, do.hang_up), when=requested.closing),
     Row(CONNECTED, On.CLOSING_DUE, ENDING, (requested.finish_closing, do.hang_up)),
@@ -157,6 +159,7 @@ TABLE: Final[tuple[Row, ...]] = (
     Row(CONNECTED, On.SEND_DTMF_GONE, ENDED, (requested.dtmf_failed, do.set_end_reason_from_event)),
     Row(CONNECTED, On.DTMF_SENT, CONNECTED, (requested.dtmf_sent,), when=requested.dtmf_awaited),
     Row(CONNECTED, On.DTMF_FAILED, CONNECTED, (requested.dtmf_failed,), when=requested.dtmf_awaited),
+    Row(CONNECTED, On.TONES_DUE, CONNECTED, (requested.give_up_tones,)),
     Row(CONNECTED, On.ACT_NOTE, CONNECTED, (requested.note,), when=requested.valid),
     Row(CONNECTED, On.ACT_DISPOSITION, CONNECTED, (requested.note,), when=requested.valid),
     Row(CONNECTED, On.CALL_DISCONNECTED, ENDED, (do.set_end_reason_from_event,)),
@@ -183,18 +186,24 @@ TABLE: Final[tuple[Row, ...]] = (
     Row(TRANSFERRING, On.LENGTH_DUE, ENDING, (set_end_reason("too_long"), do.hang_up)),
     Row(TRANSFERRING, On.RESTORED, TRANSFERRING, (do.adopt_outbox,)),
     Row(TRANSFERRING, On.HANG_UP, ENDING, (do.set_end_reason_from_event, do.hang_up)),
-    # -- hanging up: only once ACS has returned the connection id, and again when it reports the call as connected,
-    #    because it refuses to hang up earlier (400/8501)
+    # -- hanging up: only once ACS has returned the connection id, again when it reports the call as connected, because
+    #    it refuses to hang up earlier (400/8501), and repeatedly until the call is known to be gone
     Row(ENDING, On.ANSWER_DONE, ENDING, (do.note_connection, do.hang_up), when=do.connection_new),
     Row(ENDING, On.ANSWER_GONE, ENDED),
     Row(ENDING, On.ANSWER_REFUSED, ENDED),
     Row(ENDING, On.ANSWER_FAILED, ENDED),
     Row(ENDING, On.CALL_CONNECTED, ENDING, (do.note_connected, do.hang_up), when=do.not_connected_yet),
     Row(ENDING, On.CALL_DISCONNECTED, ENDED, (do.note_connection,)),
+    Row(ENDING, On.HANG_UP_DONE, ENDING, (do.await_end,)),
+    Row(ENDING, On.HANG_UP_REFUSED, ENDING, (do.hang_up_later,)),
     Row(ENDING, On.HANG_UP_GONE, ENDED),
     Row(ENDING, On.HANG_UP, ENDING, (do.hang_up,), when=do.apologizing),
     Row(ENDING, On.APOLOGY_DUE, ENDING, (do.hang_up,)),
+    Row(ENDING, On.ENDING_DUE, ENDED, (requested.abandon,), when=do.hang_up_abandoned),
+    Row(ENDING, On.ENDING_DUE, ENDING, (do.hang_up,), when=do.hang_up_unconfirmed),
     Row(ENDING, On.ENDING_DUE, ENDED),
+    Row(ENDING, On.ACT_NOTE, ENDING, (requested.note,), when=requested.valid_wrap_up),
+    Row(ENDING, On.ACT_DISPOSITION, ENDING, (requested.note,), when=requested.valid_wrap_up),
     # -- redirecting or rejecting the caller
     Row(DIVERTING, On.REDIRECT_DONE, ENDED),
     Row(DIVERTING, On.REDIRECT_GONE, ENDED),
@@ -207,8 +216,15 @@ TABLE: Final[tuple[Row, ...]] = (
     Row(DIVERTING, On.ANSWER_FAILED, ENDED),
     Row(DIVERTING, On.ENDING_DUE, ENDED),
     # -- ended; but a late answer by ACS must not leave the caller on a silent line
-    Row(ENDED, On.ANSWER_DONE, ENDED, (do.note_connection, do.hang_up_stray), when=do.connection_new),
-    Row(ENDED, On.CALL_CONNECTED, ENDED, (do.note_connected, do.hang_up_stray), when=do.answer_requested),
+    Row(ENDED, On.ANSWER_DONE, ENDED, (do.note_connection, do.hang_up), when=do.connection_new),
+    Row(ENDED, On.CALL_CONNECTED, ENDED, (do.note_connected, do.hang_up), when=do.answer_requested),
+    Row(ENDED, On.HANG_UP_DONE, ENDED, (do.await_end,), when=do.hang_up_unconfirmed),
+    Row(ENDED, On.HANG_UP_REFUSED, ENDED, (do.hang_up_later,), when=do.hang_up_unconfirmed),
+    Row(ENDED, On.HANG_UP_GONE, ENDED, (do.forget_hang_up,), when=do.hang_up_unconfirmed),
+    Row(ENDED, On.ENDING_DUE, ENDED, (do.forget_hang_up,), when=do.hang_up_abandoned),
+    Row(ENDED, On.ENDING_DUE, ENDED, (do.hang_up,), when=do.hang_up_unconfirmed),
+    Row(ENDED, On.ACT_NOTE, ENDED, (requested.note,), when=requested.valid_wrap_up),
+    Row(ENDED, On.ACT_DISPOSITION, ENDED, (requested.note,), when=requested.valid_wrap_up),
 )
 
 _ROWS: Final[dict[tuple[Status, On], tuple[Row, ...]]] = {
@@ -278,18 +294,23 @@ def apply(record: CallRecord, event: CallEvent, now_ms: int, policy: CallPolicy,
     kind = kind_of(event, command)
     is_known = kind in _ORDERED_BY_ENTRY or (isinstance(event, MediaOpen) and event.epoch <= record.media_epoch)
     is_outdated = is_known and _order(cause) <= _order(record.media_news)
-    row = None if is_outdated else _row_for(record, event, kind, policy)
+    is_limited = isinstance(event, Act) and limit_fault(record, event.action, event.by, now_ms) != ""
+    row = None if is_outdated or is_limited else _row_for(record, event, kind, policy)
     known = without_command(record, command.seq) if command is not None else record
+    transition = Transition(before=record, policy=policy, now_ms=now_ms, cause=cause, record=known)
     if row is None and isinstance(event, Act):
-        return AppliedEvent(requested.refuse(record, event, now_ms))
+        requested.refuse(transition, event)
+        return AppliedEvent(transition.record, tuple(transition.issued))
     if row is None:
         return AppliedEvent(known, ignored=known == record)
-    return _apply_row(row, Transition(before=record, policy=policy, now_ms=now_ms, cause=cause, record=known), event)
+    return _apply_row(row, transition, event)
 
 
 def still_wanted(record: CallRecord, command: AtOnce) -> bool:
     """Return whether the command is still useful; if the status has changed since it was issued, it could do harm."""
     if isinstance(command, StartMediaStreaming | StopMediaStreaming) and not media.restart_wanted(record, command):
+        return False
+    if isinstance(command, SendDtmf) and not requested.tones_wanted(record, command):
         return False
     return record.status in _WANTED_AT.get(type(command), frozenset(Status))
 
@@ -312,7 +333,7 @@ def _apply_row(row: Row, transition: Transition, event: CallEvent) -> AppliedEve
         transition.record = with_correlation(transition.record, event)
     if isinstance(event, Due) and armed(transition.record, event.timer) == armed(transition.before, event.timer):
         transition.disarm(event.timer)
-    if row.to is ENDED:
+    if row.to is ENDED and row.at is not ENDED:
         transition.disarm_all()
         transition.record = requested.settle(transition.record)
         if not transition.record.ended_ms:

@@ -11,17 +11,18 @@ from bridge_common.wire.action_kinds import AGENTS, HANG_UP, SEND_DTMF, fault_of
 from bridge_common.wire.call_record import CallAction, CallRecord, Status
 from bridge_common.wire.entries import Act, GoodbyeOver
 from call_control.core.events.callbacks import AcsEvent
+from call_control.core.machine.action_limits import is_recorded, limit_fault
 from call_control.core.machine.call_actions import set_end_reason
 from call_control.core.machine.call_commands import InstructRelay, SendDtmf, SetTimer
 from call_control.core.machine.call_events import CallEvent, CommandFailed
-from call_control.core.machine.transition import CallPolicy, Transition
+from call_control.core.machine.transition import CallPolicy, Transition, armed
 
 TOO_LONG: Final = "too_long"
 """Requester of the hang-up when the call reaches its maximum length."""
+TONES_UNKNOWN: Final = "outcome unknown: ACS did not report it; the tones may have been sent"
+UNCONFIRMED: Final = "ACS did not confirm the end of the call"
 REPEAT_MS: Final = 60_000
 """An agent's equal request within this time counts as a repetition: tool calls have no idempotency key."""
-KEPT: Final = 50
-"""Maximum finished actions in the record; beyond it the oldest are deleted."""
 
 
 # -- requests ---------------------------------------------------------------------------------------------------------
@@ -40,34 +41,43 @@ def earlier(record: CallRecord, request: Act, now_ms: int) -> CallAction | None:
     return None
 
 
-def refuse(record: CallRecord, request: Act, now_ms: int) -> CallRecord:
-    """Add the request to the record as a failed action."""
+def refuse(transition: Transition, request: Act) -> None:
+    """Record the request as a failed action, and notify the agent if it has requested it."""
+    record, now_ms = transition.record, transition.now_ms
     reason = fault_of(request.action, request.arguments)
+    reason = reason or limit_fault(record, request.action, request.by, now_ms)
     if not reason and record.status is not Status.CONNECTED:
         reason = f"not possible while the call is {record.status}"
-    elif not reason and request.action == SEND_DTMF:
-        reason = "tones can only be sent to a phone"
     elif not reason:
-        reason = "the call is being hung up"
-    return _with(record, replace(_action_of(request, now_ms), state="failed", reason=reason))
+        reason = "tones can only be sent to a phone"
+    action = replace(_action_of(request, now_ms), state="failed", reason=reason)
+    if is_recorded(record, request.by):
+        transition.record = _with(record, action)
+    if record.status is Status.CONNECTED:
+        _notify(transition, action)
 
 
 def settle(record: CallRecord) -> CallRecord:
     """Complete the open actions of an ended call: a requested hang-up is done, all others have failed."""
-    settled = tuple(
-        action
-        if not action.open
-        else replace(action, state="done")
-        if action.id == record.closing
-        else replace(action, state="failed", reason="the call has ended")
-        for action in record.actions
-    )
-    return replace(record, actions=settled, closing="")
+
+    def settled(action: CallAction) -> CallAction:
+        if not action.open:
+            return action
+        if action.kind == HANG_UP:
+            return replace(action, state="done", reason=action.reason or "call_ended")
+        return replace(action, state="failed", reason="the call has ended")
+
+    return replace(record, actions=tuple(map(settled, record.actions)), closing="")
 
 
 # -- guards -----------------------------------------------------------------------------------------------------------
 def valid(record: CallRecord, event: CallEvent, policy: CallPolicy) -> bool:
     return isinstance(event, Act) and not fault_of(event.action, event.arguments)
+
+
+def valid_wrap_up(record: CallRecord, event: CallEvent, policy: CallPolicy) -> bool:
+    """True for a valid request of an operator: operators complete the record of a call after its end."""
+    return isinstance(event, Act) and event.by not in AGENTS and valid(record, event, policy)
 
 
 def not_closing(record: CallRecord, event: CallEvent, policy: CallPolicy) -> bool:
@@ -79,10 +89,9 @@ def closing(record: CallRecord, event: CallEvent, policy: CallPolicy) -> bool:
 
 
 def caller_goes_on(record: CallRecord, event: CallEvent, policy: CallPolicy) -> bool:
-    """True if the caller interrupted the goodbye of an agent and continues to speak."""
-    action = _find(record, record.closing)
+    """True if the caller interrupted the goodbye and continues to speak, and only agents have requested the hang-up."""
     interrupted = isinstance(event, GoodbyeOver) and event.outcome == "interrupted"
-    return interrupted and closing(record, event, policy) and action is not None and action.by in AGENTS
+    return interrupted and closing(record, event, policy) and all(one.by in AGENTS for one in _hang_ups(record))
 
 
 def phone_caller(record: CallRecord, event: CallEvent, policy: CallPolicy) -> bool:
@@ -107,30 +116,43 @@ def begin_closing(transition: Transition, event: CallEvent) -> None:
     transition.arm(SetTimer.CLOSING, transition.policy.goodbye_ms)
 
 
+def join_closing(transition: Transition, event: CallEvent) -> None:
+    """Record another hang-up: it has the outcome of the one that is under way."""
+    if isinstance(event, Act):
+        action = replace(_action_of(event, transition.now_ms), state="running")
+        transition.record = _with(transition.record, action)
+
+
 def await_goodbye(transition: Transition, event: CallEvent) -> None:
     """Extend the maximum length of the call: it was reached during a goodbye, which the caller may still interrupt."""
     transition.arm(SetTimer.LENGTH, transition.policy.goodbye_ms)
 
 
 def continue_call(transition: Transition, event: CallEvent) -> None:
-    action = _find(transition.record, transition.record.closing)
     transition.disarm(SetTimer.CLOSING)
     transition.record = replace(transition.record, closing="")
-    if action is not None:
+    for action in _hang_ups(transition.record):
         _finish(transition, replace(action, state="canceled", reason="the caller is still talking"))
 
 
 def finish_closing(transition: Transition, event: CallEvent) -> None:
-    """Set the end reason and the outcome of the hang-up."""
+    """Set the end reason and how the goodbye ended. The hang-up is done when the call is known to be gone."""
     action = _find(transition.record, transition.record.closing)
     by = "operator" if action is None else action.by
     if by == TOO_LONG:
         set_end_reason("too_long")(transition, event)
     else:
         set_end_reason(f"hung_up_by_{by}")(transition, event)
-    if action is not None:
-        outcome = event.outcome if isinstance(event, GoodbyeOver) else "cut"
-        transition.record = _with(transition.record, replace(action, state="done", reason=outcome))
+    outcome = event.outcome if isinstance(event, GoodbyeOver) else "cut"
+    for action in _hang_ups(transition.record):
+        reason = "not_spoken" if outcome == "failed" else outcome
+        transition.record = _with(transition.record, replace(action, reason=reason))
+
+
+def abandon(transition: Transition, event: CallEvent) -> None:
+    """Give up the hang-up: ACS has not confirmed it."""
+    for action in _hang_ups(transition.record):
+        transition.record = _with(transition.record, replace(action, state="failed", reason=UNCONFIRMED))
 
 
 def warn_of_end(transition: Transition, event: CallEvent) -> None:
@@ -143,11 +165,25 @@ def send_dtmf(transition: Transition, event: CallEvent) -> None:
         command = transition.issue(SendDtmf, tones=json.loads(event.arguments)["tones"])
         action = replace(_action_of(event, transition.now_ms), state="running", operation=command.operation_context)
         transition.record = _with(transition.record, action)
+        if armed(transition.record, SetTimer.TONES) is None:
+            transition.arm(SetTimer.TONES, transition.policy.tones_ms)
+
+
+def give_up_tones(transition: Transition, event: CallEvent) -> None:
+    """Finish the tones whose outcome is overdue: the callback of ACS may be lost."""
+    requested_ms = []
+    for action in [one for one in transition.record.actions if one.open and one.kind == SEND_DTMF]:
+        if action.at_ms + transition.policy.tones_ms <= transition.now_ms:
+            _finish(transition, replace(action, state="failed", reason=TONES_UNKNOWN))
+        else:
+            requested_ms.append(action.at_ms)
+    if requested_ms:
+        transition.arm(SetTimer.TONES, min(requested_ms) + transition.policy.tones_ms - transition.now_ms)
 
 
 def dtmf_sent(transition: Transition, event: CallEvent) -> None:
     if (action := _of_operation(transition.record, event)) is not None:
-        _finish(transition, replace(action, state="done"))
+        _finish(transition, replace(action, state="done", reason="sent"))
 
 
 def dtmf_failed(transition: Transition, event: CallEvent) -> None:
@@ -155,17 +191,29 @@ def dtmf_failed(transition: Transition, event: CallEvent) -> None:
         reason = event.code if isinstance(event, CommandFailed) else "tones not sent"
         if isinstance(event, AcsEvent):
             reason = f"{event.code}/{event.sub_code}"
+        elif reason == "unavailable":
+            reason = TONES_UNKNOWN
         _finish(transition, replace(action, state="failed", reason=reason))
 
 
 def note(transition: Transition, event: CallEvent) -> None:
     if isinstance(event, Act):
-        transition.record = _with(transition.record, replace(_action_of(event, transition.now_ms), state="done"))
+        action = replace(_action_of(event, transition.now_ms), state="done", reason="stored")
+        transition.record = _with(transition.record, action)
+
+
+def tones_wanted(record: CallRecord, command: SendDtmf) -> bool:
+    """Return whether the tones may still be sent: their action is not finished."""
+    return any(one.open and one.operation == command.operation_context for one in record.actions)
 
 
 def _finish(transition: Transition, action: CallAction) -> None:
-    """Record the outcome, and notify the agent if it requested the action."""
     transition.record = _with(transition.record, action)
+    _notify(transition, action)
+
+
+def _notify(transition: Transition, action: CallAction) -> None:
+    """Notify the agent of the outcome, if it requested the action."""
     if action.by in AGENTS:
         detail = {"action": action.kind, "state": action.state, "reason": action.reason}
         _instruct(transition, action.id, "outcome", detail)
@@ -183,15 +231,16 @@ def _find(record: CallRecord, action_id: str) -> CallAction | None:
     return next((action for action in record.actions if action.id == action_id), None)
 
 
+def _hang_ups(record: CallRecord) -> list[CallAction]:
+    """Return the hang-ups under way."""
+    return [action for action in record.actions if action.open and action.kind == HANG_UP]
+
+
 def _with(record: CallRecord, action: CallAction) -> CallRecord:
     """Add the action to the record, or replace it."""
-    if _find(record, action.id) is not None:
-        actions = tuple(action if known.id == action.id else known for known in record.actions)
-    else:
-        actions = (*record.actions, action)
-    finished = [known.id for known in actions if not known.open]
-    dropped = set(finished[: max(len(actions) - KEPT, 0)])
-    return replace(record, actions=tuple(known for known in actions if known.id not in dropped))
+    if _find(record, action.id) is None:
+        return replace(record, actions=(*record.actions, action))
+    return replace(record, actions=tuple(action if known.id == action.id else known for known in record.actions))
 
 
 def _of_operation(record: CallRecord, event: CallEvent) -> CallAction | None:

@@ -57,7 +57,14 @@ class CallPolicy:
     """Limit from the start of media streaming to the socket. ACS allows a socket about a second to open."""
     media_patience_ms: int = 20_000
     """How long call-control tries to restore lost media."""
+    tones_ms: int = 30_000
+    """Limit for the outcome of tones; 18 tones take about 10 s."""
     ending_ms: int = 5_000
+    """How long ACS may take to report the end of a call after it has accepted the hang-up."""
+    hang_up_ms: int = 15_000
+    """Limit for the result of a request to hang up; beyond it the request is repeated."""
+    hang_up_patience_ms: int = 4 * 3600 * 1000
+    """How long a hang-up is repeated; a call that is not known to be gone after this time is abandoned."""
     diverting_ms: int = 20_000
     longest_call_ms: int = 4 * 3600 * 1000
     warning_ms: int = 60_000
