@@ -20,17 +20,18 @@ from lab.scenario import Agent, Reply, Scenario, ScenarioCaller, ScenarioFunctio
 from lab.stack import AGENT_TOOLS_KEY, API_KEY, Stack
 from lab.wire import call_json
 from tests.support.acting_calls import (
+    AFTER_THE_LAST_WORD_S,
     MODEL_MODE,
-    EndedCall,
     acting_stack,
     actions_of,
+    check_heard_to_the_end,
+    check_hung_up,
     heard_event,
     run_call,
     set_faults,
 )
 from tests.support.eventually import eventually
 
-AFTER_THE_LAST_WORD_S: Final = 0.5
 GOODBYE: Final = "Thank you for calling, goodbye."
 LONG_GOODBYE: Final = "It was a pleasure to help you with all of this today, and I wish you a very pleasant evening."
 PROFILES: Final = f"""
@@ -77,20 +78,6 @@ def scenario(
     *replies: Reply, steps: tuple[ScenarioStep, ...] = (GREETED, DONE), number: str = "+14255550200"
 ) -> Scenario:
     return Scenario(name="acting", caller=ScenarioCaller(number=number, steps=steps), agent=Agent(replies=replies))
-
-
-def check_hung_up(ended: EndedCall, by: str, goodbye: str) -> None:
-    """Once, after the whole goodbye was heard, and soon after its last word."""
-    assert ended.record["end_reason"] == f"hung_up_by_{by}"
-    [hang_up] = [action for action in ended.actions if action["action"] == "hang_up"]
-    assert (hang_up["state"], hang_up["reason"], hang_up["by"]) == ("done", "heard", by)
-    check_heard_to_the_end(ended, goodbye)
-
-
-def check_heard_to_the_end(ended: EndedCall, goodbye: str) -> None:
-    last = [row for row in ended.transcript if row.get("role") == "agent"][-1]
-    assert (last["text"], last["interrupted"]) == (goodbye, False)
-    assert 0.0 <= ended.silence_before_end_s <= AFTER_THE_LAST_WORD_S
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from lab.stack import Ports, Stack, running
 from lab.wire import Json, call_json, rows
 from tests.support.eventually import eventually
 
+AFTER_THE_LAST_WORD_S = 0.5
 MODEL_MODE: Mapping[str, str] = {"VOICE_LIVE_MODEL": "gpt-4.1", "AGENT_NAME": "", "AGENT_PROJECT_NAME": ""}
 
 
@@ -130,3 +131,17 @@ def heard_event(call: ObservedCall, event: str, after: float = 0.0) -> bool:
 
 def set_faults(stack: Stack, simulator: str, faults: Any) -> None:
     call_json("PUT", f"{stack.url(simulator)}/lab/faults", faults)
+
+
+def check_hung_up(ended: EndedCall, by: str, goodbye: str) -> None:
+    """Once, after the whole goodbye was heard, and soon after its last word."""
+    assert ended.record["end_reason"] == f"hung_up_by_{by}"
+    [hang_up] = [action for action in ended.actions if action["action"] == "hang_up"]
+    assert (hang_up["state"], hang_up["reason"], hang_up["by"]) == ("done", "heard", by)
+    check_heard_to_the_end(ended, goodbye)
+
+
+def check_heard_to_the_end(ended: EndedCall, goodbye: str) -> None:
+    last = [row for row in ended.transcript if row.get("role") == "agent"][-1]
+    assert (last["text"], last["interrupted"]) == (goodbye, False)
+    assert 0.0 <= ended.silence_before_end_s <= AFTER_THE_LAST_WORD_S
