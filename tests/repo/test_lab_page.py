@@ -17,10 +17,12 @@ from starlette.routing import Route
 from lab import business, identity
 from lab.acs.acs_faults import CallbackFault, EventGridFault, FaultPlan, MediaFault, OddFrame, RestFault
 from lab.acs.app import create_app as acs_app
-from lab.acs.lab_api import NewCall, SayRequest, Tones
+from lab.acs.forms import CallForms
+from lab.acs.lab_api import NewCall
+from lab.acs.lab_bodies import SayRequest, Tones
+from lab.acs.people import CalleePlan
 from lab.acs.rest import OPERATIONS
 from lab.acs.settings import AcsSettings
-from lab.acs.shared_state import CalleePlan
 from lab.business import AnswerDelay, BusinessFaults, BusinessSettings, RefusedRequest
 from lab.identity import IdentityFaults, IdentitySettings
 from lab.scenario import (
@@ -70,7 +72,7 @@ def _section(page: str, title: str) -> str:
         (
             "Faults",
             [
-                *(FaultPlan, RestFault, EventGridFault, CallbackFault, MediaFault, OddFrame),
+                *(FaultPlan, RestFault, EventGridFault, CallbackFault, MediaFault, OddFrame, CallForms),
                 *(voice_faults.VoiceLiveFaults, BusinessFaults, AnswerDelay, RefusedRequest),
             ],
         ),

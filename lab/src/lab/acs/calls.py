@@ -16,6 +16,7 @@ from typing import Literal
 from lab.acs.call_ends import CallEnd, HangUpForm
 from lab.acs.caller_line import CallerLine
 from lab.acs.incoming_call_event import IncomingCallEventData
+from lab.acs.invitation import Invitation
 from lab.acs.party_identifiers import Identifier, Json
 from lab.scenario import ScenarioStep
 from lab.simulator import log
@@ -108,11 +109,21 @@ class SimulatedCall:
     answered: bool = False
     media_state: Literal["inactive", "active"] = "inactive"
     subscription_id: str = field(default_factory=lambda: str(uuid.uuid4()))
-    continuous_dtmf: str | None = None
-    """Operation context of continuous tone recognition, empty if it has none; `None` while recognition is off."""
+    continuous_dtmf: dict[str, str] = field(default_factory=dict)
+    """Operation context of continuous tone recognition by raw id of the target; empty if it has none."""
     participants: dict[str, Participant] = field(default_factory=dict)
     participants_sequence: int = 0
-    line: CallerLine | None = None
+    phones: dict[str, CallerLine] = field(default_factory=dict)
+    """Phones of all people who are or were in the call, by raw id."""
+    lines: dict[str, CallerLine] = field(default_factory=dict)
+    """Phones of the people who are in the call now."""
+    invitations: list[Invitation] = field(default_factory=list)
+    app_left: bool = False
+    """Whether the application has left the call while the others go on."""
+    media_suspended: Literal["", "silent", "stops"] = ""
+    """`silent`: frames are silent and audio of the application is not heard; `stops`: no frames are sent."""
+    established_at: float = 0.0
+    """Before this monotonic time, actions are rejected although the call is connected."""
     first_audio_at: float | None = None
     """Arrival of the first agent audio, in monotonic seconds. The timeline contains the time at which it was played."""
     created: float = field(default_factory=time.monotonic)
@@ -136,6 +147,21 @@ class SimulatedCall:
             self.decided.set()
         if state in {CallState.ENDED, CallState.REDIRECTED, CallState.REJECTED, CallState.UNANSWERED}:
             self.ended.set()
+
+    @property
+    def line(self) -> CallerLine | None:
+        """The phone of the caller."""
+        return self.phones.get(self.caller.raw_id)
+
+    @property
+    def people(self) -> list[Participant]:
+        """The participants without the application."""
+        return [one for one in self.participants.values() if one.identifier != self.app]
+
+    @property
+    def in_teams(self) -> bool:
+        """Whether the number of the call belongs to a Teams resource account."""
+        return self.callee.raw_id.startswith("28:orgid:")
 
     @property
     def valid_until(self) -> datetime:
@@ -191,6 +217,13 @@ class SimulatedCall:
             "redirected_to": self.redirected_to,
             "first_audio_at": self.first_audio_at,
             "line_opened": self.line.opened if self.line else None,
+            "app_left": self.app_left,
+            "participants": [
+                {"raw_id": raw_id, "muted": one.muted, "on_hold": one.on_hold}
+                for raw_id, one in self.participants.items()
+            ],
+            "phones": list(self.phones),
+            "invitations": [invitation.json() for invitation in self.invitations],
             "timeline": self.timeline,
             "counters": dict(self.counters),
         }

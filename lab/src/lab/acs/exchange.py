@@ -41,8 +41,8 @@ class Exchange:
     ) -> tuple[SimulatedCall, asyncio.Task[str | None]]:
         """Place a call to the application. The task returns the delivery error of Event Grid or `None`."""
         call = SimulatedCall(
-            caller=_party(caller),
-            callee=_party(callee),
+            caller=Identifier.of(caller),
+            callee=Identifier.of(callee),
             app=self._app,
             steps=steps,
             audio=audio,
@@ -57,14 +57,16 @@ class Exchange:
         self._keep(self._tasks.create_task(self._deliver_again(call, delivery)))
         return call, delivery
 
-    def place_outbound(self, target: Identifier, number: str | None) -> Leg:
-        """Call `target` on behalf of the application. The callee behaves as set by `PUT /lab/callee`."""
-        plan = self.shared.callee
+    def place_outbound(self, target: Identifier, source: Identifier | None) -> Leg:
+        """Call `target` on behalf of the application. The callee follows its script. `source`: caller id or Teams
+        resource account.
+        """
+        plan = self.shared.people.plan(target)
         call = SimulatedCall(
             caller=target,
-            callee=Identifier.phone(number) if number else self._app,
+            callee=source or self._app,
             app=self._app,
-            steps=plan.steps,
+            steps=plan.script(),
             audio=plan.audio,
             mark=plan.mark,
             outbound=True,
@@ -116,7 +118,3 @@ class Exchange:
                 await self._deliver(call)
         finally:
             delivery.cancel()
-
-
-def _party(name: str) -> Identifier:
-    return Identifier(name) if ":" in name else Identifier.phone(name)

@@ -58,10 +58,13 @@ def encode_metadata(subscription_id: str, rate_hz: int) -> bytes:
 
 
 class AudioEncoder:
-    """Encodes the AudioData messages of one participant, or of mixed audio if `participant_raw_id` is empty."""
+    """Encodes the AudioData messages of one participant, or of mixed audio if `participant_raw_id` is empty (the field
+    is absent) or `None` (the field is null).
+    """
 
-    def __init__(self, participant_raw_id: str) -> None:
-        participant = f'"participantRawID":{json.dumps(participant_raw_id)},' if participant_raw_id else ""
+    def __init__(self, participant_raw_id: str | None) -> None:
+        absent = participant_raw_id == ""
+        participant = "" if absent else f'"participantRawID":{json.dumps(participant_raw_id)},'
         self._before_time = b'{"kind":"AudioData","audioData":{"timestamp":"'
         self._before_data = f'",{participant}"data":"'.encode()
 

@@ -4,7 +4,7 @@ import pytest
 from pydantic import ValidationError
 
 from lab.acs.call_ends import Outcome
-from lab.acs.shared_state import CalleePlan
+from lab.acs.people import CalleePlan
 
 
 def test_a_callee_who_answers_has_no_failure() -> None:
@@ -13,7 +13,7 @@ def test_a_callee_who_answers_has_no_failure() -> None:
 
 @pytest.mark.parametrize(
     ("outcome", "code", "sub_code"),
-    [("busy", 486, 560486), ("declined", 603, 0), ("no_answer", 487, 10004), ("unreachable", 480, 10037)],
+    [("busy", 486, 560486), ("declined", 603, 560603), ("no_answer", 487, 10004), ("unreachable", 480, 10037)],
 )
 def test_the_other_outcomes_have_the_documented_codes(outcome: Outcome, code: int, sub_code: int) -> None:
     failure = CalleePlan(outcome=outcome).failure()
