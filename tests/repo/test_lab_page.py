@@ -19,7 +19,7 @@ from lab.acs.acs_faults import CallbackFault, EventGridFault, FaultPlan, MediaFa
 from lab.acs.app import create_app as acs_app
 from lab.acs.forms import CallForms
 from lab.acs.lab_api import NewCall
-from lab.acs.lab_bodies import SayRequest, Tones
+from lab.acs.party_api import SayRequest, Tones
 from lab.acs.people import CalleePlan
 from lab.acs.rest import OPERATIONS
 from lab.acs.settings import AcsSettings

@@ -18,10 +18,9 @@ from lab.acs.caller_uplink import Marks
 from lab.acs.calls import Audio, CallState, SimulatedCall
 from lab.acs.exchange import Exchange
 from lab.acs.incoming_call_event import IncomingCallEventData
-from lab.acs.lab_bodies import SayRequest, Tones
 from lab.acs.leg import Leg
 from lab.acs.media_client import media_headers
-from lab.acs.party_api import PartyApi
+from lab.acs.party_api import PartyApi, SayRequest, Tones
 from lab.acs.rest import OPERATION_NAMES
 from lab.control_errors import ControlError, decode_body
 from lab.scenario import ScenarioStep

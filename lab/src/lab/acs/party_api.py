@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
+from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
@@ -12,13 +13,22 @@ from starlette.routing import Route
 from lab.acs.call_ends import HangUpForm
 from lab.acs.caller import Caller
 from lab.acs.exchange import Exchange
-from lab.acs.lab_bodies import SayRequest, Tones
 from lab.acs.leg import Leg
 from lab.acs.party_identifiers import Identifier
 from lab.acs.people import CalleePlan, PeopleScripts
 from lab.control_errors import ControlError, decode_body
 
 _PARTY = "/lab/calls/{call_id}/parties/{party}"
+
+
+class Tones(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    tones: str = Field(pattern=r"^[0-9A-D*#]{1,64}$")
+
+
+class SayRequest(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    text: str = Field(min_length=1, max_length=5000)
 
 
 class PartyApi:
