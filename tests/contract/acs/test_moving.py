@@ -15,7 +15,7 @@ NUMBER = PhoneNumberIdentifier("+18005551212")
 
 
 async def two_calls(stage: Stage) -> tuple[str, CallConnectionClient, str, CallConnectionClient]:
-    """Return the lab's id and the connection of the caller's call, and id and connection of the call to Bob."""
+    """Return id (in the simulator) and connection of the caller's call, and id and connection of the call to Bob."""
     await stage.people(p177={"after_s": 0.0, "steps": [{"pause_ms": 300}, {"say": "Bob here."}]})
     call_id, connection = await stage.connected()
     client = stage.client()

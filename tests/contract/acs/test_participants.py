@@ -118,7 +118,7 @@ async def test_a_ringing_invitation_is_canceled(stage: Stage, form: str) -> None
     assert result_codes(event) == (487, 5234)
     if form == "both":
         assert result_codes(await stage.reception.event("AddParticipantFailed")) == (487, 5234)
-    [invited] = (await stage.call(call_id))["invitations"]  # type: ignore[misc]
+    [invited] = await stage.invitations(call_id)
     assert invited["outcome"] == "canceled"
     assert stage.reception.events("AddParticipantSucceeded") == []
 
@@ -170,7 +170,7 @@ async def test_context_caller_id_and_name_of_an_add_are_kept(stage: Stage) -> No
         voip_headers={"topic": "refund"},
     )
     await stage.reception.event("AddParticipantSucceeded")
-    [invited] = (await stage.call(call_id))["invitations"]  # type: ignore[misc]
+    [invited] = await stage.invitations(call_id)
     assert (invited["kind"], invited["outcome"], invited["timeout_s"]) == ("add", "answered", 20)
     assert (invited["caller_id"], invited["display_name"]) == ("+14255550100", "Contoso")
     assert invited["sent"]["voipHeaders"] == {"topic": "refund"}

@@ -39,5 +39,5 @@ async def test_only_people_in_the_call_can_act(stage: Stage) -> None:
     speaks = await stage.lab.post(f"/lab/calls/{call_id}/parties/+14255550177/say", json={"text": "Hello"})
     assert speaks.status_code == 409
     assert "numbered frames" in speaks.json()["error"]
-    [invited] = (await stage.call(call_id))["invitations"]  # type: ignore[misc]
+    [invited] = await stage.invitations(call_id)
     assert invited["outcome"] == "answered"

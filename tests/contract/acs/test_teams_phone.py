@@ -50,7 +50,7 @@ async def test_a_teams_user_gets_voip_headers_and_the_details(stage: Stage) -> N
     details = TeamsPhoneCallDetails(call_topic="refund", call_context="The caller wants a refund.")
     await connection.add_participant(ADA, voip_headers={"topic": "refund"}, teams_phone_call_details=details)
     await stage.reception.event("AddParticipantSucceeded")
-    [invited] = (await stage.call(call_id))["invitations"]  # type: ignore[misc]
+    [invited] = await stage.invitations(call_id)
     assert invited["target"] == "8:orgid:ada"
     assert invited["delivered"]["voipHeaders"] == {"topic": "refund"}
     assert invited["delivered"]["teamsPhoneCallDetails"]["callTopic"] == "refund"

@@ -109,7 +109,7 @@ async def test_context_reaches_the_target_in_the_form_that_it_understands(stage:
         ),
     )
     await stage.reception.event("CallTransferAccepted")
-    phone, queue = (await stage.call(call_id))["invitations"]  # type: ignore[misc]
+    phone, queue = await stage.invitations(call_id)
     assert (phone["kind"], phone["target"], phone["outcome"]) == ("transfer", "4:+14255550177", "busy")
     assert phone["caller_id"] == "+18005551212"
     assert phone["delivered"] == {"sipHeaders": {"X-MS-Custom-Topic": "refund", "User-To-User": "00AA"}}

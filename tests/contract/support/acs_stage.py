@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from http import HTTPStatus
+from typing import Any
 
 import httpx
 import uvicorn
@@ -249,6 +250,12 @@ class Stage:
         assert response.status_code == 200
         answer: Json = response.json()
         return answer
+
+    async def invitations(self, call_id: str) -> list[dict[str, Any]]:
+        """Return the adds and transfers of a call, in the order of the requests."""
+        invitations = (await self.call(call_id))["invitations"]
+        assert isinstance(invitations, list)
+        return invitations
 
     async def timeline(self, call_id: str, event: str = "") -> list[Json]:
         """Return the timeline of a call, or its events with one name."""

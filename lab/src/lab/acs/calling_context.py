@@ -1,8 +1,8 @@
 """Context that the application sends to the target of an add or a transfer (ACS docs, "Call Automation custom
 context"). No I/O.
 
-SIP headers reach phones, VoIP headers reach ACS and Teams users, `teamsPhoneCallDetails` reach Teams only. What ACS
-does with a context over its limits is not documented; the simulator rejects it.
+SIP headers reach phones, VoIP headers reach ACS and Teams users, `teamsPhoneCallDetails` reach Teams only. The effect
+of a context over the limits of ACS is not documented; the simulator rejects it.
 """
 
 from __future__ import annotations

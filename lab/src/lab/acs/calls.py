@@ -119,7 +119,7 @@ class SimulatedCall:
     """Phones of the people who are in the call now."""
     invitations: list[Invitation] = field(default_factory=list)
     app_left: bool = False
-    """Whether the application has left the call while the others go on."""
+    """Whether the application has left the call while the call of the others continues."""
     media_suspended: Literal["", "silent", "stops"] = ""
     """`silent`: frames are silent and audio of the application is not heard; `stops`: no frames are sent."""
     established_at: float = 0.0

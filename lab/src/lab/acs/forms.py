@@ -49,7 +49,7 @@ class CallForms(BaseModel):
     hold_events: Literal["audio", "roster_only", "failed"] = "audio"
     """`audio`: HoldAudioStarted and HoldAudioCompleted if the hold has a play source; `failed`: HoldFailed."""
     hold_scope: Literal["everyone", "agent"] = "everyone"
-    """Whom a party on hold does not hear."""
+    """The voices that a party on hold does not hear."""
     play_to: Literal["named", "everyone"] = "named"
 
     silent_party: Literal["frames", "none"] = "frames"

@@ -155,7 +155,7 @@ class Leg:
         return self.call.participants.pop(party.raw_id, None)
 
     def disconnect_app(self, end: CallEnd) -> None:
-        """End the application's part in the call, while the others go on."""
+        """End the application's part in the call; the call of the others continues."""
         call = self.call
         call.app_left = True
         call.participants.pop(call.app.raw_id, None)

@@ -1,4 +1,4 @@
-"""What adding and transferring to a person have in common: caller id, context, ringing, refusals.
+"""Rules for reaching a person, by an add or a transfer: caller id, context, ringing, refusals.
 
 Caller ids: a phone number is added with one (ACS docs); a call of a Teams resource account never has one (400/8523).
 """
