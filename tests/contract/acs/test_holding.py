@@ -43,6 +43,18 @@ async def test_hold_audio_is_heard_until_unhold_and_reported(stage: Stage) -> No
     await stage.noted(call_id, "agent_ends")
 
 
+async def test_a_prompt_to_the_held_party_pauses_the_hold_audio(stage: Stage) -> None:
+    call_id, connection = await stage.connected()
+    await connection.hold(CALLER, play_source=MUSIC)
+    await stage.reception.event("HoldAudioStarted")
+    await connection.play_media(TextSource(text="One moment.", voice_name="any"), play_to=[CALLER])
+    await stage.reception.event("PlayCompleted")
+    await stage.reception.event("HoldAudioResumed")
+    audio = [name for name in stage.reception.order() if name.startswith(("Hold", "Play"))]
+    assert audio == ["HoldAudioStarted", "HoldAudioPaused", "PlayStarted", "HoldAudioResumed", "PlayCompleted"]
+    assert (await stage.call(call_id))["state"] == "connected"
+
+
 async def test_hold_can_be_without_events_of_its_own(stage: Stage) -> None:
     await stage.forms(hold_events="roster_only")
     call_id, connection = await stage.connected()

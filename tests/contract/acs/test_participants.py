@@ -123,6 +123,17 @@ async def test_a_ringing_invitation_is_canceled(stage: Stage, form: str) -> None
     assert stage.reception.events("AddParticipantSucceeded") == []
 
 
+async def test_a_cancellation_can_come_too_late(stage: Stage) -> None:
+    await stage.forms(cancel_events="failed")
+    await stage.people(p177={"after_s": 0.3})
+    _, connection = await stage.connected()
+    added = await connection.add_participant(COLLEAGUE, source_caller_id_number=CALLER)
+    assert added.invitation_id is not None
+    await connection.cancel_add_participant_operation(added.invitation_id)
+    await stage.reception.event("CancelAddParticipantFailed")
+    await stage.reception.event("AddParticipantSucceeded")
+
+
 async def test_an_answered_invitation_cannot_be_canceled(stage: Stage) -> None:
     await stage.people(p177={"after_s": 0.0})
     _, connection = await stage.connected()

@@ -69,6 +69,9 @@ HUNG_UP_BY_APP: Final = CallEnd(
 CANCELED_BY_CALLER: Final = CallEnd(
     "caller", "caller_canceled", 487, 540487, "Call canceled by the caller. DiagCode: 487#540487.@"
 )
+CANCELED_OUTBOUND: Final = CallEnd(
+    "agent", "agent_hung_up", 487, 540487, "Call canceled by the application. DiagCode: 487#540487.@"
+)
 LAST_ONE_REMOVED: Final = CallEnd("agent", "agent_hung_up", 200, 5002, "The conversation has ended. DiagCode: 0#5002.@")
 """Recorded from a call whose application removed the only other party."""
 TRANSFERRED: Final = CallEnd("agent", "transferred", 200, 7015, "The conversation has ended. DiagCode: 0#7015.@")

@@ -74,6 +74,7 @@ class CallLines:
             line.listen(now)
             return
         for raw_id, one in tuple(call.lines.items()):
+            one.prompt_form = self._shared.faults.forms.play_with_stream
             _, changes = one.tick(now)
             for change in changes:
                 self._note(change, raw_id, now)

@@ -57,6 +57,10 @@ class CallerLine:
         self._sounded_at = opened
         self.muted = False
         self.on_hold = False
+        self.prompt_form = "mixed"
+        """Sound while a prompt and the agent play at the same time (`CallForms.play_with_stream`)."""
+        self.agent_heard = b""
+        """Agent audio and prompts of the last tick."""
         self.spoken: bytes | None = None
         """The voice in the last frame, without noise; `None` while the person is silent, muted or on hold."""
         self.frame: bytes | None = None
@@ -114,7 +118,7 @@ class CallerLine:
 
     def tick(self, now: float) -> tuple[bytes | None, Sequence[Change]]:
         """Return the next frame of the caller (`None`: silence) and the speech starts and ends since the last tick."""
-        heard = self._heard(now)
+        heard = self.agent_heard = self._heard(now)
         frame = self.uplink.next_frame(now)
         self.spoken = None if self.stopped else frame
         if self._noise is not None:
@@ -145,8 +149,12 @@ class CallerLine:
         agent, prompt = self.playout.advance(now), self.prompts.advance(now)
         if self.on_hold:
             agent = bytes(len(agent))
+        if self.prompt_form == "stream_only" and agent.strip(b"\0"):
+            return agent
         if not prompt.strip(b"\0"):
             return agent
+        if self.prompt_form == "prompt_only":
+            return prompt
         mixed = np.frombuffer(agent, "<i2").astype(np.int32) + np.frombuffer(prompt, "<i2")
         heard: bytes = np.clip(mixed, -32768, 32767).astype("<i2").tobytes()
         return heard

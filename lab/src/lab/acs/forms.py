@@ -21,8 +21,8 @@ class CallForms(BaseModel):
     """
     roster_delay_s: float = Field(default=0.0, ge=0)
     join_events: Literal["roster_first", "success_first", "roster_only", "success_only"] = "roster_first"
-    cancel_events: Literal["succeeded", "both"] = "succeeded"
-    """`both`: AddParticipantFailed beside CancelAddParticipantSucceeded."""
+    cancel_events: Literal["succeeded", "both", "failed"] = "succeeded"
+    """`both`: AddParticipantFailed beside CancelAddParticipantSucceeded; `failed`: the invitation continues."""
     invitation_timeout_s: float = Field(default=60.0, gt=0)
     """How long an invited person rings if the request sets no time-out."""
     transfer_timeout_s: float = Field(default=60.0, gt=0)
@@ -44,6 +44,8 @@ class CallForms(BaseModel):
     caller_leaves: Literal["others_stay", "ends_call"] = "others_stay"
     emptied_call: Literal["5010", "5002", "stays"] = "5010"
     """A call after its last participant was moved to another call."""
+    hang_up_while_ringing: Literal["disconnected", "failed_too", "no_event", "refused"] = "disconnected"
+    """hang_up of an outbound call that is not answered yet. `failed_too`: CreateCallFailed before CallDisconnected."""
     failed_create: Literal["failed_first", "disconnected_first", "failed_only", "disconnected_only"] = "failed_first"
 
     hold_events: Literal["audio", "roster_only", "failed"] = "audio"
@@ -51,6 +53,8 @@ class CallForms(BaseModel):
     hold_scope: Literal["everyone", "agent"] = "everyone"
     """The voices that a party on hold does not hear."""
     play_to: Literal["named", "everyone"] = "named"
+    play_with_stream: Literal["mixed", "prompt_only", "stream_only"] = "mixed"
+    """Sound while a prompt and streamed audio play at the same time; the other one is lost."""
 
     silent_party: Literal["frames", "none"] = "frames"
     """Frames of a party that does not speak, in a call of more than two."""
@@ -58,6 +62,8 @@ class CallForms(BaseModel):
     """Frames of a party that is muted or on hold."""
     frame_timing: Literal["together", "apart", "bursts"] = "together"
     """`apart`: different timestamps; `bursts`: three frames of one party every 60 ms."""
+    own_audio: Literal["absent", "own_id", "mixed"] = "absent"
+    """Audio of the application in the frames that it gets: none, under its own id, or in mixed audio."""
     mixed_id: Literal["absent", "null", "loudest"] = "absent"
     """`participantRawID` of mixed audio."""
     join_frames_s: float = Field(default=0.0, ge=0)

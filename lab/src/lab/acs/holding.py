@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
-import time
 from collections.abc import Mapping
+from functools import partial
 
 from lab.acs import callback_events as events
 from lab.acs.acs_errors import invalid_field
 from lab.acs.calls import Participant
+from lab.acs.hold_audio import HoldAudio
 from lab.acs.leg import Leg
 from lab.acs.operation import AnswerOperation, Request
 from lab.acs.play_operation import PlayError, check_source, render_source
@@ -32,8 +32,11 @@ async def hold(request: Request) -> AnswerOperation:
         leg.callbacks.put(events.failed(leg.call, "HoldFailed", context, 400, 8501, "Action failed."), url=url)
         return AnswerOperation(200)
     _set(leg, participant, on_hold=True)
-    if source is not None:
-        leg.held[participant.identifier.raw_id] = leg.spawn(_play_while_held(leg, participant, source, context, url))
+    line = leg.call.lines.get(participant.identifier.raw_id)
+    if source is not None and line is not None:
+        audio = HoldAudio(line, partial(_report, leg, context, url))
+        leg.held[participant.identifier.raw_id] = audio
+        audio.task = leg.spawn(_play(leg, audio, source, context, url))
     return AnswerOperation(200)
 
 
@@ -43,11 +46,9 @@ async def unhold(request: Request) -> AnswerOperation:
     participant = leg.participant(request.identifier("targetParticipant"))
     raw_id = participant.identifier.raw_id
     context, url = request.context, request.operation_callback_url
-    playing = leg.held.pop(raw_id, None)
-    if playing is not None:
-        playing.cancel()
-        if raw_id in leg.call.lines:
-            leg.call.lines[raw_id].prompts.clear(time.monotonic())
+    audio = leg.held.pop(raw_id, None)
+    if audio is not None:
+        audio.stop()
         if leg.shared.faults.forms.hold_events == "audio":
             leg.callbacks.put(events.failed(leg.call, "HoldAudioCompleted", context, *CANCELED), url=url)
     _set(leg, participant, on_hold=False)
@@ -64,22 +65,17 @@ def _set(leg: Leg, participant: Participant, *, on_hold: bool) -> None:
     leg.roster.publish()
 
 
-async def _play_while_held(
-    leg: Leg, participant: Participant, source: Mapping[str, object], context: str | None, url: str | None
-) -> None:
-    """Play the source to the participant again and again, until the task is canceled."""
-    raw_id = participant.identifier.raw_id
-    line = leg.call.lines[raw_id]
+async def _play(leg: Leg, audio: HoldAudio, source: Mapping[str, object], context: str | None, url: str | None) -> None:
     try:
-        pcm = await render_source(leg, source, line.rate_hz)
+        pcm = await render_source(leg, source, audio.line.rate_hz)
     except PlayError as error:
         failed = events.failed(leg.call, "HoldFailed", context, 400, error.sub_code, str(error))
         leg.callbacks.put(failed, url=url)
         return
-    await asyncio.sleep(_AUDIO_AFTER_S)
+    await audio.run(pcm, _AUDIO_AFTER_S)
+
+
+def _report(leg: Leg, context: str | None, url: str | None, event: str) -> None:
+    leg.call.note("hold_audio", what=event)
     if leg.shared.faults.forms.hold_events == "audio":
-        leg.callbacks.put(events.completed(leg.call, "HoldAudioStarted", context), url=url)
-    leg.call.note("hold_audio", participant=raw_id)
-    while pcm:
-        line.prompts.add(pcm, time.monotonic())
-        await asyncio.sleep(line.prompts.queued_ms / 1000)
+        leg.callbacks.put(events.completed(leg.call, event, context), url=url)

@@ -20,6 +20,7 @@ from lab.acs.callback_delivery import CallbackQueue
 from lab.acs.caller import Caller
 from lab.acs.caller_uplink import Speech
 from lab.acs.calls import CallState, Participant, SimulatedCall
+from lab.acs.hold_audio import HoldAudio
 from lab.acs.key_sound import key_sound
 from lab.acs.media_client import MediaLink
 from lab.acs.media_codec import DTMF_WORDS
@@ -62,7 +63,7 @@ class Leg:
         self.caller = Caller(self, call.caller, call.steps if call.audio == "script" else ())
         self.scripts: dict[str, Script] = {}
         """Scripts of the people in the call, by raw id."""
-        self.held: dict[str, asyncio.Task[None]] = {}
+        self.held: dict[str, HoldAudio] = {}
         """Running hold audio, by raw id."""
         self._reports_end = True
         self._tasks: asyncio.TaskGroup | None = None
@@ -149,7 +150,7 @@ class Leg:
         for task in script.running if script is not None else ():
             task.cancel()
         if held is not None:
-            held.cancel()
+            held.stop()
         self.call.continuous_dtmf.pop(party.raw_id, None)
         self.call.lines.pop(party.raw_id, None)
         return self.call.participants.pop(party.raw_id, None)

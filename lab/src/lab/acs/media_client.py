@@ -100,7 +100,8 @@ class MediaLink:
         if call.media is not None and not call.media.unmixed:
             self._send(self._speakers.mixed(call.lines, forms))
             return
-        for frame in self._speakers.unmixed(call.lines, forms, now):
+        own = self._speakers.own(call.lines, forms, call.app.raw_id)
+        for frame in (*self._speakers.unmixed(call.lines, forms, now), *own):
             self._send(frame)
 
     def _send(self, frame: SpeakerFrame) -> None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 
 from lab.acs import callback_events as events
-from lab.acs.acs_errors import InvalidArgumentError, NotConfiguredError, WrongStateError
-from lab.acs.call_ends import HUNG_UP_BY_APP, ended_by_acs
+from lab.acs.acs_errors import InvalidArgumentError, NotConfiguredError, TooEarlyError, WrongStateError
+from lab.acs.call_ends import CANCELED_OUTBOUND, HUNG_UP_BY_APP, ended_by_acs
+from lab.acs.calls import CallState
 from lab.acs.leg import Leg
 from lab.acs.media_codec import DTMF_CHARACTERS
 from lab.acs.operation import AnswerOperation, Request
@@ -22,8 +23,21 @@ async def get_call(request: Request) -> AnswerOperation:
 
 
 async def hang_up(request: Request) -> AnswerOperation:
-    request.leg().end(HUNG_UP_BY_APP)
+    _end(request.leg())
     return AnswerOperation(204)
+
+
+def _end(leg: Leg) -> None:
+    """Hang up for everyone; for an outbound call that still rings, in the form that is set."""
+    call, form = leg.call, leg.shared.faults.forms.hang_up_while_ringing
+    if not call.outbound or call.state is CallState.CONNECTED or form == "disconnected":
+        leg.end(HUNG_UP_BY_APP)
+        return
+    if form == "refused":
+        raise TooEarlyError("Action is invalid when the call is not established.")
+    if form == "failed_too":
+        leg.callbacks.put(events.create_call_failed(call, CANCELED_OUTBOUND))
+    leg.end(HUNG_UP_BY_APP, report=form != "no_event")
 
 
 async def leave(request: Request) -> AnswerOperation:
@@ -31,7 +45,7 @@ async def leave(request: Request) -> AnswerOperation:
     leg = request.leg()
     form = leg.shared.faults.forms.leaving
     if len(leg.call.people) < 2:
-        leg.end(HUNG_UP_BY_APP)
+        _end(leg)
     elif form == "refused":
         raise WrongStateError("The application cannot leave this call; end it for everyone.")
     else:

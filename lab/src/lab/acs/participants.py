@@ -64,8 +64,9 @@ async def cancel_add(request: Request) -> AnswerOperation:
     invited = next((one for one in leg.call.invitations if one.kind == "add" and one.id == invitation_id), None)
     if invited is None:
         raise invalid_field("invitationId")
-    if not invited.open:
-        message = f"The invitation cannot be canceled; its outcome is {invited.outcome}."
+    forms = leg.shared.faults.forms
+    if not invited.open or forms.cancel_events == "failed":
+        message = f"The invitation cannot be canceled; its state is {invited.outcome}."
         event = events.failed(
             leg.call, "CancelAddParticipantFailed", context, 400, 8585, message, invitationId=invitation_id
         )
@@ -85,7 +86,7 @@ async def cancel_add(request: Request) -> AnswerOperation:
         resultInformation=info["resultInformation"],
     )
     leg.callbacks.put(succeeded, url=url)
-    if leg.shared.faults.forms.cancel_events == "both":
+    if forms.cancel_events == "both":
         leg.callbacks.put(failed)
     return request.accepted()
 

@@ -55,7 +55,8 @@ async def play(request: Request) -> AnswerOperation:
     if request.body.get("interruptCallMediaOperation") is True:
         _stop(leg)
     context, url = request.context, request.operation_callback_url
-    leg.prompt = leg.spawn(_play(leg, sources, _listeners(leg, targets), context, url))
+    listeners = _listeners(leg, targets)
+    leg.prompt = leg.spawn(_play(leg, sources, listeners, context, url))
     if targets:
         leg.targeted_prompt = leg.prompt
     return AnswerOperation(202)
@@ -100,6 +101,7 @@ async def _play(
     url: str | None,
 ) -> None:
     rate_hz = listeners[0].rate_hz if listeners else FILE_RATE_HZ
+    paused = [audio for audio in leg.held.values() if audio.line in listeners]
     try:
         for index, source in enumerate(sources):
             try:
@@ -111,14 +113,20 @@ async def _play(
                 leg.callbacks.put(failed, url=url)
                 return
             if index == 0:
+                for audio in paused:
+                    audio.pause()
                 leg.call.note("play_started")
                 leg.callbacks.put(events.completed(leg.call, "PlayStarted", context), url=url)
             for line in listeners:
                 line.prompts.add(pcm, time.monotonic())
         await asyncio.sleep(max((line.prompts.queued_ms for line in listeners), default=0.0) / 1000)
+        for audio in paused:
+            audio.resume()
         leg.call.note("play_completed")
         leg.callbacks.put(events.completed(leg.call, "PlayCompleted", context), url=url)
     except asyncio.CancelledError:
+        for audio in paused:
+            audio.resume()
         if not leg.call.ended.is_set():
             canceled = events.failed(leg.call, "PlayCanceled", context, 400, 8508, "Action was canceled.")
             leg.callbacks.put(canceled, url=url)

@@ -14,6 +14,7 @@ import numpy as np
 
 from lab.acs.caller_line import CallerLine
 from lab.acs.forms import CallForms
+from lab.acs.media_codec import frame_bytes
 from lab.acs.room import mix
 
 MAX_SPEAKERS: Final = 4
@@ -36,6 +37,7 @@ class SpeakerFrames:
 
     def __init__(self, caller: str) -> None:
         self._caller = caller
+        self._own = bytearray()
         self._bursts: dict[str, list[bytes | None]] = {}
 
     def unmixed(self, lines: Mapping[str, CallerLine], forms: CallForms, now: float) -> list[SpeakerFrame]:
@@ -64,7 +66,25 @@ class SpeakerFrames:
         }
         loudest = max(voices, key=lambda raw_id: _energy(voices[raw_id]), default="")
         raw_id = {"absent": "", "null": None, "loudest": loudest}[forms.mixed_id]
-        return SpeakerFrame(raw_id, mix(voices.values()))
+        own = self._own_frame(lines) if forms.own_audio == "mixed" else None
+        return SpeakerFrame(raw_id, mix([*voices.values(), own]))
+
+    def own(self, lines: Mapping[str, CallerLine], forms: CallForms, app: str) -> list[SpeakerFrame]:
+        """Return the frame of the application's own audio, if the form is `own_id` and there is one."""
+        pcm = self._own_frame(lines) if forms.own_audio == "own_id" else None
+        return [] if pcm is None else [SpeakerFrame(app, pcm)]
+
+    def _own_frame(self, lines: Mapping[str, CallerLine]) -> bytes | None:
+        """Return 20 ms of the audio that the first person heard from the application; playback is not in frames."""
+        line = next(iter(lines.values()), None)
+        if line is None:
+            return None
+        size = frame_bytes(line.rate_hz)
+        self._own += line.agent_heard
+        if len(self._own) < size:
+            return None
+        frame, self._own = bytes(self._own[:size]), self._own[size:]
+        return frame
 
     def _in_bursts(self, raw_id: str, pcm: bytes | None) -> list[SpeakerFrame]:
         waiting = self._bursts.setdefault(raw_id, [])

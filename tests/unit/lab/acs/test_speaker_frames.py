@@ -78,6 +78,19 @@ def test_timestamps_can_differ_and_frames_can_come_in_bursts() -> None:
     assert [one.lag_ms for one in third[:3]] == [40.0, 20.0, 0.0]
 
 
+def test_the_applications_own_audio_can_come_back() -> None:
+    caller = line(100)
+    caller.agent_heard = constant(40)
+    lines = {CALLER: caller, BOB: line(70)}
+    assert SpeakerFrames(CALLER).own(lines, PLAIN, "8:acs:app") == []
+    speakers, own_id = SpeakerFrames(CALLER), CallForms(own_audio="own_id")
+    assert levels(speakers.own(lines, own_id, "8:acs:app")) == {"8:acs:app": 40}
+    caller.agent_heard = b""
+    assert speakers.own(lines, own_id, "8:acs:app") == []
+    caller.agent_heard = constant(40)
+    assert levels([SpeakerFrames(CALLER).mixed(lines, CallForms(own_audio="mixed"))]) == {"": 210}
+
+
 def test_mixed_audio_is_one_frame_of_all() -> None:
     bob = line(70)
     lines = {CALLER: line(100), BOB: bob}
