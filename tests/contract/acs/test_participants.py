@@ -123,6 +123,17 @@ async def test_a_ringing_invitation_is_canceled(stage: Stage, form: str) -> None
     assert stage.reception.events("AddParticipantSucceeded") == []
 
 
+async def test_a_phone_stops_ringing_when_the_call_ends(stage: Stage) -> None:
+    await stage.people(p177={"after_s": 60.0})
+    call_id, connection = await stage.connected()
+    await connection.add_participant(COLLEAGUE, source_caller_id_number=CALLER)
+    await stage.lab.post(f"/lab/calls/{call_id}/hangup")
+    await stage.noted(call_id, "ended")
+    [invited] = await stage.invitations(call_id)
+    assert invited["outcome"] == "call_ended"
+    assert stage.reception.events("AddParticipantFailed") == []
+
+
 async def test_a_cancellation_can_come_too_late(stage: Stage) -> None:
     await stage.forms(cancel_events="failed")
     await stage.people(p177={"after_s": 0.3})

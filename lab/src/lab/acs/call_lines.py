@@ -38,8 +38,8 @@ class CallLines:
     def close(self) -> None:
         self._shared.ticker.leave(self._tick)
 
-    def add(self, party: Identifier, audio: Audio, mark: int, *, record: bool = True) -> None:
-        """Give a person in the call a phone. `record`: also if the person sends marks."""
+    def add(self, party: Identifier, audio: Audio, mark: int, *, record: bool = False) -> None:
+        """Give a person in the call a phone. `record`: record it even if the person sends marks."""
         call = self._call
         rate_hz = call.media.rate_hz if call.media is not None else DEFAULT_RATE_HZ
         marks = audio == "marks"

@@ -248,6 +248,9 @@ class Leg:
 
     async def _finish(self) -> None:
         call, end = self.call, self.call.end
+        for invited in call.invitations:
+            if invited.open:
+                invited.outcome = "call_ended"
         self.lines.close()
         forms = self.shared.faults.forms
         if end is not None and call.answered and self._reports_end:
