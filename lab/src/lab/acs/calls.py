@@ -93,6 +93,8 @@ class SimulatedCall:
     hang_up: HangUpForm | None = None
     """Codes reported when the caller hangs up; unset: the usual codes for this kind of caller."""
     outbound: bool = False
+    also_called: tuple[Identifier, ...] = ()
+    """Further targets of an outbound group call."""
     ring_timeout_s: float = 30.0
     id: str = field(default_factory=lambda: uuid.uuid4().hex[:12])
     connection_id: str = field(default_factory=lambda: str(uuid.uuid4()))
@@ -132,6 +134,7 @@ class SimulatedCall:
     counters: Counter[str] = field(default_factory=Counter)
     decided: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when the call stops ringing."""
+    connected: asyncio.Event = field(default_factory=asyncio.Event)
     ended: asyncio.Event = field(default_factory=asyncio.Event)
 
     def note(self, event: str, *, t: float | None = None, **fields: object) -> None:
@@ -145,6 +148,8 @@ class SimulatedCall:
         self.state = state
         if state is not CallState.RINGING:
             self.decided.set()
+        if state is CallState.CONNECTED:
+            self.connected.set()
         if state in {CallState.ENDED, CallState.REDIRECTED, CallState.REJECTED, CallState.UNANSWERED}:
             self.ended.set()
 
@@ -182,7 +187,7 @@ class SimulatedCall:
             "correlationId": self.correlation_id,
             "callConnectionState": self.state.value,
             "source": source.json(),
-            "targets": [target.json()],
+            "targets": [one.json() for one in (target, *self.also_called)],
             "answeredBy": {"id": self.app.raw_id},
         }
         if self.outbound:
@@ -227,44 +232,6 @@ class SimulatedCall:
             "timeline": self.timeline,
             "counters": dict(self.counters),
         }
-
-
-class CallBook:
-    """Calls by id, connection id and incoming-call context. When there are more than `keep` calls, the oldest ended one
-    is dropped.
-    """
-
-    def __init__(self, keep: int = 1000) -> None:
-        self._keep = keep
-        self._by_id: dict[str, SimulatedCall] = {}
-        self._by_connection: dict[str, SimulatedCall] = {}
-        self._by_context: dict[str, SimulatedCall] = {}
-
-    def add(self, call: SimulatedCall) -> None:
-        self._by_id[call.id] = call
-        self._by_connection[call.connection_id] = call
-        self._by_context[call.context] = call
-        if len(self._by_id) > self._keep:
-            self._forget()
-
-    def by_id(self, call_id: str) -> SimulatedCall | None:
-        return self._by_id.get(call_id)
-
-    def by_connection(self, connection_id: str) -> SimulatedCall | None:
-        return self._by_connection.get(connection_id)
-
-    def by_context(self, context: str) -> SimulatedCall | None:
-        return self._by_context.get(context)
-
-    def all(self) -> list[SimulatedCall]:
-        return list(self._by_id.values())
-
-    def _forget(self) -> None:
-        oldest = next((call for call in self._by_id.values() if call.ended.is_set()), None)
-        if oldest is not None:
-            del self._by_id[oldest.id]
-            del self._by_connection[oldest.connection_id]
-            del self._by_context[oldest.context]
 
 
 def _incoming_call_context() -> str:

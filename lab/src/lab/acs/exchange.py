@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import uuid
+from collections.abc import Sequence
 
 from lab.acs.call_ends import HangUpForm
 from lab.acs.calls import Audio, SimulatedCall
+from lab.acs.dialing import dial
 from lab.acs.event_grid_delivery import EventGrid
 from lab.acs.incoming_call_event import IncomingCallEventData
 from lab.acs.leg import Leg
@@ -57,10 +59,11 @@ class Exchange:
         self._keep(self._tasks.create_task(self._deliver_again(call, delivery)))
         return call, delivery
 
-    def place_outbound(self, target: Identifier, source: Identifier | None) -> Leg:
-        """Call `target` on behalf of the application. The callee follows its script. `source`: caller id or Teams
-        resource account.
+    def place_outbound(self, targets: Sequence[Identifier], source: Identifier | None) -> Leg:
+        """Call `targets` on behalf of the application; they follow their scripts. `source`: caller id or Teams resource
+        account.
         """
+        target = targets[0]
         plan = self.shared.people.plan(target)
         call = SimulatedCall(
             caller=target,
@@ -70,6 +73,7 @@ class Exchange:
             audio=plan.audio,
             mark=plan.mark,
             outbound=True,
+            also_called=tuple(targets[1:]),
         )
         return self._start(call)
 
@@ -82,7 +86,7 @@ class Exchange:
             task.cancel()
 
     def _start(self, call: SimulatedCall) -> Leg:
-        leg = Leg(call, self.shared)
+        leg = Leg(call, self.shared, dial)
         self.shared.calls.add(call)
         self._legs[call.id] = leg
         self._keep(self._tasks.create_task(self._run(leg)))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 
 from lab.acs import callback_events as events
@@ -34,8 +34,6 @@ from lab.simulator import log
 _TONE_S = 0.2
 _DETECTION_S = 0.04
 """From the beginning of the sound of a key until it is reported."""
-_PHONE_SETUP_S = 115.0
-"""How long ACS lets a called phone ring."""
 logger = logging.getLogger(__name__)
 
 
@@ -46,11 +44,14 @@ class Script:
 
 
 class Leg:
-    """One call leg. `run` returns when the call has ended. The REST operations use the other methods."""
+    """One call leg. `run` returns when the call has ended. The REST operations use the other methods. `dial` rings the
+    targets of an outbound call; false if nobody answered.
+    """
 
-    def __init__(self, call: SimulatedCall, shared: SharedState) -> None:
+    def __init__(self, call: SimulatedCall, shared: SharedState, dial: Callable[[Leg], Awaitable[bool]]) -> None:
         self.call = call
         self.shared = shared
+        self._dial = dial
         self.callbacks = CallbackQueue(call, shared)
         self.streaming = Streaming(call, shared, self.callbacks, self.spawn, self._open_lines)
         self.roster = Roster(call, shared, self.callbacks, self.spawn)
@@ -60,7 +61,7 @@ class Leg:
         """The last Play operation to named participants."""
         self._link: MediaLink = self.streaming.link
         self.lines = CallLines(call, shared, self._link)
-        self.caller = Caller(self, call.caller, call.steps if call.audio == "script" else ())
+        self.follow_script()
         self.scripts: dict[str, Script] = {}
         """Scripts of the people in the call, by raw id."""
         self.held: dict[str, HoldAudio] = {}
@@ -99,6 +100,11 @@ class Leg:
         self._spawned.add(task)
         task.add_done_callback(self._spawned.discard)
         return task
+
+    def follow_script(self) -> None:
+        """Set the caller and the steps to those of the call."""
+        call = self.call
+        self.caller = Caller(self, call.caller, call.steps if call.audio == "script" else ())
 
     def connect(self) -> None:
         call = self.call
@@ -208,7 +214,7 @@ class Leg:
 
     async def _live(self) -> None:
         call, settings = self.call, self.shared.settings
-        if call.outbound and not await self._ring_callee():
+        if call.outbound and not await self._dial(self):
             return
         await asyncio.sleep(settings.media_open_delay_s)
         refused = await self._open_media()
@@ -236,15 +242,6 @@ class Leg:
         except SocketRefusedError as error:
             return str(error)
         return None
-
-    async def _ring_callee(self) -> bool:
-        plan = self.shared.people.plan(self.call.caller)
-        ring_s, failed = plan.rings_s(_PHONE_SETUP_S)
-        await asyncio.sleep(ring_s)
-        if failed is not None:
-            failed.by = "callee"
-            self.end(failed)
-        return failed is None
 
     async def _finish(self) -> None:
         call, end = self.call, self.call.end

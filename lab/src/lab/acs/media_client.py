@@ -56,7 +56,7 @@ class MediaLink:
         """True from a successful `dial` until `close`. Only in this state is a closed socket reported as lost."""
         self._drop_timer: asyncio.TimerHandle | None = None
         self._encoders: dict[str | None, AudioEncoder] = {}
-        self._speakers = SpeakerFrames(call.caller.raw_id)
+        self._speakers = SpeakerFrames()
         self._silence = b""
         self.key_sound = False
         """Whether the sound of pressed keys is in the caller's audio."""
@@ -101,7 +101,7 @@ class MediaLink:
             self._send(self._speakers.mixed(call.lines, forms))
             return
         own = self._speakers.own(call.lines, forms, call.app.raw_id)
-        for frame in (*self._speakers.unmixed(call.lines, forms, now), *own):
+        for frame in (*self._speakers.unmixed(call.lines, forms, now, caller=call.caller.raw_id), *own):
             self._send(frame)
 
     def _send(self, frame: SpeakerFrame) -> None:

@@ -32,23 +32,23 @@ async def answer(request: Request) -> AnswerOperation:
 
 
 async def create(request: Request) -> AnswerOperation:
-    targets = request.body.get("targets")
-    if not isinstance(targets, list) or len(targets) != 1:
-        raise InvalidArgumentError(
-            "The field Targets must contain exactly one participant; group calls are not simulated."
-        )
-    target = decode_identifier(targets[0], "targets")
+    asked = request.body.get("targets")
+    if not isinstance(asked, list) or not asked:
+        raise invalid_field("targets")
+    targets = [decode_identifier(one, "targets") for one in asked]
+    if len(set(targets)) < len(targets):
+        raise InvalidArgumentError("The field Targets contains the same participant twice.")
     teams = request.body.get("teamsAppSource")
     account = teams.get("appId") if isinstance(teams, dict) else None
     if teams is not None and not isinstance(account, str):
         raise invalid_field("teamsAppSource")
     caller_id = check_caller_id(request, in_teams=account is not None)
-    if target.number is not None and caller_id is None and account is None:
+    if any(one.number is not None for one in targets) and caller_id is None and account is None:
         raise InvalidArgumentError("The field SourceCallerIdNumber is required to call a phone number.")
     source = Identifier(f"28:orgid:{account}") if account else Identifier.phone(caller_id) if caller_id else None
     callback = CallbackOptions(request.url("callbackUri"), request.context, request.api_version)
     media = decode_media_options(request.body)
-    leg = request.exchange.place_outbound(target, source)
+    leg = request.exchange.place_outbound(targets, source)
     leg.call.callback, leg.call.media = callback, media
     leg.connect()
     return AnswerOperation(201, leg.call.properties())

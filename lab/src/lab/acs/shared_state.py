@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import aiohttp
 
 from lab.acs.acs_faults import AcsFaults
-from lab.acs.calls import CallBook
+from lab.acs.call_book import CallBook
 from lab.acs.frame_clock import FrameClock
 from lab.acs.people import People
 from lab.acs.settings import AcsSettings

@@ -33,19 +33,22 @@ class SpeakerFrame:
 
 
 class SpeakerFrames:
-    """Frames of one call. `caller`: raw id of the caller, who is never delayed by `join_frames_s`."""
+    """Frames of one call."""
 
-    def __init__(self, caller: str) -> None:
-        self._caller = caller
+    def __init__(self) -> None:
         self._own = bytearray()
         self._bursts: dict[str, list[bytes | None]] = {}
 
-    def unmixed(self, lines: Mapping[str, CallerLine], forms: CallForms, now: float) -> list[SpeakerFrame]:
-        """Return the frames of one tick, after `tick` of all `lines`."""
+    def unmixed(
+        self, lines: Mapping[str, CallerLine], forms: CallForms, now: float, *, caller: str
+    ) -> list[SpeakerFrame]:
+        """Return the frames of one tick, after `tick` of all `lines`. `join_frames_s` does not delay the frames of the
+        `caller` (raw id).
+        """
         alone = len(lines) < 2
         chosen: list[tuple[str, bytes | None]] = []
         for raw_id, line in sorted(lines.items(), key=lambda item: item[1].spoken is None):
-            joins = raw_id != self._caller and now < line.opened + forms.join_frames_s
+            joins = raw_id != caller and now < line.opened + forms.join_frames_s
             silent = not alone and line.spoken is None and forms.silent_party == "none" and not line.stopped
             if joins or silent or (line.stopped and forms.stopped_party == "none"):
                 continue
