@@ -69,4 +69,4 @@ async def test_a_caller_with_marks_keeps_them_in_a_call_of_three(stage: Stage) -
     await eventually(lambda: len(frames(media, BOB)) >= 10)
     sent = (await stage.lab.get(f"/lab/calls/{call_id}/marks")).json()["sent"]
     assert [seq for seq, _ in sent] == list(range(len(sent)))
-    assert abs(len(frames(media, CALLER)) - len(sent)) < 50
+    await eventually(lambda: len(frames(media, CALLER)) >= len(sent))

@@ -37,7 +37,7 @@ async def members(connection: CallConnectionClient) -> set[str]:
 
 
 async def test_the_first_to_answer_connects_the_call_and_others_join_it(stage: Stage) -> None:
-    await stage.people(p177={"after_s": 0.6}, p178={"after_s": 0.0, "steps": [{"say": "Bob here."}]})
+    await stage.people(p177={"after_s": 1.5}, p178={"after_s": 0.0, "steps": [{"say": "Bob here."}]})
     call_id, connection = await called(stage, ADA, BOB)
     await stage.reception.event("CallConnected")
     assert await members(connection) == {"4:+14255550178"}

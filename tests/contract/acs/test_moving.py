@@ -16,7 +16,7 @@ NUMBER = PhoneNumberIdentifier("+18005551212")
 
 async def two_calls(stage: Stage) -> tuple[str, CallConnectionClient, str, CallConnectionClient]:
     """Return id (in the simulator) and connection of the caller's call, and id and connection of the call to Bob."""
-    await stage.people(p177={"after_s": 0.0, "steps": [{"pause_ms": 300}, {"say": "Bob here."}]})
+    await stage.people(p177={"after_s": 0.0, "steps": [{"pause_ms": 5000}, {"say": "Bob here."}]})
     call_id, connection = await stage.connected()
     client = stage.client()
     dialed = await client.create_call(

@@ -192,7 +192,7 @@ async def test_a_ringing_outbound_call_is_hung_up_in_every_form(stage: Stage, fo
 
 async def test_a_ringing_outbound_call_can_refuse_the_hang_up(stage: Stage) -> None:
     await stage.forms(hang_up_while_ringing="refused")
-    await stage.lab.put("/lab/callee", json={"after_s": 0.5})
+    await stage.lab.put("/lab/callee", json={"after_s": 1.5})
     client = stage.client()
     created = await client.create_call(CommunicationUserIdentifier("8:acs:res_user"), stage.callback_url)
     assert created.call_connection_id is not None
