@@ -142,6 +142,16 @@ async def test_keys_of_the_person_are_reported_for_the_person_only(stage: Stage)
     assert len(stage.reception.events("ContinuousDtmfRecognitionToneReceived")) == 1
 
 
+@pytest.mark.parametrize(("form", "named"), [("absent", {}), ("present", {"participantRawID": BOB})])
+async def test_keys_of_everyone_are_on_the_media_socket(stage: Stage, form: str, named: dict[str, str]) -> None:
+    await stage.forms(dtmf_id=form)
+    call_id, _ = await joined(stage)
+    await stage.lab.post(f"/lab/calls/{call_id}/parties/{BOB}/dtmf", json={"tones": "1"})
+    media = await stage.media.connection()
+    await eventually(lambda: media.of_kind("DtmfData"))
+    assert media.of_kind("DtmfData")[0]["dtmfData"] == {"data": "1"} | named
+
+
 async def test_the_caller_leaves_and_the_person_stays_with_the_application(stage: Stage) -> None:
     call_id, connection = await joined(stage)
     await stage.lab.post(f"/lab/calls/{call_id}/hangup")

@@ -66,6 +66,8 @@ class CallForms(BaseModel):
     """Audio of the application in the frames that it gets: none, under its own id, or in mixed audio."""
     mixed_id: Literal["absent", "null", "loudest"] = "absent"
     """`participantRawID` of mixed audio."""
+    dtmf_id: Literal["absent", "present"] = "absent"
+    """`participantRawID` of keys on the media socket."""
     join_frames_s: float = Field(default=0.0, ge=0)
     """Delay of the first frame of a party that joins."""
     join_media: Literal["continues", "gap", "redial"] = "continues"

@@ -186,7 +186,7 @@ class Leg:
                 line.uplink.press(key_sound(tone, line.rate_hz))
                 await asyncio.sleep(_DETECTION_S)
             if call.media is not None and call.media.dtmf:
-                self._link.send_dtmf(tone)
+                self._link.send_dtmf(tone, party)
             if party.raw_id in call.continuous_dtmf:
                 self._tones += 1
                 context = call.continuous_dtmf[party.raw_id] or None

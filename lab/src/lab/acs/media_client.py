@@ -27,6 +27,7 @@ from lab.acs.media_codec import (
     frame_bytes,
 )
 from lab.acs.media_socket_client import MediaSocketClient, SocketRefusedError, open_media_socket
+from lab.acs.party_identifiers import Identifier
 from lab.acs.shared_state import SharedState
 from lab.acs.speaker_frames import SpeakerFrame, SpeakerFrames
 from lab.simulator import log
@@ -135,9 +136,10 @@ class MediaLink:
             marks.was_sent(now)
             self._call.counters["frames_sent"] += 1
 
-    def send_dtmf(self, tone: str) -> None:
+    def send_dtmf(self, tone: str, party: Identifier) -> None:
         if self._socket is not None:
-            self._socket.send_text(encode_dtmf(tone))
+            named = self._shared.faults.forms.dtmf_id == "present"
+            self._socket.send_text(encode_dtmf(tone, party.raw_id if named else ""))
 
     def cut(self) -> None:
         socket, self._socket = self._socket, None

@@ -94,8 +94,10 @@ def _encode_second(unix_s: int) -> bytes:
     return f"{datetime.fromtimestamp(unix_s, UTC):%Y-%m-%dT%H:%M:%S}".encode()
 
 
-def encode_dtmf(tone: str) -> bytes:
-    return _compact({"kind": "DtmfData", "dtmfData": {"data": tone}})
+def encode_dtmf(tone: str, participant_raw_id: str = "") -> bytes:
+    """`participant_raw_id`: empty if the message does not identify the party, as in the documentation."""
+    participant = {"participantRawID": participant_raw_id} if participant_raw_id else {}
+    return _compact({"kind": "DtmfData", "dtmfData": {"data": tone, **participant}})
 
 
 _USUAL = (
