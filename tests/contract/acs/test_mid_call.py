@@ -74,6 +74,7 @@ async def test_pressed_keys_are_reported_as_words_on_callbacks_and_characters_on
 async def in_group(stage: Stage) -> tuple[str, CallConnectionClient]:
     await stage.people(p177={"after_s": 0.0})
     call_id, connection = await stage.connected()
+    await stage.reception.event("MediaStreamingStarted")
     await connection.add_participant(COLLEAGUE, source_caller_id_number=CALLER)
     await stage.reception.event("AddParticipantSucceeded")
     return call_id, connection

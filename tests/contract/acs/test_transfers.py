@@ -134,6 +134,7 @@ async def test_the_end_can_be_reported_before_the_transfer(stage: Stage) -> None
     await stage.people(p177={"after_s": 0.0})
     _, connection = await stage.connected()
     media = await stage.media.connection()
+    await stage.reception.event("MediaStreamingStarted")
     await connection.transfer_call_to_participant(MicrosoftTeamsUserIdentifier("ada"))
     await stage.reception.event("CallTransferAccepted")
     assert stage.reception.order()[-2:] == ["CallDisconnected", "CallTransferAccepted"]
@@ -177,6 +178,7 @@ async def test_a_failed_transfer_can_end_the_call(stage: Stage) -> None:
     await stage.forms(failed_transfer="ends")
     await stage.people(p177={"outcome": "busy", "after_s": 0.0})
     call_id, connection = await stage.connected()
+    await stage.reception.event("MediaStreamingStarted")
     await connection.transfer_call_to_participant(COLLEAGUE)
     assert result_codes(await stage.reception.event("CallDisconnected")) == (410, 301005)
     assert stage.reception.order()[-3:] == ["CallTransferFailed", "MediaStreamingStopped", "CallDisconnected"]
