@@ -17,11 +17,13 @@ from starlette.routing import Route
 from lab import business, identity
 from lab.acs.acs_faults import CallbackFault, EventGridFault, FaultPlan, MediaFault, OddFrame, RestFault
 from lab.acs.app import create_app as acs_app
+from lab.acs.forms import CallForms
 from lab.acs.incoming_call_event import CustomContext
-from lab.acs.lab_api import NewCall, SayRequest, Tones
+from lab.acs.lab_api import NewCall
+from lab.acs.party_api import SayRequest, Tones
+from lab.acs.people import CalleePlan
 from lab.acs.rest import OPERATIONS
 from lab.acs.settings import AcsSettings
-from lab.acs.shared_state import CalleePlan
 from lab.business import AnswerDelay, BusinessFaults, BusinessSettings, RefusedRequest
 from lab.identity import IdentityFaults, IdentitySettings
 from lab.scenario import (
@@ -73,7 +75,7 @@ def _section(page: str, title: str) -> str:
         (
             "Faults",
             [
-                *(FaultPlan, RestFault, EventGridFault, CallbackFault, MediaFault, OddFrame),
+                *(FaultPlan, RestFault, EventGridFault, CallbackFault, MediaFault, OddFrame, CallForms),
                 *(voice_faults.VoiceLiveFaults, BusinessFaults, AnswerDelay, RefusedRequest),
             ],
         ),

@@ -76,7 +76,7 @@ async def test_faults_are_put_shown_and_deleted(stage: Stage) -> None:
     assert (await stage.lab.get("/lab/faults")).json()["rest"]["answer"]["status"] == 429
     assert (await stage.lab.delete("/lab/faults")).status_code == 204
     assert (await stage.lab.get("/lab/faults")).json()["rest"] == {}
-    assert (await stage.lab.put("/lab/faults", json={"rest": {"answer": {"status": 200}}})).status_code == 400
+    assert (await stage.lab.put("/lab/faults", json={"rest": {"answer": {"status": 101}}})).status_code == 400
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ requests.
 from __future__ import annotations
 
 import pytest
+from azure.communication.callautomation import PhoneNumberIdentifier
 from azure.communication.callautomation.aio import CallAutomationClient
 from azure.core.credentials import AccessToken
 from azure.core.exceptions import (
@@ -136,6 +137,23 @@ async def test_an_answer_that_was_lost_is_replayed_to_the_retry(stage: Stage) ->
     answer = await stage.client().answer_call(stage.context(), stage.callback_url)
     assert answer.call_connection_id == (await stage.call(call_id))["call_connection_id"]
     assert len(await stage.timeline(call_id, "answered")) == 1
+
+
+@pytest.mark.parametrize(("when", "transferred"), [("after", True), ("before", False)])
+async def test_an_unexpected_2xx_raises_whether_or_not_the_transfer_was_carried_out(
+    stage: Stage, when: str, transferred: bool
+) -> None:
+    call_id, connection = await stage.connected()
+    await stage.lab.put("/lab/callee", json={"after_s": 0.0})
+    await stage.faults({"rest": {"transfer": {"status": 200, "when": when, "times": 1}}})
+    with pytest.raises(HttpResponseError) as odd:
+        await connection.transfer_call_to_participant(PhoneNumberIdentifier("+14255550177"))
+    assert odd.value.status_code == 200
+    if transferred:
+        await stage.reception.event("CallTransferAccepted")
+        assert (await stage.state(call_id, "ended"))["end_reason"] == "transferred"
+    else:
+        assert (await stage.call(call_id))["invitations"] == []
 
 
 async def test_a_dropped_connection_is_not_answered(stage: Stage) -> None:

@@ -13,7 +13,7 @@ from azure.communication.callautomation import (
 )
 from azure.core.exceptions import HttpResponseError, ResourceExistsError, ResourceNotFoundError
 
-from tests.contract.support.acs_stage import Stage, acs_stage, data, types
+from tests.contract.support.acs_stage import Stage, acs_stage, data, result_codes, types
 from tests.support.eventually import eventually
 
 
@@ -144,6 +144,64 @@ async def test_an_outbound_call_to_a_busy_callee_fails(stage: Stage) -> None:
     }
     ended = data(await stage.reception.event("CallDisconnected"))
     assert ended["resultInformation"] == failed["resultInformation"]
+
+
+@pytest.mark.parametrize(
+    ("form", "events"),
+    [
+        ("failed_first", ["CreateCallFailed", "CallDisconnected"]),
+        ("disconnected_first", ["CallDisconnected", "CreateCallFailed"]),
+        ("failed_only", ["CreateCallFailed"]),
+        ("disconnected_only", ["CallDisconnected"]),
+    ],
+)
+async def test_a_failed_outbound_call_is_reported_in_every_form(stage: Stage, form: str, events: list[str]) -> None:
+    await stage.forms(failed_create=form)
+    await stage.lab.put("/lab/callee", json={"after_s": 0.0, "outcome": "declined", "code": 200, "subCode": 5002})
+    await stage.client().create_call(CommunicationUserIdentifier("8:acs:res_user"), stage.callback_url)
+    [call] = (await stage.lab.get("/lab/calls")).json()["calls"]
+    await stage.noted(call["id"], "callback_sent", count=len(events))
+    await stage.state(call["id"], "ended")
+    assert stage.reception.order() == events
+    assert result_codes(await stage.reception.event(events[0])) == (200, 5002)
+
+
+@pytest.mark.parametrize(
+    ("form", "events"),
+    [
+        ("disconnected", ["CallDisconnected"]),
+        ("failed_too", ["CreateCallFailed", "CallDisconnected"]),
+        ("no_event", []),
+    ],
+)
+async def test_a_ringing_outbound_call_is_hung_up_in_every_form(stage: Stage, form: str, events: list[str]) -> None:
+    await stage.forms(hang_up_while_ringing=form)
+    await stage.lab.put("/lab/callee", json={"after_s": 60.0})
+    client = stage.client()
+    created = await client.create_call(CommunicationUserIdentifier("8:acs:res_user"), stage.callback_url)
+    assert created.call_connection_id is not None
+    connection = client.get_call_connection(created.call_connection_id)
+    await connection.hang_up(is_for_everyone=False)
+    [call] = (await stage.lab.get("/lab/calls")).json()["calls"]
+    await stage.noted(call["id"], "ended")
+    await eventually(lambda: len(stage.reception.order()) >= len(events))
+    assert stage.reception.order() == events
+    with pytest.raises(ResourceNotFoundError):
+        await connection.get_call_properties()
+
+
+async def test_a_ringing_outbound_call_can_refuse_the_hang_up(stage: Stage) -> None:
+    await stage.forms(hang_up_while_ringing="refused")
+    await stage.lab.put("/lab/callee", json={"after_s": 1.5})
+    client = stage.client()
+    created = await client.create_call(CommunicationUserIdentifier("8:acs:res_user"), stage.callback_url)
+    assert created.call_connection_id is not None
+    connection = client.get_call_connection(created.call_connection_id)
+    with pytest.raises(HttpResponseError, match="not established"):
+        await connection.hang_up(is_for_everyone=True)
+    await stage.reception.event("CallConnected")
+    await connection.hang_up(is_for_everyone=True)
+    await stage.reception.event("CallDisconnected")
 
 
 async def test_a_phone_number_is_not_called_without_a_caller_id(stage: Stage) -> None:

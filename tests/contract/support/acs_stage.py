@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from http import HTTPStatus
+from typing import Any
 
 import httpx
 import uvicorn
@@ -33,6 +34,7 @@ from websockets.http11 import Request, Response
 
 from lab.acs.app import create_app
 from lab.acs.settings import LAB_ACCESS_KEY, AcsSettings
+from lab.heard_audio import Recording, read_recording
 from tests.support.eventually import eventually
 from tests.support.lab_server import running
 
@@ -54,6 +56,13 @@ def data(event: Json) -> Json:
     body = event["data"]
     assert isinstance(body, dict)
     return body
+
+
+def result_codes(event: Json) -> tuple[object, object]:
+    """Return code and sub code of `resultInformation`."""
+    info = data(event)["resultInformation"]
+    assert isinstance(info, dict)
+    return info["code"], info["subCode"]
 
 
 def types(events: list[Json]) -> list[str]:
@@ -242,6 +251,12 @@ class Stage:
         answer: Json = response.json()
         return answer
 
+    async def invitations(self, call_id: str) -> list[dict[str, Any]]:
+        """Return the adds and transfers of a call, in the order of the requests."""
+        invitations = (await self.call(call_id))["invitations"]
+        assert isinstance(invitations, list)
+        return invitations
+
     async def timeline(self, call_id: str, event: str = "") -> list[Json]:
         """Return the timeline of a call, or its events with one name."""
         entries = (await self.call(call_id))["timeline"]
@@ -272,6 +287,22 @@ class Stage:
         await self.noted(call_id, "call_connected")
         assert answer.call_connection_id is not None
         return call_id, client.get_call_connection(answer.call_connection_id)
+
+    async def people(self, **scripts: object) -> None:
+        """Set the scripts of people by the end of their number, such as `p177` for +14255550177."""
+        named = {f"+14255550{name[1:]}": script for name, script in scripts.items()}
+        response = await self.lab.put("/lab/people", json=named)
+        assert response.status_code == 200, response.text
+
+    async def forms(self, **forms: object) -> None:
+        await self.faults({"forms": forms})
+
+    async def recording(self, call_id: str, party: str = "") -> Recording:
+        """Return the recording of the caller's phone, or of another party's."""
+        path = f"/parties/{party}" if party else ""
+        response = await self.lab.get(f"/lab/calls/{call_id}{path}/recording.wav")
+        assert response.status_code == 200, response.text
+        return read_recording(response.content)
 
     async def faults(self, plan: Json) -> None:
         response = await self.lab.put("/lab/faults", json=plan)

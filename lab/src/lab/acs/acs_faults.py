@@ -8,6 +8,8 @@ from typing import Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from lab.acs.forms import CallForms
+
 
 class _Fault(BaseModel):
     model_config = ConfigDict(extra="forbid")
@@ -17,10 +19,10 @@ class _Fault(BaseModel):
 
 class RestFault(_Fault):
     """A failing REST operation. By default the operation is not executed; with `when: after` it is, and only the
-    response fails.
+    response fails. A `status` of 200 to 299 is answered with an empty object.
     """
 
-    status: int | None = Field(default=None, ge=400, le=599)
+    status: int | None = Field(default=None, ge=200, le=599)
     code: str = "InternalServerError"
     message: str = "Injected fault."
     retry_after: float | None = None
@@ -88,6 +90,7 @@ class FaultPlan(BaseModel):
     event_grid: EventGridFault | None = None
     callbacks: CallbackFault | None = None
     media: MediaFault | None = None
+    forms: CallForms = CallForms()
 
 
 def unknown_names(plan: FaultPlan, operations: Iterable[str], events: Iterable[str]) -> list[str]:
@@ -127,6 +130,10 @@ class AcsFaults:
 
     def clear(self) -> None:
         self._plan = FaultPlan()
+
+    @property
+    def forms(self) -> CallForms:
+        return self._plan.forms
 
     def rest(self, operation: str) -> RestFault | None:
         return self._use(self._plan.rest.get(operation) or self._plan.rest.get("*"))

@@ -20,7 +20,17 @@ USER_SUB_CODES: Final = (5002, 5001, 5007, 5010, 5020, 18503, 4097, 4521)
 only hidden participants remain; in a call of two: the other left; the other ended the call; the other lost its
 connection.
 """
-Outcome = Literal["answers", "busy", "declined", "no_answer", "unreachable"]
+Outcome = Literal[
+    "answers",
+    "voicemail",
+    "busy",
+    "declined",
+    "no_answer",
+    "unreachable",
+    "wrong_number",
+    "network_error",
+    "silent_client",
+]
 
 
 @dataclass(slots=True)
@@ -59,16 +69,34 @@ HUNG_UP_BY_APP: Final = CallEnd(
 CANCELED_BY_CALLER: Final = CallEnd(
     "caller", "caller_canceled", 487, 540487, "Call canceled by the caller. DiagCode: 487#540487.@"
 )
+CANCELED_OUTBOUND: Final = CallEnd(
+    "agent", "agent_hung_up", 487, 540487, "Call canceled by the application. DiagCode: 487#540487.@"
+)
 LAST_ONE_REMOVED: Final = CallEnd("agent", "agent_hung_up", 200, 5002, "The conversation has ended. DiagCode: 0#5002.@")
 """Recorded from a call whose application removed the only other party."""
 TRANSFERRED: Final = CallEnd("agent", "transferred", 200, 7015, "The conversation has ended. DiagCode: 0#7015.@")
 """Documented, not recorded (Microsoft Graph, end reasons of the same conversation service)."""
+CALLER_ID_REFUSED: Final = (403, 510403, "The caller id is not allowed. DiagCode: 403#510403.@")
+TEAMS_REFUSED: Final = (403, 10124, "The tenant does not admit the resource. DiagCode: 403#10124.@")
+CANCELED_INVITATION: Final = (487, 5234, "The Call Has Been Cancelled. DiagCode: 487#5234.@")
 _FAILURES: Final[dict[str, tuple[int, int, str]]] = {
     "busy": (486, 560486, "Call was rejected as the callee is busy. DiagCode: 486#560486.@"),
-    "declined": (603, 0, "Call was declined by the callee. DiagCode: 603#0.@"),
+    "declined": (603, 560603, "Call was declined by the callee. DiagCode: 603#560603.@"),
     "no_answer": (487, 10004, "The call was not answered in time. DiagCode: 487#10004.@"),
     "unreachable": (480, 10037, "The callee is not registered. DiagCode: 480#10037.@"),
+    "wrong_number": (404, 560404, "The phone number is not assigned. DiagCode: 404#560404.@"),
+    "network_error": (503, 560503, "The network of the callee is unavailable. DiagCode: 503#560503.@"),
+    "silent_client": (408, 10057, "Request Timeout. DiagCode: 408#10057.@"),
 }
+
+
+def ended_by_acs(reason: str, sub_code: int, code: int = 200) -> CallEnd:
+    return CallEnd("acs", reason, code, sub_code, f"The conversation has ended. DiagCode: 0#{sub_code}.@")
+
+
+def refused(codes: tuple[int, int, str]) -> CallEnd:
+    """Return the outcome of a request to reach a person that ACS itself refuses or cancels."""
+    return CallEnd("acs", "refused", *codes)
 
 
 def usual_hang_up(caller: Identifier) -> HangUpForm:
@@ -77,7 +105,7 @@ def usual_hang_up(caller: Identifier) -> HangUpForm:
 
 def failure(outcome: Outcome) -> CallEnd | None:
     """Return the end of a call with this outcome, or `None` if the callee answers."""
-    if outcome == "answers":
+    if outcome in {"answers", "voicemail"}:
         return None
     code, sub_code, message = _FAILURES[outcome]
     return CallEnd(by="callee", reason=outcome, code=code, sub_code=sub_code, message=message)

@@ -40,6 +40,11 @@ class CallbackQueue:
         if address:
             self._queue.put_nowait((address, list(events)))
 
+    def put_each(self, events: Sequence[Json]) -> None:
+        """Queue one request for each event."""
+        for event in events:
+            self.put(event)
+
     def finish(self) -> None:
         self._queue.put_nowait(None)
 

@@ -26,8 +26,12 @@ NAMES: Final = frozenset(
         *("CallConnected", "CallDisconnected", "CreateCallFailed", "ParticipantsUpdated"),
         *("CallTransferAccepted", "CallTransferFailed"),
         *("AddParticipantSucceeded", "AddParticipantFailed", "RemoveParticipantSucceeded"),
+        *("CancelAddParticipantSucceeded", "CancelAddParticipantFailed"),
+        *("MoveParticipantSucceeded", "MoveParticipantFailed"),
+        *("HoldFailed", "HoldAudioStarted", "HoldAudioPaused", "HoldAudioResumed", "HoldAudioCompleted"),
         *("MediaStreamingStarted", "MediaStreamingStopped", "MediaStreamingFailed"),
         *("PlayStarted", "PlayCompleted", "PlayCanceled", "PlayFailed", "SendDtmfTonesCompleted"),
+        "SendDtmfTonesFailed",
         *("ContinuousDtmfRecognitionToneReceived", "ContinuousDtmfRecognitionStopped"),
     }
 )
@@ -103,10 +107,31 @@ def create_call_failed(call: SimulatedCall, end: CallEnd) -> Json:
     return event(call, "CreateCallFailed", _call_context(call), resultInformation=info)
 
 
-def participants_updated(call: SimulatedCall) -> Json:
+def last_events(call: SimulatedCall, end: CallEnd, failed_create: str) -> list[Json]:
+    """Return the events of the end of a call. `failed_create`: the form for a call whose callee did not answer."""
+    last = [call_disconnected(call, end)]
+    if call.outbound and end.by == "callee":
+        last.insert(0, create_call_failed(call, end))
+        if failed_create.startswith("disconnected"):
+            last.reverse()
+        if failed_create.endswith("only"):
+            last.pop()
+    return last
+
+
+def participants_updated(call: SimulatedCall, *, also: Json | None = None) -> Json:
+    """Return the roster. `also`: a participant that has left, for a stale roster."""
     participants = [participant.json() for participant in call.participants.values()]
+    participants += [] if also is None else [also]
     sequence = call.next_participants_sequence()
     return event(call, "ParticipantsUpdated", participants=participants, sequenceNumber=sequence)
+
+
+def repeated_roster(roster: Json, sequence: int) -> Json:
+    """Return the same roster as another event with this sequence number."""
+    body = roster["data"]
+    assert isinstance(body, dict)
+    return roster | {"id": str(uuid.uuid4()), "data": body | {"sequenceNumber": sequence}}
 
 
 def media_streaming(
@@ -149,6 +174,12 @@ def failed(
     call: SimulatedCall, name: str, context: str | None, code: int, sub_code: int, message: str, **fields: object
 ) -> Json:
     return event(call, name, context, resultInformation=result(code, sub_code, message), **fields)
+
+
+def add_failed(call: SimulatedCall, target: Identifier, context: str | None, end: CallEnd, invitation: str) -> Json:
+    message = f"addParticipants failed for participant {target.raw_id}. Underlying reason: {end.message}"
+    fields: Json = {"participant": target.json(), "invitationId": invitation}
+    return failed(call, "AddParticipantFailed", context, end.code, end.sub_code, message, **fields)
 
 
 def tone_received(call: SimulatedCall, sequence: int, tone: str, context: str | None) -> Json:

@@ -1,4 +1,6 @@
-"""Runs the script of a caller: speak, press keys, wait for the agent, hang up. Waits advance in frames of 20 ms."""
+"""Runs the script of a person in the call: speak, press keys, wait for the agent, hang up. Waits advance in frames of
+20 ms.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +8,8 @@ import asyncio
 import io
 import time
 import wave
+from collections import deque
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Protocol
 
@@ -16,20 +20,21 @@ from lab.acs.caller_line import CallerLine
 from lab.acs.caller_uplink import Utterance
 from lab.acs.calls import SimulatedCall
 from lab.acs.hearing import BLOCK_MS
+from lab.acs.party_identifiers import Identifier
 from lab.scenario import ScenarioStep
 from lab.speech import synthesize
 
 
 class CallerLeg(Protocol):
-    """The members of `Leg` that the caller uses."""
+    """The members of `Leg` that a person uses."""
 
     call: SimulatedCall
 
-    async def press(self, tones: str) -> None: ...
+    async def press(self, tones: str, party: Identifier) -> None: ...
 
     async def next_tick(self) -> None: ...
 
-    def hang_up_by_caller(self) -> None: ...
+    def hang_up_by(self, party: Identifier) -> None: ...
 
 
 class Waiting:
@@ -59,19 +64,29 @@ class Waiting:
 
 
 class Caller:
-    """Runs the steps of a connected call. A wait that exceeds `within_s` is recorded in the timeline and skipped."""
+    """Runs the steps of the caller, or of another person in the call. A wait that exceeds `within_s` is recorded in the
+    timeline and skipped.
+    """
 
-    def __init__(self, leg: CallerLeg) -> None:
+    def __init__(self, leg: CallerLeg, party: Identifier, steps: Iterable[ScenarioStep]) -> None:
         self._leg = leg
+        self._party = party
+        self._steps = deque(steps)
+        self._taken = 0
+
+    @property
+    def remaining(self) -> tuple[ScenarioStep, ...]:
+        """The steps that have not begun."""
+        return tuple(self._steps)
 
     async def run(self) -> None:
-        if self._leg.call.audio != "script":
-            return
-        for number, step in enumerate(self._leg.call.steps):
+        while self._steps:
+            step = self._steps.popleft()
             try:
                 await self._take(step)
             except (OSError, ValueError, wave.Error) as error:
-                self._leg.call.note("step_failed", step=number, reason=f"{type(error).__name__}: {error}")
+                self._leg.call.note("step_failed", step=self._taken, reason=f"{type(error).__name__}: {error}")
+            self._taken += 1
 
     async def say(self, text: str) -> Utterance:
         """Queue `text` as speech, after the utterances that are already queued."""
@@ -86,13 +101,13 @@ class Caller:
             content = await asyncio.to_thread(Path(step.play).read_bytes)
             await self._spoken(line.say(decode_wav(content, line.rate_hz), f"[{step.play}]"))
         elif step.dtmf is not None:
-            await self._leg.press(step.dtmf)
+            await self._leg.press(step.dtmf, self._party)
         elif step.wait_for is not None:
             await self._wait(step)
         elif step.pause_ms is not None:
             await self._pause(step.pause_ms / 1000)
         elif step.hang_up:
-            self._leg.hang_up_by_caller()
+            self._leg.hang_up_by(self._party)
 
     async def _spoken(self, utterance: Utterance) -> None:
         while not utterance.finished:
@@ -112,7 +127,7 @@ class Caller:
             await self._leg.next_tick()
 
     def _line(self) -> CallerLine:
-        line = self._leg.call.line
+        line = self._leg.call.phones.get(self._party.raw_id)
         if line is None:
             raise ValueError("the call is not connected yet; retry when it is")
         return line

@@ -1,4 +1,4 @@
-"""The phone of the caller: sends and plays audio, on one time axis that starts when the line opens.
+"""The phone of one person in the call: sends and plays audio, on one time axis that starts when the line opens.
 
 No I/O and no clock. Every 20 ms the call sends the frame that `tick(now)` returns. Audio from the media socket
 goes to `play`, StopAudio to `clear`.
@@ -57,6 +57,14 @@ class CallerLine:
         self._sounded_at = opened
         self.muted = False
         self.on_hold = False
+        self.prompt_form = "mixed"
+        """Sound while a prompt and the agent play at the same time (`CallForms.play_with_stream`)."""
+        self.agent_heard = b""
+        """Agent audio and prompts of the last tick."""
+        self.spoken: bytes | None = None
+        """The voice in the last frame, without noise; `None` while the person is silent, muted or on hold."""
+        self.frame: bytes | None = None
+        """The last frame with noise, also while muted or on hold; `None` is silence."""
         self._noise = noise
         self._cut = False
         """True if StopAudio has arrived since the last tick."""
@@ -98,6 +106,11 @@ class CallerLine:
         return self.playout.clear(now)
 
     @property
+    def stopped(self) -> bool:
+        """Whether the others do not hear this person."""
+        return self.muted or self.on_hold
+
+    @property
     def agent_speaks(self) -> bool:
         """Whether the caller hears the agent speak. Stays true in pauses between words; false after StopAudio."""
         interrupted = self._cut or self.hearing.sound_ms <= self._sound_before_cut_ms
@@ -105,10 +118,12 @@ class CallerLine:
 
     def tick(self, now: float) -> tuple[bytes | None, Sequence[Change]]:
         """Return the next frame of the caller (`None`: silence) and the speech starts and ends since the last tick."""
-        heard = self._heard(now)
+        heard = self.agent_heard = self._heard(now)
         frame = self.uplink.next_frame(now)
+        self.spoken = None if self.stopped else frame
         if self._noise is not None:
             frame = self._noise.under(frame)
+        self.frame = frame
         changes: list[Change] = [*self.hearing.feed(heard, now), *self.uplink.changes()]
         if self._cut:
             self._cut, self._sound_before_cut_ms = False, self.hearing.sound_ms
@@ -116,7 +131,12 @@ class CallerLine:
             self._align_caller(now)
             self.recording.say(frame or self._silence)
             self.recording.hear(heard)
-        return (None if self.muted or self.on_hold else frame), changes
+        return (None if self.stopped else frame), changes
+
+    def overhear(self, pcm: bytes) -> None:
+        """Record the voices of the other people in the call during the last frame."""
+        if self.recording is not None:
+            self.recording.overhear(pcm)
 
     def listen(self, now: float) -> None:
         """Play the received audio without sending any; replaces `tick` if the caller sends marks. The caller's channel
@@ -129,8 +149,12 @@ class CallerLine:
         agent, prompt = self.playout.advance(now), self.prompts.advance(now)
         if self.on_hold:
             agent = bytes(len(agent))
+        if self.prompt_form == "stream_only" and agent.strip(b"\0"):
+            return agent
         if not prompt.strip(b"\0"):
             return agent
+        if self.prompt_form == "prompt_only":
+            return prompt
         mixed = np.frombuffer(agent, "<i2").astype(np.int32) + np.frombuffer(prompt, "<i2")
         heard: bytes = np.clip(mixed, -32768, 32767).astype("<i2").tobytes()
         return heard

@@ -16,6 +16,7 @@ from typing import Literal
 from lab.acs.call_ends import CallEnd, HangUpForm
 from lab.acs.caller_line import CallerLine
 from lab.acs.incoming_call_event import IncomingCallEventData
+from lab.acs.invitation import Invitation
 from lab.acs.party_identifiers import Identifier, Json
 from lab.scenario import ScenarioStep
 from lab.simulator import log
@@ -92,6 +93,8 @@ class SimulatedCall:
     hang_up: HangUpForm | None = None
     """Codes reported when the caller hangs up; unset: the usual codes for this kind of caller."""
     outbound: bool = False
+    also_called: tuple[Identifier, ...] = ()
+    """Further targets of an outbound group call."""
     ring_timeout_s: float = 30.0
     id: str = field(default_factory=lambda: uuid.uuid4().hex[:12])
     connection_id: str = field(default_factory=lambda: str(uuid.uuid4()))
@@ -108,11 +111,21 @@ class SimulatedCall:
     answered: bool = False
     media_state: Literal["inactive", "active"] = "inactive"
     subscription_id: str = field(default_factory=lambda: str(uuid.uuid4()))
-    continuous_dtmf: str | None = None
-    """Operation context of continuous tone recognition, empty if it has none; `None` while recognition is off."""
+    continuous_dtmf: dict[str, str] = field(default_factory=dict)
+    """Operation context of continuous tone recognition by raw id of the target; empty if it has none."""
     participants: dict[str, Participant] = field(default_factory=dict)
     participants_sequence: int = 0
-    line: CallerLine | None = None
+    phones: dict[str, CallerLine] = field(default_factory=dict)
+    """Phones of all people who are or were in the call, by raw id."""
+    lines: dict[str, CallerLine] = field(default_factory=dict)
+    """Phones of the people who are in the call now."""
+    invitations: list[Invitation] = field(default_factory=list)
+    app_left: bool = False
+    """Whether the application has left the call while the call of the others continues."""
+    media_suspended: Literal["", "silent", "stops"] = ""
+    """`silent`: frames are silent and audio of the application is not heard; `stops`: no frames are sent."""
+    established_at: float = 0.0
+    """Before this monotonic time, actions are rejected although the call is connected."""
     first_audio_at: float | None = None
     """Arrival of the first agent audio, in monotonic seconds. The timeline contains the time at which it was played."""
     created: float = field(default_factory=time.monotonic)
@@ -121,6 +134,7 @@ class SimulatedCall:
     counters: Counter[str] = field(default_factory=Counter)
     decided: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when the call stops ringing."""
+    connected: asyncio.Event = field(default_factory=asyncio.Event)
     ended: asyncio.Event = field(default_factory=asyncio.Event)
 
     def note(self, event: str, *, t: float | None = None, **fields: object) -> None:
@@ -134,8 +148,25 @@ class SimulatedCall:
         self.state = state
         if state is not CallState.RINGING:
             self.decided.set()
+        if state is CallState.CONNECTED:
+            self.connected.set()
         if state in {CallState.ENDED, CallState.REDIRECTED, CallState.REJECTED, CallState.UNANSWERED}:
             self.ended.set()
+
+    @property
+    def line(self) -> CallerLine | None:
+        """The phone of the caller."""
+        return self.phones.get(self.caller.raw_id)
+
+    @property
+    def people(self) -> list[Participant]:
+        """The participants without the application."""
+        return [one for one in self.participants.values() if one.identifier != self.app]
+
+    @property
+    def in_teams(self) -> bool:
+        """Whether the number of the call belongs to a Teams resource account."""
+        return self.callee.raw_id.startswith("28:orgid:")
 
     @property
     def valid_until(self) -> datetime:
@@ -156,7 +187,7 @@ class SimulatedCall:
             "correlationId": self.correlation_id,
             "callConnectionState": self.state.value,
             "source": source.json(),
-            "targets": [target.json()],
+            "targets": [one.json() for one in (target, *self.also_called)],
             "answeredBy": {"id": self.app.raw_id},
         }
         if self.outbound:
@@ -191,47 +222,16 @@ class SimulatedCall:
             "redirected_to": self.redirected_to,
             "first_audio_at": self.first_audio_at,
             "line_opened": self.line.opened if self.line else None,
+            "app_left": self.app_left,
+            "participants": [
+                {"raw_id": raw_id, "muted": one.muted, "on_hold": one.on_hold}
+                for raw_id, one in self.participants.items()
+            ],
+            "phones": list(self.phones),
+            "invitations": [invitation.json() for invitation in self.invitations],
             "timeline": self.timeline,
             "counters": dict(self.counters),
         }
-
-
-class CallBook:
-    """Calls by id, connection id and incoming-call context. When there are more than `keep` calls, the oldest ended one
-    is dropped.
-    """
-
-    def __init__(self, keep: int = 1000) -> None:
-        self._keep = keep
-        self._by_id: dict[str, SimulatedCall] = {}
-        self._by_connection: dict[str, SimulatedCall] = {}
-        self._by_context: dict[str, SimulatedCall] = {}
-
-    def add(self, call: SimulatedCall) -> None:
-        self._by_id[call.id] = call
-        self._by_connection[call.connection_id] = call
-        self._by_context[call.context] = call
-        if len(self._by_id) > self._keep:
-            self._forget()
-
-    def by_id(self, call_id: str) -> SimulatedCall | None:
-        return self._by_id.get(call_id)
-
-    def by_connection(self, connection_id: str) -> SimulatedCall | None:
-        return self._by_connection.get(connection_id)
-
-    def by_context(self, context: str) -> SimulatedCall | None:
-        return self._by_context.get(context)
-
-    def all(self) -> list[SimulatedCall]:
-        return list(self._by_id.values())
-
-    def _forget(self) -> None:
-        oldest = next((call for call in self._by_id.values() if call.ended.is_set()), None)
-        if oldest is not None:
-            del self._by_id[oldest.id]
-            del self._by_connection[oldest.connection_id]
-            del self._by_context[oldest.context]
 
 
 def _incoming_call_context() -> str:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import uuid
+from collections.abc import Sequence
 
 from lab.acs.call_ends import HangUpForm
 from lab.acs.calls import Audio, SimulatedCall
+from lab.acs.dialing import dial
 from lab.acs.event_grid_delivery import EventGrid
 from lab.acs.incoming_call_event import IncomingCallEventData
 from lab.acs.leg import Leg
@@ -41,8 +43,8 @@ class Exchange:
     ) -> tuple[SimulatedCall, asyncio.Task[str | None]]:
         """Place a call to the application. The task returns the delivery error of Event Grid or `None`."""
         call = SimulatedCall(
-            caller=_party(caller),
-            callee=_party(callee),
+            caller=Identifier.of(caller),
+            callee=Identifier.of(callee),
             app=self._app,
             steps=steps,
             audio=audio,
@@ -57,17 +59,21 @@ class Exchange:
         self._keep(self._tasks.create_task(self._deliver_again(call, delivery)))
         return call, delivery
 
-    def place_outbound(self, target: Identifier, number: str | None) -> Leg:
-        """Call `target` on behalf of the application. The callee behaves as set by `PUT /lab/callee`."""
-        plan = self.shared.callee
+    def place_outbound(self, targets: Sequence[Identifier], source: Identifier | None) -> Leg:
+        """Call `targets` on behalf of the application; they follow their scripts. `source`: caller id or Teams resource
+        account.
+        """
+        target = targets[0]
+        plan = self.shared.people.plan(target)
         call = SimulatedCall(
             caller=target,
-            callee=Identifier.phone(number) if number else self._app,
+            callee=source or self._app,
             app=self._app,
-            steps=plan.steps,
+            steps=plan.script(),
             audio=plan.audio,
             mark=plan.mark,
             outbound=True,
+            also_called=tuple(targets[1:]),
         )
         return self._start(call)
 
@@ -80,7 +86,7 @@ class Exchange:
             task.cancel()
 
     def _start(self, call: SimulatedCall) -> Leg:
-        leg = Leg(call, self.shared)
+        leg = Leg(call, self.shared, dial)
         self.shared.calls.add(call)
         self._legs[call.id] = leg
         self._keep(self._tasks.create_task(self._run(leg)))
@@ -116,7 +122,3 @@ class Exchange:
                 await self._deliver(call)
         finally:
             delivery.cancel()
-
-
-def _party(name: str) -> Identifier:
-    return Identifier(name) if ":" in name else Identifier.phone(name)

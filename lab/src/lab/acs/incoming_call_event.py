@@ -33,7 +33,10 @@ class IncomingCallEventData(BaseModel):
     """Format of `from` in the event. `no_ids`: an unknown party; `absent`: the event has no `from`."""
 
     def data(self, caller: Identifier, callee: Identifier) -> Json:
-        about: Json = {"to": callee.json(), "callerDisplayName": self.display_name}
+        """Return `from`, `to` and the chosen fields. The number of a Teams resource account is not in the event."""
+        account = callee.raw_id.startswith("28:orgid:")
+        to: Json = {"kind": "unknown", "rawId": callee.raw_id} if account else callee.json()
+        about: Json = {"to": to, "callerDisplayName": self.display_name}
         if self.caller_form != "absent":
             about["from"] = self._caller(caller)
         given = self.model_dump(include={"custom_context", "on_behalf_of_callee"}, by_alias=True, exclude_unset=True)

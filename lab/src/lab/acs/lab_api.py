@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import Callable
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
@@ -20,8 +20,8 @@ from lab.acs.exchange import Exchange
 from lab.acs.incoming_call_event import IncomingCallEventData
 from lab.acs.leg import Leg
 from lab.acs.media_client import media_headers
+from lab.acs.party_api import PartyApi, SayRequest, Tones
 from lab.acs.rest import OPERATION_NAMES
-from lab.acs.shared_state import CalleePlan
 from lab.control_errors import ControlError, decode_body
 from lab.scenario import PARTY, ScenarioStep
 
@@ -48,16 +48,6 @@ class NewCall(IncomingCallEventData):
         )
 
 
-class Tones(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-    tones: str = Field(pattern=r"^[0-9A-D*#]{1,64}$")
-
-
-class SayRequest(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-    text: str = Field(min_length=1, max_length=5000)
-
-
 class LabApi:
     def __init__(self, exchange: Callable[[], Exchange]) -> None:
         self._exchange = exchange
@@ -75,12 +65,12 @@ class LabApi:
             Route("/lab/calls/{call_id}/hangup", self.hang_up, methods=["POST"]),
             Route("/lab/calls/{call_id}/dtmf", self.dtmf, methods=["POST"]),
             Route("/lab/calls/{call_id}/say", self.say, methods=["POST"]),
-            Route("/lab/callee", self.put_callee, methods=["PUT"]),
             Route("/lab/faults", self.get_faults),
             Route("/lab/faults", self.put_faults, methods=["PUT"]),
             Route("/lab/faults", self.delete_faults, methods=["DELETE"]),
             Route("/lab/unsupported", self.unsupported),
             Route("/lab/keys/rotate", self.rotate_key, methods=["POST"]),
+            *PartyApi(self._exchange).routes(),
         ]
 
     async def healthz(self, _: Request) -> Response:
@@ -152,13 +142,16 @@ class LabApi:
         if call.state not in {CallState.RINGING, CallState.CONNECTING, CallState.CONNECTED}:
             raise ControlError(409, f"the call is {call.state}")
         form = None if await request.body() in (b"", b"{}") else await decode_body(request, HangUpForm)
-        self._leg(call).hang_up_by_caller(form)
+        leg = self._leg(call)
+        if call.answered and call.caller.raw_id not in call.participants:
+            raise ControlError(409, "the caller has left the call")
+        leg.hang_up_by(call.caller, form)
         return JSONResponse({"state": call.state.value})
 
     async def dtmf(self, request: Request) -> Response:
         tones = (await decode_body(request, Tones)).tones
         leg = self._connected(request)
-        leg.spawn(leg.press(tones))
+        leg.spawn(leg.press(tones, leg.call.caller))
         return JSONResponse({"tones": tones})
 
     async def say(self, request: Request) -> Response:
@@ -169,11 +162,6 @@ class LabApi:
         except ValueError as error:
             raise ControlError(409, str(error)) from error
         return JSONResponse({"text": text, "bytes": len(utterance.pcm)})
-
-    async def put_callee(self, request: Request) -> Response:
-        plan = await decode_body(request, CalleePlan)
-        self._exchange().shared.callee = plan
-        return JSONResponse(plan.model_dump())
 
     async def get_faults(self, _: Request) -> Response:
         return JSONResponse(self._exchange().shared.faults.plan.model_dump())

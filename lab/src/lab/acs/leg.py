@@ -9,49 +9,66 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import dataclass
 
 from lab.acs import callback_events as events
 from lab.acs.acs_errors import AcsNotFoundError
 from lab.acs.call_ends import CANCELED_BY_CALLER, CallEnd, HangUpForm, usual_hang_up
+from lab.acs.call_lines import CallLines
 from lab.acs.callback_delivery import CallbackQueue
 from lab.acs.caller import Caller
-from lab.acs.caller_line import CallerLine
-from lab.acs.caller_uplink import CallerEnds, CallerSays, Marks, Speech
+from lab.acs.caller_uplink import Speech
 from lab.acs.calls import CallState, Participant, SimulatedCall
-from lab.acs.hearing import AgentEnds, AgentStarts, HoldToneStarts
+from lab.acs.hold_audio import HoldAudio
 from lab.acs.key_sound import key_sound
 from lab.acs.media_client import MediaLink
 from lab.acs.media_codec import DTMF_WORDS
 from lab.acs.media_socket_client import SocketRefusedError
-from lab.acs.noise import NoiseFloor
 from lab.acs.party_identifiers import Identifier
+from lab.acs.roster import Roster
 from lab.acs.shared_state import SharedState
 from lab.acs.streaming import Streaming
 from lab.simulator import log
 
-DEFAULT_RATE_HZ = 16_000
 _TONE_S = 0.2
 _DETECTION_S = 0.04
 """From the beginning of the sound of a key until it is reported."""
 logger = logging.getLogger(__name__)
 
 
-class Leg:
-    """One call leg. `run` returns when the call has ended. The REST operations use the other methods."""
+@dataclass(slots=True)
+class Script:
+    person: Caller
+    running: tuple[asyncio.Task[None], ...]
 
-    def __init__(self, call: SimulatedCall, shared: SharedState) -> None:
+
+class Leg:
+    """One call leg. `run` returns when the call has ended. The REST operations use the other methods. `dial` rings the
+    targets of an outbound call; false if nobody answered.
+    """
+
+    def __init__(self, call: SimulatedCall, shared: SharedState, dial: Callable[[Leg], Awaitable[bool]]) -> None:
         self.call = call
         self.shared = shared
+        self._dial = dial
         self.callbacks = CallbackQueue(call, shared)
-        self.streaming = Streaming(call, shared, self.callbacks, self.spawn, self._open_line)
+        self.streaming = Streaming(call, shared, self.callbacks, self.spawn, self._open_lines)
+        self.roster = Roster(call, shared, self.callbacks, self.spawn)
         self.prompt: asyncio.Task[None] | None = None
         """The running Play operation."""
+        self.targeted_prompt: asyncio.Task[None] | None = None
+        """The last Play operation to named participants."""
         self._link: MediaLink = self.streaming.link
-        self.caller = Caller(self)
+        self.lines = CallLines(call, shared, self._link)
+        self.follow_script()
+        self.scripts: dict[str, Script] = {}
+        """Scripts of the people in the call, by raw id."""
+        self.held: dict[str, HoldAudio] = {}
+        """Running hold audio, by raw id."""
+        self._reports_end = True
         self._tasks: asyncio.TaskGroup | None = None
         self._spawned: set[asyncio.Task[None]] = set()
-        self._tick_waiters: list[asyncio.Future[None]] = []
         self._tones = 0
 
     async def run(self) -> None:
@@ -69,7 +86,7 @@ class Leg:
                 await sender
         finally:
             self._tasks = None
-            self.shared.ticker.leave(self._tick)
+            self.lines.close()
             self._link.cut()
 
     def spawn(self, work: Coroutine[object, object, None]) -> asyncio.Task[None]:
@@ -84,6 +101,11 @@ class Leg:
         task.add_done_callback(self._spawned.discard)
         return task
 
+    def follow_script(self) -> None:
+        """Set the caller and the steps to those of the call."""
+        call = self.call
+        self.caller = Caller(self, call.caller, call.steps if call.audio == "script" else ())
+
     def connect(self) -> None:
         call = self.call
         call.answered = True
@@ -91,11 +113,12 @@ class Leg:
         call.note("answered")
         call.become(CallState.CONNECTING)
 
-    def end(self, end: CallEnd) -> None:
-        """End the call; no effect if it has ended already."""
+    def end(self, end: CallEnd, *, report: bool = True) -> None:
+        """End the call; no effect if it has ended already. `report`: send the callbacks of the end."""
         call = self.call
         if call.ended.is_set():
             return
+        self._reports_end = report and not call.app_left
         call.end = end
         call.note("hang_up", by=end.by, reason=end.reason)
         call.become(CallState.ENDED)
@@ -107,32 +130,71 @@ class Leg:
             raise AcsNotFoundError("The participant was not found in the call.")
         return participant
 
-    def hang_up_by_caller(self, form: HangUpForm | None = None) -> None:
-        if self.call.state is CallState.RINGING:
+    def hang_up_by(self, party: Identifier, form: HangUpForm | None = None) -> None:
+        call = self.call
+        if call.state is CallState.RINGING:
             self.end(CANCELED_BY_CALLER)
             return
-        form = form or self.call.hang_up or usual_hang_up(self.call.caller)
-        self.end(CallEnd("caller", "caller_hung_up", form.code, form.sub_code, form.message))
+        by = "caller" if party == call.caller else "party"
+        form = form or (call.hang_up if by == "caller" else None) or usual_hang_up(party)
+        self.take_out(party, CallEnd(by, f"{by}_hung_up", form.code, form.sub_code, form.message))
 
-    async def press(self, tones: str) -> None:
+    def take_out(self, party: Identifier, end: CallEnd) -> None:
+        """Take a person out of the call. If nobody is left to talk to, the call ends with `end`."""
         call = self.call
+        listed = self.release(party)
+        ends = party == call.caller and self.shared.faults.forms.caller_leaves == "ends_call"
+        if ends or len(call.participants) < 2:
+            self.end(end)
+            return
+        call.note("left", participant=party.raw_id, by=end.by, reason=end.reason)
+        self.roster.publish(removed=listed.json() if listed is not None else None)
+
+    def release(self, party: Identifier) -> Participant | None:
+        """Remove a person without any event: from the roster, with phone and script."""
+        script, held = self.scripts.pop(party.raw_id, None), self.held.pop(party.raw_id, None)
+        for task in script.running if script is not None else ():
+            task.cancel()
+        if held is not None:
+            held.stop()
+        self.call.continuous_dtmf.pop(party.raw_id, None)
+        self.call.lines.pop(party.raw_id, None)
+        return self.call.participants.pop(party.raw_id, None)
+
+    def disconnect_app(self, end: CallEnd) -> None:
+        """End the application's part in the call; the call of the others continues."""
+        call = self.call
+        call.app_left = True
+        call.participants.pop(call.app.raw_id, None)
+        call.note("app_left", reason=end.reason)
+        if call.media_state == "active":
+            self.callbacks.put(events.media_streaming(call, "Stopped", "subscriptionStopped"))
+        call.media_state = "inactive"
+        self.callbacks.put(events.call_disconnected(call, end))
+        self.callbacks.finish()
+        for line in call.lines.values():
+            line.clear(time.monotonic())
+        self.spawn(self._link.close())
+
+    async def press(self, tones: str, party: Identifier) -> None:
+        call = self.call
+        by = "caller" if party == call.caller else party.raw_id
         for tone in tones:
-            call.note("dtmf", tone=tone, by="caller")
-            if self._link.key_sound and call.line is not None and isinstance(call.line.uplink, Speech):
-                call.line.uplink.press(key_sound(tone, call.line.rate_hz))
+            call.note("dtmf", tone=tone, by=by)
+            line = call.lines.get(party.raw_id)
+            if self._link.key_sound and line is not None and isinstance(line.uplink, Speech):
+                line.uplink.press(key_sound(tone, line.rate_hz))
                 await asyncio.sleep(_DETECTION_S)
             if call.media is not None and call.media.dtmf:
-                self._link.send_dtmf(tone)
-            if call.continuous_dtmf is not None:
+                self._link.send_dtmf(tone, party)
+            if party.raw_id in call.continuous_dtmf:
                 self._tones += 1
-                context = call.continuous_dtmf or None
+                context = call.continuous_dtmf[party.raw_id] or None
                 self.callbacks.put(events.tone_received(call, self._tones, DTMF_WORDS[tone], context))
             await asyncio.sleep(_TONE_S)
 
     async def next_tick(self) -> None:
-        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._tick_waiters.append(waiter)
-        await waiter
+        await self.lines.next_tick()
 
     async def _ring(self) -> None:
         call = self.call
@@ -152,18 +214,21 @@ class Leg:
 
     async def _live(self) -> None:
         call, settings = self.call, self.shared.settings
-        if call.outbound and not await self._ring_callee():
+        if call.outbound and not await self._dial(self):
             return
         await asyncio.sleep(settings.media_open_delay_s)
         refused = await self._open_media()
-        self._open_line()
+        self.lines.open()
         call.become(CallState.CONNECTED)
         call.note("call_connected")
         self.callbacks.put(events.call_connected(call), events.participants_updated(call))
-        self.spawn(self.caller.run())
+        self.scripts[call.caller.raw_id] = Script(self.caller, (self.spawn(self.caller.run()),))
         await asyncio.sleep(settings.media_started_delay_s)
         if call.media is not None and call.media.start:
             self.streaming.report_start(refused)
+
+    def _open_lines(self) -> None:
+        self.lines.open()
 
     async def _open_media(self) -> str | None:
         """Open the media socket if the application's answer request asks for media streaming. Return the error or
@@ -178,78 +243,20 @@ class Leg:
             return str(error)
         return None
 
-    async def _ring_callee(self) -> bool:
-        plan = self.shared.callee
-        await asyncio.sleep(plan.after_s)
-        if (failed := plan.failure()) is not None:
-            self.end(failed)
-        return failed is None
-
-    def _open_line(self) -> None:
-        """Start sending a frame every 20 ms. Called when the first media socket opens, or when the call is connected if
-        there is none; later calls have no effect.
-        """
-        call = self.call
-        if call.line is not None or call.ended.is_set():
-            return
-        rate_hz = call.media.rate_hz if call.media is not None else DEFAULT_RATE_HZ
-        marks = call.audio == "marks"
-        call.line = CallerLine(
-            rate_hz,
-            time.monotonic(),
-            Marks(call.mark, rate_hz) if marks else Speech(rate_hz),
-            threshold=self.shared.settings.sound_threshold,
-            record=not marks or call.record,
-            noise=None if marks else self._noise(rate_hz),
-        )
-        self.shared.ticker.join(self._tick)
-
-    def _noise(self, rate_hz: int) -> NoiseFloor | None:
-        """Return the line noise, or None if silence must be digital: noise is off, or silent frames are flagged."""
-        settings = self.shared.settings
-        if settings.noise_dbfs is None or settings.silent_flag:
-            return None
-        return NoiseFloor(rate_hz, settings.noise_dbfs)
-
-    def _tick(self, now: float) -> None:
-        call = self.call
-        if call.line is None:
-            return
-        if isinstance(call.line.uplink, Marks):
-            if call.media_state == "active" and not call.line.muted and not call.line.on_hold:
-                self._link.send_mark(call.line.uplink)
-            call.line.listen(now)
-            return
-        frame, changes = call.line.tick(now)
-        if call.media_state == "active":
-            self._link.send_frame(frame)
-        for change in changes:
-            match change:
-                case AgentStarts(t):
-                    call.note("agent_starts", t=t)
-                case AgentEnds(t):
-                    call.note("agent_ends", t=t)
-                case HoldToneStarts(t):
-                    call.note("hold_tone", t=t)
-                case CallerSays(text):
-                    call.note("caller_says", t=now, text=text)
-                case CallerEnds(text):
-                    call.note("caller_ends", t=now, text=text)
-        waiters, self._tick_waiters = self._tick_waiters, []
-        for waiter in waiters:
-            if not waiter.done():
-                waiter.set_result(None)
-
     async def _finish(self) -> None:
         call, end = self.call, self.call.end
-        self.shared.ticker.leave(self._tick)
-        if end is not None and call.answered:
+        for invited in call.invitations:
+            if invited.open:
+                invited.outcome = "call_ended"
+        self.lines.close()
+        forms = self.shared.faults.forms
+        if end is not None and call.answered and self._reports_end:
             if call.media_state == "active":
                 self.callbacks.put(events.media_streaming(call, "Stopped", "subscriptionStopped"))
-            if call.outbound and end.by == "callee":
-                self.callbacks.put(events.create_call_failed(call, end))
-            self.callbacks.put(events.call_disconnected(call, end))
+            self.callbacks.put_each(events.last_events(call, end, forms.failed_create))
         call.media_state = "inactive"
+        if end is not None and end.reason == "transferred" and forms.transfer_close == "cut":
+            self._link.cut()
         await self._link.close()
         call.note("ended", reason=call.state.value if end is None else end.reason)
         log.info("call ended", extra={"call": call.id})

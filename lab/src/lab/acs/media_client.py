@@ -8,7 +8,7 @@ import binascii
 import time
 import uuid
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 
 from lab.acs.acs_faults import MediaFault
@@ -27,7 +27,9 @@ from lab.acs.media_codec import (
     frame_bytes,
 )
 from lab.acs.media_socket_client import MediaSocketClient, SocketRefusedError, open_media_socket
+from lab.acs.party_identifiers import Identifier
 from lab.acs.shared_state import SharedState
+from lab.acs.speaker_frames import SpeakerFrame, SpeakerFrames
 from lab.simulator import log
 
 NORMAL_CLOSURE = 1000
@@ -54,7 +56,8 @@ class MediaLink:
         self._settled = False
         """True from a successful `dial` until `close`. Only in this state is a closed socket reported as lost."""
         self._drop_timer: asyncio.TimerHandle | None = None
-        self._encoder = AudioEncoder(call.caller.raw_id)
+        self._encoders: dict[str | None, AudioEncoder] = {}
+        self._speakers = SpeakerFrames()
         self._silence = b""
         self.key_sound = False
         """Whether the sound of pressed keys is in the caller's audio."""
@@ -79,7 +82,6 @@ class MediaLink:
         socket = await open_media_socket(options.transport_url, headers, receive, closed, timeout_s)
         if not socket.is_open:
             raise SocketRefusedError("the server closed the connection right after the upgrade")
-        self._encoder = AudioEncoder(self._call.caller.raw_id if options.unmixed else "")
         self._silence = bytes(frame_bytes(options.rate_hz))
         self._call.subscription_id = str(uuid.uuid4())
         self._call.counters["media_connects"] += 1
@@ -91,15 +93,34 @@ class MediaLink:
         if fault is not None:
             self._apply(fault, socket)
 
-    def send_frame(self, frame: bytes | None) -> None:
-        """Send a frame of 20 ms (`None`: silence). If the socket is not open, count the frame as lost."""
+    def send_frames(self, now: float) -> None:
+        """Send the last frame of each person in the call, or one of all. If the socket is not open, count the frames as
+        lost.
+        """
+        call, forms = self._call, self._shared.faults.forms
+        if call.media is not None and not call.media.unmixed:
+            self._send(self._speakers.mixed(call.lines, forms))
+            return
+        own = self._speakers.own(call.lines, forms, call.app.raw_id)
+        for frame in (*self._speakers.unmixed(call.lines, forms, now, caller=call.caller.raw_id), *own):
+            self._send(frame)
+
+    def _send(self, frame: SpeakerFrame) -> None:
         if self._socket is None or not self._socket.is_open:
             self._call.counters["frames_lost"] += 1
             return
-        flagged = frame is None and self._shared.settings.silent_flag
-        timestamp = encode_timestamp(datetime.now(UTC))
-        self._socket.send_text(self._encoder.encode(frame or self._silence, timestamp, silent=flagged))
+        pcm = None if self._call.media_suspended == "silent" else frame.pcm
+        flagged = pcm is None and self._shared.settings.silent_flag
+        timestamp = encode_timestamp(datetime.now(UTC) - timedelta(milliseconds=frame.lag_ms))
+        message = self._encoder(frame.raw_id).encode(pcm or self._silence, timestamp, silent=flagged)
+        self._socket.send_text(message)
         self._call.counters["frames_sent"] += 1
+
+    def _encoder(self, raw_id: str | None) -> AudioEncoder:
+        encoder = self._encoders.get(raw_id)
+        if encoder is None:
+            encoder = self._encoders[raw_id] = AudioEncoder(raw_id)
+        return encoder
 
     def send_mark(self, marks: Marks) -> None:
         """Send the next numbered frame (mark) and record the time of the write to the socket."""
@@ -107,15 +128,18 @@ class MediaLink:
         if socket is None or not socket.is_open:
             self._call.counters["frames_lost"] += 1
             return
-        message = self._encoder.encode_base64(marks.next_base64(), encode_unix_time(time.time()))
+        media = self._call.media
+        encoder = self._encoder(self._call.caller.raw_id if media is None or media.unmixed else "")
+        message = encoder.encode_base64(marks.next_base64(), encode_unix_time(time.time()))
         now = time.monotonic()
         if socket.send_text(message):
             marks.was_sent(now)
             self._call.counters["frames_sent"] += 1
 
-    def send_dtmf(self, tone: str) -> None:
+    def send_dtmf(self, tone: str, party: Identifier) -> None:
         if self._socket is not None:
-            self._socket.send_text(encode_dtmf(tone))
+            named = self._shared.faults.forms.dtmf_id == "present"
+            self._socket.send_text(encode_dtmf(tone, party.raw_id if named else ""))
 
     def cut(self) -> None:
         socket, self._socket = self._socket, None
@@ -144,11 +168,11 @@ class MediaLink:
                     call.first_audio_at = now
                 call.counters["frames_heard"] += 1
                 call.counters["bytes_heard"] += len(pcm)
-                if call.line is not None:
-                    call.line.play(pcm, now)
+                for line in call.lines.values() if call.media_suspended != "silent" else ():
+                    line.play(pcm, now)
             case StopAudio():
                 call.counters["stop_audio"] += 1
-                cleared = call.line.clear(now) if call.line is not None else 0.0
+                cleared = max((line.clear(now) for line in call.lines.values()), default=0.0)
                 call.note("stop_audio", t=now, cleared_ms=round(cleared, 1))
             case Malformed(reason):
                 call.counters["malformed"] += 1
@@ -168,8 +192,8 @@ class MediaLink:
         self._stop_drop_timer()
         self._settled = False
         self._socket = None
-        if self._call.line is not None:
-            self._call.line.clear(time.monotonic())
+        for line in self._call.lines.values():
+            line.clear(time.monotonic())
         self._on_lost(code)
 
     def _apply(self, fault: MediaFault, socket: MediaSocketClient) -> None:

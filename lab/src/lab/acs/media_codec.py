@@ -58,10 +58,13 @@ def encode_metadata(subscription_id: str, rate_hz: int) -> bytes:
 
 
 class AudioEncoder:
-    """Encodes the AudioData messages of one participant, or of mixed audio if `participant_raw_id` is empty."""
+    """Encodes the AudioData messages of one participant, or of mixed audio if `participant_raw_id` is empty (the field
+    is absent) or `None` (the field is null).
+    """
 
-    def __init__(self, participant_raw_id: str) -> None:
-        participant = f'"participantRawID":{json.dumps(participant_raw_id)},' if participant_raw_id else ""
+    def __init__(self, participant_raw_id: str | None) -> None:
+        absent = participant_raw_id == ""
+        participant = "" if absent else f'"participantRawID":{json.dumps(participant_raw_id)},'
         self._before_time = b'{"kind":"AudioData","audioData":{"timestamp":"'
         self._before_data = f'",{participant}"data":"'.encode()
 
@@ -91,8 +94,10 @@ def _encode_second(unix_s: int) -> bytes:
     return f"{datetime.fromtimestamp(unix_s, UTC):%Y-%m-%dT%H:%M:%S}".encode()
 
 
-def encode_dtmf(tone: str) -> bytes:
-    return _compact({"kind": "DtmfData", "dtmfData": {"data": tone}})
+def encode_dtmf(tone: str, participant_raw_id: str = "") -> bytes:
+    """`participant_raw_id`: empty if the message does not identify the party, as in the documentation."""
+    participant = {"participantRawID": participant_raw_id} if participant_raw_id else {}
+    return _compact({"kind": "DtmfData", "dtmfData": {"data": tone, **participant}})
 
 
 _USUAL = (

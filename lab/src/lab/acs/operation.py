@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import urlsplit
@@ -38,7 +39,7 @@ class Request:
         """
         call = self.exchange.shared.calls.by_connection(self.path["connection_id"])
         leg = self.exchange.leg(call) if call is not None else None
-        if leg is None or not leg.call.answered or leg.call.ended.is_set():
+        if leg is None or not leg.call.answered or leg.call.ended.is_set() or leg.call.app_left:
             raise AcsNotFoundError("Call not found.")
         return leg
 
@@ -47,7 +48,7 @@ class Request:
         `AcsNotFoundError` if it is unknown.
         """
         leg = self.leg()
-        if leg.call.state is not CallState.CONNECTED:
+        if leg.call.state is not CallState.CONNECTED or time.monotonic() < leg.call.established_at:
             raise TooEarlyError("Action is invalid when the call is not established.")
         return leg
 

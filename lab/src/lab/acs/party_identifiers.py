@@ -22,6 +22,17 @@ class Identifier:
     def phone(cls, number: str) -> Identifier:
         return cls(f"4:{number}")
 
+    @classmethod
+    def of(cls, name: str) -> Identifier:
+        """Return the identifier of a phone number (`+…`) or raw id."""
+        return cls(name) if ":" in name else cls.phone(name)
+
+    @property
+    def in_teams(self) -> bool:
+        """Whether this is a Teams user, a Teams resource account, or a Teams user of a custom client."""
+        user = self.raw_id.startswith("8:acs:") and self.raw_id.count("_") == 2
+        return user or self.raw_id.startswith(("8:orgid:", "28:orgid:"))
+
     @property
     def number(self) -> str | None:
         return self.raw_id[2:] if self.raw_id.startswith("4:") else None

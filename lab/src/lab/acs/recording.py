@@ -1,5 +1,5 @@
-"""Stereo recording of a call: the caller on the left, the agent as heard by the caller on the right. It starts when the
-line opens.
+"""Stereo recording of one phone: its own voice on the left, what it hears on the right. It starts when the line
+opens.
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ class CallRecording:
         self._limit_bytes = int(limit_s * rate_hz) * BYTES_A_SAMPLE
         self._left = bytearray()
         self._right = bytearray()
+        self._others = bytearray()
+        """Voices of the other people in the call; like the left channel in frames, and mixed into the right one."""
 
     @property
     def left_samples(self) -> int:
@@ -31,9 +33,17 @@ class CallRecording:
     def hear(self, pcm: bytes) -> None:
         self._append(self._right, pcm)
 
+    def overhear(self, pcm: bytes) -> None:
+        """Add the voices of the others, at the time of the frame that was last passed to `say`."""
+        self._append(self._others, bytes(max(0, len(self._left) - len(pcm) - len(self._others))))
+        self._append(self._others, pcm)
+
     def wav(self) -> bytes:
-        length = max(len(self._left), len(self._right))
-        channels = [np.frombuffer(bytes(side).ljust(length, b"\0"), dtype="<i2") for side in (self._left, self._right)]
+        length = max(len(self._left), len(self._right), len(self._others))
+        tracks = (self._left, self._right, self._others)
+        left, right, others = (np.frombuffer(bytes(one).ljust(length, b"\0"), dtype="<i2") for one in tracks)
+        heard = np.clip(right.astype(np.int32) + others, -32768, 32767)
+        channels = [left, heard]
         out = io.BytesIO()
         with wave.open(out, "wb") as writer:
             writer.setnchannels(2)

@@ -20,7 +20,7 @@ from starlette.requests import Request as HttpRequest
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from lab.acs import mid_call, participants, play_operation, ringing
+from lab.acs import holding, mid_call, moving, participants, play_operation, ringing, transfers
 from lab.acs.acs_errors import (
     AcsApiError,
     AcsNotFoundError,
@@ -68,9 +68,13 @@ OPERATIONS = (
     Operation(
         "remove_participant", "POST", _CALL + "/participants:remove", participants.remove_participant, repeatable=True
     ),
+    Operation(
+        "cancel_add", "POST", _CALL + "/participants:cancelAddParticipant", participants.cancel_add, repeatable=True
+    ),
+    Operation("move_here", "POST", _CALL + "/participants:moveHere", moving.move_here, repeatable=True),
     Operation("mute", "POST", _CALL + "/participants:mute", participants.mute_participants, repeatable=True),
     Operation("terminate", "POST", _CALL + ":terminate", mid_call.hang_up, repeatable=True),
-    Operation("transfer", "POST", _CALL + ":transferToParticipant", participants.transfer, repeatable=True),
+    Operation("transfer", "POST", _CALL + ":transferToParticipant", transfers.transfer, repeatable=True),
     Operation("start_media_streaming", "POST", _CALL + ":startMediaStreaming", mid_call.start_media_streaming),
     Operation("stop_media_streaming", "POST", _CALL + ":stopMediaStreaming", mid_call.stop_media_streaming),
     Operation("send_dtmf_tones", "POST", _CALL + ":sendDtmfTones", mid_call.send_dtmf_tones, repeatable=True),
@@ -78,8 +82,8 @@ OPERATIONS = (
     Operation("stop_dtmf", "POST", _CALL + ":stopContinuousDtmfRecognition", mid_call.stop_continuous_dtmf),
     Operation("play", "POST", _CALL + ":play", play_operation.play),
     Operation("cancel_media", "POST", _CALL + ":cancelAllMediaOperations", play_operation.cancel_all_media_operations),
-    Operation("hold", "POST", _CALL + ":hold", mid_call.hold),
-    Operation("unhold", "POST", _CALL + ":unhold", mid_call.unhold),
+    Operation("hold", "POST", _CALL + ":hold", holding.hold),
+    Operation("unhold", "POST", _CALL + ":unhold", holding.unhold),
     Operation("recognize", "POST", _CALL + ":recognize", _not_simulated),
     Operation("start_transcription", "POST", _CALL + ":startTranscription", _not_simulated),
     Operation("start_recording", "POST", "/calling/recordings", _not_simulated),
@@ -243,6 +247,8 @@ def _strike(fault: RestFault) -> Response | None:
     if fault.status is None:
         return None
     headers = {} if fault.retry_after is None else {"Retry-After": f"{fault.retry_after:g}"}
+    if fault.status < 300:
+        return JSONResponse({}, fault.status, headers) if fault.status != 204 else Response(status_code=204)
     return AcsApiError(fault.message, status=fault.status, code=fault.code).response(headers)
 
 

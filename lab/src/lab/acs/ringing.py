@@ -14,7 +14,9 @@ from lab.acs.acs_errors import (
 from lab.acs.calls import CallbackOptions, CallState, SimulatedCall
 from lab.acs.leg import Leg
 from lab.acs.operation import AnswerOperation, Request, decode_media_options
-from lab.acs.party_identifiers import decode_identifier
+from lab.acs.party_identifiers import Identifier, decode_identifier
+from lab.acs.reach import check_caller_id
+from lab.acs.teams_phone import refuse_redirect
 
 REJECT_REASONS = frozenset({"none", "busy", "forbidden"})
 
@@ -30,19 +32,23 @@ async def answer(request: Request) -> AnswerOperation:
 
 
 async def create(request: Request) -> AnswerOperation:
-    targets = request.body.get("targets")
-    if not isinstance(targets, list) or len(targets) != 1:
-        raise InvalidArgumentError(
-            "The field Targets must contain exactly one participant; group calls are not simulated."
-        )
-    target = decode_identifier(targets[0], "targets")
-    number = request.body.get("sourceCallerIdNumber")
-    caller_id = number.get("value") if isinstance(number, dict) else None
-    if target.number is not None and not isinstance(caller_id, str):
+    asked = request.body.get("targets")
+    if not isinstance(asked, list) or not asked:
+        raise invalid_field("targets")
+    targets = [decode_identifier(one, "targets") for one in asked]
+    if len(set(targets)) < len(targets):
+        raise InvalidArgumentError("The field Targets contains the same participant twice.")
+    teams = request.body.get("teamsAppSource")
+    account = teams.get("appId") if isinstance(teams, dict) else None
+    if teams is not None and not isinstance(account, str):
+        raise invalid_field("teamsAppSource")
+    caller_id = check_caller_id(request, in_teams=account is not None)
+    if any(one.number is not None for one in targets) and caller_id is None and account is None:
         raise InvalidArgumentError("The field SourceCallerIdNumber is required to call a phone number.")
+    source = Identifier(f"28:orgid:{account}") if account else Identifier.phone(caller_id) if caller_id else None
     callback = CallbackOptions(request.url("callbackUri"), request.context, request.api_version)
     media = decode_media_options(request.body)
-    leg = request.exchange.place_outbound(target, caller_id if isinstance(caller_id, str) else None)
+    leg = request.exchange.place_outbound(targets, source)
     leg.call.callback, leg.call.media = callback, media
     leg.connect()
     return AnswerOperation(201, leg.call.properties())
@@ -61,6 +67,7 @@ async def reject(request: Request) -> AnswerOperation:
 async def redirect(request: Request) -> AnswerOperation:
     call = _ringing(request)
     target = request.identifier("target")
+    refuse_redirect(call)
     call.note("redirected", target=target.raw_id)
     call.redirected_to = target.raw_id
     call.become(CallState.REDIRECTED)

@@ -70,6 +70,20 @@ class Streaming:
         else:
             self.report_start(None, context, url)
 
+    async def reopen(self) -> None:
+        """Close the media socket and connect it again, as after a change of the call."""
+        media = self._call.media
+        await self.link.close()
+        if media is None or self._call.ended.is_set():
+            return
+        try:
+            await self.open(media)
+        except SocketRefusedError:
+            self._call.media_state = "inactive"
+            self._failed("streamConnectionUnsuccessful")
+        else:
+            self._callbacks.put(events.media_streaming(self._call, "Started", "streamConnectionReestablished"))
+
     async def stop(self, context: str | None, url: str | None) -> None:
         self._call.media_state = "inactive"
         if self._redial is not None:

@@ -16,27 +16,37 @@ _MEDIA: Final = tuple(
         *("enableBidirectional", "audioFormat", "enableDtmfTones"),
     )
 )
+_CALLING: Final = ("sourceCallerIdNumber", "sourceDisplayName", "customCallingContext")
 _OUTCOME: Final = ("operationContext", "operationCallbackUri")
 
 FIELDS: Final[Mapping[str, frozenset[str]]] = {
     name: frozenset(fields)
     for name, fields in {
         "answer": ("incomingCallContext", "callbackUri", "operationContext", *_MEDIA),
-        "create": ("targets", "sourceCallerIdNumber", "callbackUri", "operationContext", *_MEDIA),
+        "create": (
+            "targets",
+            "sourceCallerIdNumber",
+            "teamsAppSource.appId",
+            "callbackUri",
+            "operationContext",
+            *_MEDIA,
+        ),
         "reject": ("incomingCallContext", "callRejectReason"),
         "redirect": ("incomingCallContext", "target"),
-        "add_participant": ("participantToAdd", "sourceCallerIdNumber", "invitationTimeoutInSeconds", *_OUTCOME),
+        "add_participant": ("participantToAdd", "invitationTimeoutInSeconds", *_CALLING, *_OUTCOME),
+        "cancel_add": ("invitationId", *_OUTCOME),
+        "move_here": ("targetParticipants", "fromCall", *_OUTCOME),
         "remove_participant": ("participantToRemove", *_OUTCOME),
         "mute": ("targetParticipants", "operationContext"),
-        "transfer": ("targetParticipant", "transferee", *_OUTCOME),
+        "transfer": ("targetParticipant", "transferee", *_CALLING, *_OUTCOME),
         "start_media_streaming": _OUTCOME,
         "stop_media_streaming": _OUTCOME,
         "send_dtmf_tones": ("tones", "targetParticipant", *_OUTCOME),
         "start_dtmf": ("targetParticipant", "operationContext"),
         "stop_dtmf": ("targetParticipant", "operationContext"),
-        "play": ("playSources", *_OUTCOME),
-        "hold": ("targetParticipant", "operationContext"),
-        "unhold": ("targetParticipant", "operationContext"),
+        "play": ("playSources", "playTo", "interruptCallMediaOperation", *_OUTCOME),
+        "hold": ("targetParticipant", "playSourceInfo", *_OUTCOME),
+        "unhold": ("targetParticipant", *_OUTCOME),
     }.items()
 }
 """Field names by operation; operations that are not listed have no body. A dotted name is a field of an object."""
@@ -50,28 +60,16 @@ PRETENDED: Final[Mapping[str, str]] = {
     "create.callIntelligenceOptions": _NO_AI,
     "create.source": "the call is placed with the identity of the simulated resource",
     "create.sourceDisplayName": "no phone shows the name",
-    "create.teamsAppSource": "the call is placed with the identity of the simulated resource",
     "create.transcriptionOptions": "nothing is transcribed",
     "redirect.customCallingContext": "the headers are dropped",
-    "hang_up": "with more than two parties the call ends for everyone",
-    "transfer.customCallingContext": "the headers are dropped",
-    "transfer.sourceCallerIdNumber": "no phone shows the number",
-    "transfer.transferee": "with more than two parties the leg of the application ends as well",
-    "add_participant": "the party is listed, but has no audio",
-    "add_participant.customCallingContext": "the headers are dropped",
-    "add_participant.sourceDisplayName": "no phone shows the name",
     "send_dtmf_tones": "the tones are only added to the timeline",
-    "start_dtmf.targetParticipant": "the keys of the caller are reported for every target",
-    "play.interruptCallMediaOperation": "prompts are queued, never interrupted",
     "play.playOptions": "each source is played once",
     "play.playSources.playSourceCacheId": "nothing is cached",
     "play.playSources.text": "the text is spoken with the voice of the simulator",
-    "play.playTo": "every prompt is played to the caller",
-    "hold.playSourceInfo": "the party on hold hears silence",
 }
 """Behavior of the simulator by operation and field."""
 
-_WHOLE: Final = frozenset({"add_participant", "send_dtmf_tones"})
+_WHOLE: Final = frozenset({"send_dtmf_tones"})
 """Operations that are simulated incompletely, with any fields."""
 
 

@@ -38,6 +38,18 @@ def channels(line: CallerLine) -> np.ndarray[tuple[int, ...], np.dtype[np.int16]
         return np.frombuffer(reader.readframes(reader.getnframes()), dtype="<i2").reshape(-1, 2)
 
 
+@pytest.mark.parametrize(("form", "level"), [("mixed", 3500), ("prompt_only", 500), ("stream_only", 3000)])
+def test_a_prompt_and_the_agent_at_once_are_heard_in_every_form(form: str, level: int) -> None:
+    line = speaking_line()
+    line.prompt_form = form
+    line.play(constant(3000, 0.2), 100.0)
+    line.prompts.add(constant(500, 0.4), 100.0)
+    run(line, range(1, 21))
+    heard = channels(line)[:, 1]
+    assert heard[1600] == level
+    assert heard[4800] == 500
+
+
 def test_what_is_said_and_heard_is_recorded_on_one_time_axis() -> None:
     line = speaking_line()
     run(line, range(1, 51))
