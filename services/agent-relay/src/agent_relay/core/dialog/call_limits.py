@@ -1,0 +1,45 @@
+"""Limits of the agent's function calls: how many one response may make, how long their arguments may be."""
+
+from __future__ import annotations
+
+import json
+from typing import Final
+
+MOST_CALLS: Final = 16
+"""Function calls of one response that are run."""
+MOST_ARGUMENT_CHARS: Final = 16 * 1024
+_STORED_CHARS: Final = 1000
+_RESPONSES_KEPT: Final = 16
+TOO_MANY: Final = json.dumps(
+    {"error": f"Not carried out: a response can call at most {MOST_CALLS} functions. Call fewer functions at once."}
+)
+TOO_LONG: Final = json.dumps(
+    {"error": f"Not carried out: the arguments have more than {MOST_ARGUMENT_CHARS} characters. Shorten them."}
+)
+INTERRUPTED: Final = json.dumps(
+    {"error": "Not carried out: the caller interrupted you before the call. Call the function again if still needed."}
+)
+
+
+class CallLimits:
+    def __init__(self) -> None:
+        self._positions: dict[str, dict[str, int]] = {}
+        """By response and call: the position of the call in its response."""
+
+    def fault(self, response_id: str, call_id: str, arguments: str, *, interrupted: bool) -> str:
+        """Return the output of a function call that must not run, "" if it may run."""
+        positions = self._positions.setdefault(response_id, {})
+        if len(self._positions) > _RESPONSES_KEPT:
+            del self._positions[next(iter(self._positions))]
+        if positions.setdefault(call_id, len(positions)) >= MOST_CALLS:
+            return TOO_MANY
+        if len(arguments) > MOST_ARGUMENT_CHARS:
+            return TOO_LONG
+        return INTERRUPTED if interrupted else ""
+
+
+def shortened(arguments: str) -> str:
+    """Return the arguments as they are stored: JSON in any case."""
+    if len(arguments) <= MOST_ARGUMENT_CHARS:
+        return arguments
+    return json.dumps({"shortened": arguments[:_STORED_CHARS]})
