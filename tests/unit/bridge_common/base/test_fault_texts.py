@@ -66,7 +66,7 @@ def test_locations_name_the_entries_of_lists() -> None:
     assert location(("a", "tools", 2, "url"), content) == "a.tools[2].url"
     assert location(("a", "tools", 9, "url"), content) == "a.tools[9].url"
     assert location(("header", "X Y", "[key]")) == "header.X Y (name)"
-    assert location(("headers", "X", "<secret>", "prefix")) == "headers.X.prefix", "tags of unions are no fields"
+    assert location(("headers", "X", "<secret>", "prefix")) == "headers.X.prefix", "tags of unions are left out"
     assert location(()) == ""
 
 

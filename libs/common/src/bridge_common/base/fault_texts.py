@@ -109,10 +109,11 @@ def location(loc: Sequence[int | str], content: object = None) -> str:
 
 
 def _name_of(entry: object) -> str:
-    named: dict[object, object] = entry if isinstance(entry, dict) else {}
-    names = (named.get(field) for field in ("name", "label"))
-    name = next((one for one in names if isinstance(one, str) and one), "")
-    return f" ({printable(name)})" if name else ""
+    for field in ("name", "label"):
+        name = entry.get(field) if isinstance(entry, dict) else None
+        if isinstance(name, str) and name:
+            return f" ({printable(name)})"
+    return ""
 
 
 def printable(name: str) -> str:
