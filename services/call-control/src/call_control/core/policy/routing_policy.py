@@ -47,6 +47,8 @@ OLD_NAMES: Final = {"people": HUMAN_AGENTS, "everyone_to_people": "kill_switch"}
 """Old names, accepted until 0.2.0. The stored policy has them too: replicas of the previous release read the same key
 during a rolling update."""
 _GUID: Final = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+_NAME: Final = r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,63}"
+_AGENT_NAME: Final = r"[^\s\x00-\x1f][^\x00-\x1f]{0,99}"
 _NEVER: Final = re.compile(r"(?!)")
 
 
@@ -134,11 +136,12 @@ Name: TypeAlias = Annotated[
     str,
     AfterValidator(
         matching(
-            r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,63}",
+            _NAME,
             "must begin with a letter or a digit, and consist of up to 64 letters (A to Z, a to z), digits, spaces, "
             "., _ and -",
         )
     ),
+    Field(json_schema_extra={"pattern": f"^{_NAME}$"}),
 ]
 Phone: TypeAlias = Annotated[
     str, AfterValidator(_party("4:", re.compile(r"\+.*"), "is not a phone number; write + and digits"))
@@ -210,11 +213,12 @@ AgentName: TypeAlias = Annotated[
     str,
     AfterValidator(
         matching(
-            r"[^\s\x00-\x1f][^\x00-\x1f]{0,99}",
+            _AGENT_NAME,
             "must be the name of an agent profile: 1 to 100 characters without control characters, no space at the "
             "beginning",
         )
     ),
+    Field(json_schema_extra={"pattern": f"^{_AGENT_NAME}$"}),
 ]
 
 
