@@ -34,6 +34,14 @@ def test_each_response_has_its_own_calls() -> None:
         assert not _fault(limits, response_id, "c0"), "a repeated event is not another call"
 
 
+def test_a_reused_id_and_calls_without_a_response_are_not_counted_forever() -> None:
+    limits = CallLimits()
+    for number in range(3 * MOST_CALLS):
+        assert not _fault(limits, "", f"c{number}")
+        assert not _fault(limits, "r1", f"c{number}")
+        limits.response_done("r1")
+
+
 def test_the_length_of_arguments_is_limited() -> None:
     assert not _fault(CallLimits(), "r1", "c1", "x" * MOST_ARGUMENT_CHARS)
     assert _fault(CallLimits(), "r1", "c1", "x" * (MOST_ARGUMENT_CHARS + 1)) == TOO_LONG

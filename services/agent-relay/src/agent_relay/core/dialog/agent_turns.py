@@ -91,6 +91,7 @@ class AgentTurns:
 
     def session_lost(self) -> None:
         self._reported, self._begun, self._ended = RecentEvents(), RecentEvents(), RecentEvents()
+        self._limits = CallLimits()
         self._keyed = {response_id: bool(spoke) for response_id, spoke in self._keyed.items()}
 
     # -- the beginning of a response
@@ -179,6 +180,7 @@ class AgentTurns:
         response_id = event.response_id
         if not self._ended.is_new(response_id):
             return []
+        self._limits.response_done(response_id)
         self._begun.is_new(response_id)  # later events of this response do not begin it again
         interrupted = self._speech.dropped(response_id)
         spoken_ms = self._speech.spoken_ms(response_id)

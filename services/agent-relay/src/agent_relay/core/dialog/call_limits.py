@@ -28,7 +28,8 @@ class CallLimits:
 
     def fault(self, response_id: str, call_id: str, arguments: str, *, interrupted: bool) -> str:
         """Return the output of a function call that must not run, "" if it may run."""
-        positions = self._positions.setdefault(response_id, {})
+        # Calls without a response cannot be counted: the number would never begin again.
+        positions = self._positions.setdefault(response_id, {}) if response_id else {}
         if len(self._positions) > _RESPONSES_KEPT:
             del self._positions[next(iter(self._positions))]
         if positions.setdefault(call_id, len(positions)) >= MOST_CALLS:
@@ -36,6 +37,10 @@ class CallLimits:
         if len(arguments) > MOST_ARGUMENT_CHARS:
             return TOO_LONG
         return INTERRUPTED if interrupted else ""
+
+    def response_done(self, response_id: str) -> None:
+        """Count from zero again, because some services reuse the ids of ended responses."""
+        self._positions.pop(response_id, None)
 
 
 def shortened(arguments: str) -> str:
