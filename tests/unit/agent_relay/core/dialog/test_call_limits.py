@@ -22,7 +22,7 @@ LONG = '{"number":"' + "4" * MOST_ARGUMENT_CHARS + '"}'
 
 
 def _fault(limits: CallLimits, response_id: str, call_id: str, arguments: str = "{}") -> str:
-    return limits.fault(response_id, call_id, arguments, interrupted=False)
+    return limits.fault(vl.FunctionCall(response_id, "i1", call_id, "look_up", arguments), interrupted=False)
 
 
 def test_each_response_has_its_own_calls() -> None:
@@ -40,6 +40,15 @@ def test_a_reused_id_and_calls_without_a_response_are_not_counted_forever() -> N
         assert not _fault(limits, "", f"c{number}")
         assert not _fault(limits, "r1", f"c{number}")
         limits.response_done("r1")
+
+
+def test_actions_are_not_counted() -> None:
+    limits = CallLimits({"end_call"})
+    for number in range(MOST_CALLS + 1):
+        _fault(limits, "r1", f"c{number}")
+    end = vl.FunctionCall("r1", "i1", "end", "end_call", "{}")
+    assert limits.fault(end, interrupted=False) == ""
+    assert limits.fault(end, interrupted=True) == INTERRUPTED
 
 
 def test_the_length_of_arguments_is_limited() -> None:

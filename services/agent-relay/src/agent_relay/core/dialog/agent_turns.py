@@ -64,7 +64,7 @@ class AgentTurns:
         self._begun = RecentEvents()
         self._ended = RecentEvents()
         self._calls = RecentEvents()
-        self._limits = CallLimits()
+        self._limits = CallLimits(self._profile.actions)
         self._keyed: dict[str, bool | None] = {}
         """Responses that called a function which waits for keys: whether the agent spoke in them; None: not ended."""
         self._sign_at = 0.0
@@ -91,7 +91,7 @@ class AgentTurns:
 
     def session_lost(self) -> None:
         self._reported, self._begun, self._ended = RecentEvents(), RecentEvents(), RecentEvents()
-        self._limits = CallLimits()
+        self._limits = CallLimits(self._profile.actions)
         self._keyed = {response_id: bool(spoke) for response_id, spoke in self._keyed.items()}
 
     # -- the beginning of a response
@@ -228,7 +228,7 @@ class AgentTurns:
     def refused(self, event: FunctionCall, now: float) -> list[Command] | None:
         """Answer a function call that must not run. Return None for one that may run."""
         interrupted = self._speech.dropped(event.response_id)
-        fault = self._limits.fault(event.response_id, event.call_id, event.arguments, interrupted=interrupted)
+        fault = self._limits.fault(event, interrupted=interrupted)
         if not fault:
             return None
         stored = replace(event, arguments=shortened(event.arguments))

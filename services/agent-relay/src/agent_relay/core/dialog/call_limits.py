@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from typing import Final
+
+from agent_relay.core.protocol.voice_events import FunctionCall
 
 MOST_CALLS: Final = 16
 """Function calls of one response that are run."""
@@ -22,19 +25,23 @@ INTERRUPTED: Final = json.dumps(
 
 
 class CallLimits:
-    def __init__(self) -> None:
+    """`actions`: functions that are not counted here, because they have a limit of their own (`action_rate`)."""
+
+    def __init__(self, actions: Collection[str] = ()) -> None:
+        self._actions = actions
         self._positions: dict[str, dict[str, int]] = {}
         """By response and call: the position of the call in its response."""
 
-    def fault(self, response_id: str, call_id: str, arguments: str, *, interrupted: bool) -> str:
+    def fault(self, event: FunctionCall, *, interrupted: bool) -> str:
         """Return the output of a function call that must not run, "" if it may run."""
         # Calls without a response cannot be counted: the number would never begin again.
-        positions = self._positions.setdefault(response_id, {}) if response_id else {}
+        counted = event.response_id and event.name not in self._actions
+        positions = self._positions.setdefault(event.response_id, {}) if counted else {}
         if len(self._positions) > _RESPONSES_KEPT:
             del self._positions[next(iter(self._positions))]
-        if positions.setdefault(call_id, len(positions)) >= MOST_CALLS:
+        if positions.setdefault(event.call_id, len(positions)) >= MOST_CALLS:
             return TOO_MANY
-        if len(arguments) > MOST_ARGUMENT_CHARS:
+        if len(event.arguments) > MOST_ARGUMENT_CHARS:
             return TOO_LONG
         return INTERRUPTED if interrupted else ""
 
