@@ -52,7 +52,7 @@ STANDARD = frozenset(
 OUTSIDE = frozenset(
     {"holidays", "jsonschema", "msgpack", "msgspec", "numpy", "pybase64", "pydantic", "typing_extensions", "yaml"}
 )
-PURE_COMMON = frozenset({"wire", "base.errors", "base.ids", "base.redaction"})
+PURE_COMMON = frozenset({"wire", "base.errors", "base.fault_texts", "base.ids", "base.redaction", "base.yaml_faults"})
 CLOCKS_AND_CHANCE = frozenset({"now", "utcnow", "today", "uuid1", "uuid4", "token_hex", "urandom"})
 COMPILED = frozenset({"cpython.buffer", "cpython.bytes", "libc.stdint", "libc.string"})
 _IMPORT = re.compile(r"^[ \t]*(?:from[ \t]+(\S+)[ \t]+c?import|c?import[ \t]+(\S+))", re.MULTILINE)

@@ -59,10 +59,10 @@ def test_an_unknown_key_of_a_greeting(tmp_path: Path) -> None:
     [
         ("silence: {after: 3}", "a.silence.after: is unknown; known fields are after_s, reprompts"),
         ("interim: {text: x}", "a.interim.text: is unknown; known fields are texts, after_ms"),
-        ("tools: [{verb: GET}]", "a.tools.0.verb: is unknown; known fields are name, description"),
+        ("tools: [{verb: GET}]", "a.tools[0].verb: is unknown; known fields are name, description"),
         (
             "tools: [{headers: {Authorization: {secret: A, prefx: b}}}]",
-            "a.tools.0.headers.Authorization.SecretRef.prefx: is unknown; known fields are secret, prefix;",
+            "a.tools[0].headers.Authorization.prefx: is unknown; known fields are secret, prefix;",
         ),
     ],
 )
@@ -82,6 +82,68 @@ def test_an_unknown_field_is_compared_with_those_of_its_level(tmp_path: Path, fi
 def test_other_than_a_mapping_is_refused(tmp_path: Path, text: str) -> None:
     with pytest.raises(InputError):
         load_profiles(_file(tmp_path, text))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (
+            "a:\n  greeting: {text: Welcome. How can I help?}\n",
+            "line 2, column 43: `?` has a meaning of its own between brackets, which open in line 2; put the",
+        ),
+        ("a:\n  goodbye_text: Bye: see you\n", "line 2, column 20: a colon followed by a space begins a value"),
+        ("a: {}\nb: {}\na: {}\n", "line 3: the name 'a' occurs twice, first in line 1; remove one of them"),
+        ("a:\n  voice: {x: 1, x: 2}\n", "line 2: the name 'x' occurs twice"),
+        ("no: {}\n", "line 1: YAML reads the name no as true or false; put it in quotes"),
+        ("a: {voice: {on: 1}}\n", "line 1: YAML reads the name on as true or false"),
+        ("'': {}\n", "line 1: the name is empty; add one"),
+        ("~: {}\n", "line 1: YAML does not read the name ~ as a text"),
+        ("0123: {}\n", "line 1: YAML does not read the name 0123 as a text; put it in quotes"),
+        ("[a]: {}\n", "line 1: a name must be a text"),
+        ("a: []\n", "a: must be a mapping"),
+        ("a: false\n", "a: must be a mapping"),
+        ("a: {actions: end_call}\n", "a.actions: must be a list"),
+        ("a: {end_phrases: Bye}\n", "a.end_phrases: must be a list"),
+        (
+            "a: {max_response_output_tokens: 0}\n",
+            "a.max_response_output_tokens: must be a whole number from 1 to 4096, or inf",
+        ),
+        (
+            "a: {language: german}\n",
+            "a.language: must consist of language tags such as en-US or de, separated by commas, got",
+        ),
+        ("a: {language: no}\n", "a.language: must be a string; YAML reads no, yes, on and off as true or false"),
+        ("a: {goodbye_text: Bye, see you}\n", "a.see you: is unknown; known fields are target"),
+        (
+            "a: {tools: [{name: pay, headers: {X: 1}}]}\n",
+            "a.tools[0] (pay).headers.X: must be a text in quotes, or {secret: NAME}",
+        ),
+        ("a: {tools: [{name: p y}]}\n", "a.tools[0] (p y).name: must begin with a letter or _, and consist of"),
+        (
+            "a: {tools: [{signing_secret: x}]}\n",
+            "a.tools[0].signing_secret: must be the name of an environment variable",
+        ),
+        (
+            "a: {mcp_servers: [{label: x, require_approval: 1}]}\n",
+            "a.mcp_servers[0] (x).require_approval: must be 'always' or",
+        ),
+    ],
+)
+def test_mistakes_state_the_fault_and_the_remedy(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(InputError) as caught:
+        load_profiles(_file(tmp_path, text))
+    assert message in caught.value.message
+    assert "Input should" not in caught.value.message
+
+
+@pytest.mark.parametrize("language", ["en-US", "de", "es-419", "zh-Hant-TW", "en-US, de-DE", "en-US,es-ES", '""'])
+def test_languages(tmp_path: Path, language: str) -> None:
+    profile = load_profiles(_file(tmp_path, f"'1': {{language: '{language}'}}\n".replace("'\"\"'", "''")))["1"]
+    assert profile.language == language.strip('"')
+
+
+def test_numbers_may_be_names_of_profiles(tmp_path: Path) -> None:
+    assert set(load_profiles(_file(tmp_path, "800: {}\nsales: {}\n"))) == {"default", "800", "sales"}
 
 
 def test_a_missing_file_is_refused(tmp_path: Path) -> None:

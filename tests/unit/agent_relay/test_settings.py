@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from agent_relay.core.protocol.agent_profile import AgentProfile
 from agent_relay.core.protocol.voice_target import Mode, TokenScope
 from agent_relay.settings import RelaySettings
 from bridge_common.service.settings import load_settings
@@ -187,3 +188,14 @@ def test_mistakes_in_further_resources_are_listed(
 ) -> None:
     further = {f"AZURE_VOICE_LIVE_FURTHER_{name}": value for name, value in given.items()}
     assert mistake in _refused(monkeypatch, capsys, **BASE, VOICE_LIVE_MODEL="m", **further)
+
+
+@pytest.mark.parametrize(("settings", "faults"), [({"AGENT_NAME": "a", "AGENT_PROJECT_NAME": "p"}, 1), ({}, 0)])
+def test_changed_profiles_are_compared_with_the_target_of_the_settings(
+    monkeypatch: pytest.MonkeyPatch, settings: dict[str, str], faults: int
+) -> None:
+    """Regression: only the start compared them."""
+    loaded = _load(monkeypatch, **BASE, **(settings or {"VOICE_LIVE_MODEL": "m"}))
+    found = list(loaded.profile_check({"sales": AgentProfile(instructions="Be brief.")}))
+    assert len(found) == faults
+    assert all(fault.startswith("sales.instructions: has no effect with agent") for fault in found)

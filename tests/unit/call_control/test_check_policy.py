@@ -29,7 +29,10 @@ def test_the_agents_of_each_rule_are_printed(tmp_path: Path, capsys: pytest.Capt
 @pytest.mark.parametrize(
     ("text", "mistakes"),
     [
-        ("rules:\n  - {name: all, agnt: x}\n", ["rules[0] (all).agnt: unknown field", "rules[0] (all): needs exactly"]),
+        (
+            "rules:\n  - {name: all, agnt: x}\n",
+            ["rules[0] (all).agnt: is unknown; known fields are", "rules[0] (all): needs exactly"],
+        ),
         ("rules: [\n", ["line "]),
         (None, ["cannot be read"]),
     ],

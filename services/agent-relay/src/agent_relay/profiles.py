@@ -4,20 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, Final, TypeAlias, get_args
+from typing import Any, Final, TypeAlias
 
 import yaml
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
 from agent_relay.core.protocol.agent_profile import AgentProfile
 from bridge_common.base.errors import InputError
+from bridge_common.base.fault_texts import in_words, known_fields, location, unknown_field
+from bridge_common.base.yaml_faults import yaml_fault
 from bridge_common.service import insecure
-from bridge_common.service.setting_input import in_words, read_setting_file
+from bridge_common.service.setting_input import read_setting_file
 
 DEFAULT: Final = "default"
 MOST_NODES: Final = 50_000
 MAX_BYTES: Final = 1024 * 1024
 _TAG: Final = "tag:yaml.org,2002:"
+_TEXTS: Final = {"missing": "is missing"}
 _JSON_TAGS: Final = (*(f"{_TAG}{name}" for name in ("str", "int", "float", "bool", "null", "seq", "map")), None)
 
 
@@ -74,23 +77,69 @@ def read_profiles(path: Path) -> bytes:
 
 def decode_profiles(path: Path, text: bytes, check: Check) -> Mapping[str, AgentProfile]:
     """Like `load_profiles`, with the content of the file."""
-    try:
-        content = yaml.load(text.decode(), _Loader)
-    except (yaml.YAMLError, ValueError, LookupError, TypeError, OverflowError, RecursionError) as error:
-        # PyYAML raises other exceptions than its own for values that do not fit an explicit tag.
-        raise InputError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from error
-    if not isinstance(content, dict):
-        raise InputError(f"{path} must contain a mapping from profile names to profiles")
+    content = _content(path, text)
     profiles: dict[str, AgentProfile] = {DEFAULT: AgentProfile()}
     mistakes: list[str] = []
     for name, fields in content.items():
         try:
-            profiles[str(name)] = AgentProfile.model_validate(fields or {})
+            profiles[name] = AgentProfile.model_validate({} if fields is None else fields)
         except ValidationError as error:
-            mistakes += [f"{_place(name, problem['loc'])}: {_words(dict(problem))}" for problem in error.errors()]
+            mistakes += [
+                f"{location((name, *problem['loc']), content)}: {_words(dict(problem))}" for problem in error.errors()
+            ]
     if mistakes := [*mistakes, *check(profiles)]:
         raise InputError(f"{path}: " + "; ".join(mistakes))
     return profiles
+
+
+def _content(path: Path, text: bytes) -> dict[str, Any]:
+    """Return the unchecked profiles by name. Raises `InputError`."""
+    try:
+        loader = _Loader(text.decode())
+        node = loader.get_single_node()
+        if mistakes := list(_key_mistakes(node, set())):
+            raise InputError(f"{path}: " + "; ".join(mistakes))
+        content = None if node is None else loader.construct_document(node)
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path} is not valid UTF-8; save it as UTF-8") from error
+    except (yaml.YAMLError, ValueError, LookupError, TypeError, OverflowError, RecursionError) as error:
+        # PyYAML raises other exceptions than its own for values that do not fit an explicit tag.
+        raise InputError(f"{path} is not valid YAML: {yaml_fault(error)}") from error
+    if not isinstance(content, dict):
+        raise InputError(f"{path} must contain a mapping from profile names to profiles")
+    return {str(name): fields for name, fields in content.items()}
+
+
+def _key_mistakes(node: yaml.Node | None, seen: set[int]) -> Iterator[str]:
+    """Names that occur twice in a mapping, of which YAML silently uses the last one, and names that are no strings."""
+    if id(node) in seen:
+        return  # an alias
+    seen.add(id(node))
+    if isinstance(node, yaml.SequenceNode):
+        for item in node.value:
+            yield from _key_mistakes(item, seen)
+    elif isinstance(node, yaml.MappingNode):
+        names: dict[str, int] = {}
+        for key, value in node.value:
+            line = key.start_mark.line + 1
+            if fault := _key_fault(key, names):
+                yield f"line {line}: {fault}"
+            elif isinstance(key.value, str):
+                names[key.value] = line
+            yield from _key_mistakes(value, seen)
+
+
+def _key_fault(key: yaml.Node, names: Mapping[str, int]) -> str:
+    name, kind = key.value, str(key.tag).removeprefix(_TAG)
+    if not isinstance(name, str):
+        return "a name must be a text"
+    if kind == "bool":
+        return f"YAML reads the name {name} as true or false; put it in quotes"
+    if not name.strip():
+        return "the name is empty; add one"
+    if kind == "null" or (kind in ("int", "float") and not (name.isdecimal() and str(int(name)) == name)):
+        return f"YAML does not read the name {name} as a text; put it in quotes"
+    return f"the name {name!r} occurs twice, first in line {names[name]}; remove one of them" if name in names else ""
 
 
 def target_mistakes(
@@ -108,29 +157,8 @@ def target_mistakes(
             yield from (f"{name}.target.endpoint: {fault}" for fault in faults)
 
 
-def _words(problem: dict[str, Any]) -> str:
+def _words(problem: Mapping[str, Any]) -> str:
     if problem["type"] != "extra_forbidden":
-        return in_words(problem)
-    level = _level(problem["loc"][:-1])
-    return f"is unknown; known fields are {', '.join(level.model_fields)}"
-
-
-def _level(loc: tuple[int | str, ...]) -> type[BaseModel]:
-    """Return the model at this place of a profile. Indexes of lists and keys of mappings do not change the level."""
-    level: list[type[BaseModel]] = [AgentProfile]
-    for part in loc:
-        field = next((model.model_fields[part] for model in level if part in model.model_fields), None)
-        inner = list(_models(field.annotation)) if field is not None and isinstance(part, str) else []
-        level = inner or [model for model in level if model.__name__ == part] or level
-    return level[0]
-
-
-def _models(annotation: object) -> Iterator[type[BaseModel]]:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        yield annotation
-    for argument in get_args(annotation):
-        yield from _models(argument)
-
-
-def _place(name: object, loc: tuple[int | str, ...]) -> str:
-    return ".".join(str(part) for part in (name, *loc))
+        return in_words(problem, _TEXTS)
+    *place, name = problem["loc"]
+    return unknown_field(name, known_fields(AgentProfile, place))

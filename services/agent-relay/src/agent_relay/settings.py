@@ -29,7 +29,7 @@ from agent_relay.core.protocol.voice_target import (
     version_date,
 )
 from agent_relay.profiles import Check, load_profiles, target_mistakes
-from agent_relay.tools.profile_tools import mcp_mistakes, tool_mistakes
+from agent_relay.tools.profile_tools import mode_mistakes, tool_mistakes
 from bridge_common.base.errors import InputError
 from bridge_common.service import insecure
 from bridge_common.service.settings import (
@@ -138,7 +138,8 @@ class RelaySettings(ServiceSettings):
     def profile_check(self) -> Check:
         """For the profiles of a changed file."""
         lists = {name: getattr(self, name) for name in ("allow_insecure", "tool_hosts", "tool_private_hosts")}
-        return partial(_profile_mistakes, given={name: ",".join(values) for name, values in lists.items()})
+        given = {name: ",".join(values) for name, values in lists.items()}
+        return partial(_profile_mistakes, given=given | {name: getattr(self, name) for name in _CHOICES})
 
     @classmethod
     def mistakes(cls, given: Mapping[str, str]) -> Iterator[tuple[str, str]]:
@@ -185,7 +186,7 @@ def _profile_mistakes(profiles: Mapping[str, AgentProfile], given: Mapping[str, 
     yield from target_mistakes(profiles, os.environ, allowed)
     yield from tool_mistakes(profiles, hosts, private_hosts, os.environ)
     chosen = next((mode for name, mode in _CHOICES.items() if given.get(name)), None)
-    yield from mcp_mistakes(profiles, chosen)
+    yield from mode_mistakes(profiles, chosen)
 
 
 def _mistakes_of_further(given: Mapping[str, str]) -> Iterator[tuple[str, str]]:

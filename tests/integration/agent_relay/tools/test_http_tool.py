@@ -230,3 +230,39 @@ async def test_cookies_are_not_kept(shop: Shop) -> None:
         await tool.run(call(order_id="1"))
         await tool.run(call(order_id="1"))
     assert "cookie" not in shop.requests[1][0].headers
+
+
+@pytest.mark.parametrize("call_id", ["a\r\nX-Forged: 1", "a b", "\ud800", "x" * 10_000])
+async def test_call_ids_that_are_no_header_values_are_hashed(shop: Shop, call_id: str) -> None:
+    """Regression: the function failed with a traceback in the log."""
+    async with runner(shop, signing_secret="SHOP_SIGNING") as tool:
+        for _ in range(2):
+            await tool.run(ToolCall(f"call_1:{call_id}", "call_1", '{"order_id":"1"}'))
+    first, second = (request.headers["idempotency-key"] for request, _ in shop.requests)
+    assert first == second
+    assert len(first) == 64
+    assert shop.requests[0][0].headers["webhook-id"] == first
+
+
+@pytest.mark.parametrize("method", ["POST", "GET"])
+async def test_half_a_surrogate_pair_is_not_sent(shop: Shop, method: str) -> None:
+    async with runner(shop, method=method) as tool:
+        with pytest.raises(InputError, match="surrogate"):
+            await tool.run(ToolCall("key-1", "call_1", '{"order_id":"\\ud800"}'))
+    assert shop.requests == []
+
+
+async def test_the_fault_of_a_long_argument_does_not_repeat_it(shop: Shop) -> None:
+    async with runner(shop) as tool:
+        with pytest.raises(InputError) as caught:
+            await tool.run(call(order_id=["x" * 100_000]))
+    assert caught.value.message == (
+        'The arguments are not valid: order_id: the value does not match {"type": "string"} of the schema'
+    )
+
+
+async def test_a_redirect_is_named(shop: Shop) -> None:
+    shop.will(RedirectResponse("/elsewhere", 302))
+    async with runner(shop) as tool:
+        with pytest.raises(OutsideError, match=r"its server sent a redirect, which is not followed \(status 302\)"):
+            await tool.run(call(order_id="1"))

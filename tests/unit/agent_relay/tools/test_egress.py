@@ -78,6 +78,18 @@ async def test_a_host_can_be_allowed_by_name() -> None:
         ("shop.internal", [], ["shop.internal"], ""),
         ("shop.example.com", ["other.example.com"], [], "shop.example.com is not in TOOL_HOSTS"),
         ("10.0.0.1", ["10.0.0.1"], [], "10.0.0.1 is not a public address"),
+        (
+            "127.0.0.1",
+            [],
+            [],
+            "127.0.0.1 is not a public address; add it to TOOL_PRIVATE_HOSTS to allow it (TOOL_HOSTS",
+        ),
+        (
+            "shop.internal",
+            [],
+            [],
+            "shop.internal is not in TOOL_HOSTS; add it to allow it, or to TOOL_PRIVATE_HOSTS if",
+        ),
         ("10.0.0.1", [], ["10.0.0.1"], ""),
         ("93.184.216.34", ["93.184.216.34"], [], ""),
         ("::1", ["::1"], [], "::1 is not a public address"),

@@ -23,9 +23,9 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict, SettingsError
 
 from bridge_common.base.errors import InputError
+from bridge_common.base.fault_texts import in_words, matching
 from bridge_common.redis.address import RedisAddress, parse_address
 from bridge_common.service import insecure
-from bridge_common.service.setting_input import in_words
 
 _INSTRUMENTATION_KEY: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _ENDPOINTS: Final = ("ingestionendpoint", "liveendpoint")
@@ -38,6 +38,7 @@ def comma_separated(value: object) -> object:
 
 CommaSeparated = Annotated[tuple[str, ...], NoDecode, BeforeValidator(comma_separated)]
 """A list in one variable: `one,two`."""
+_HTTP_URL: Final = AfterValidator(matching(r"(https?://.+)?", "must be a URL that begins with http:// or https://"))
 Secrets = Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(comma_separated)]
 """The same for secrets; `revealed` returns their texts."""
 
@@ -113,11 +114,9 @@ class ServiceSettings(BaseSettings):
     """Key of the hashes that replace phone numbers in the log; empty: a random key for each process."""
     log_transcripts: bool = False
     """Whether the log may contain transcripts."""
-    otel_exporter_otlp_endpoint: Annotated[str, insecure.TELEMETRY_URL] = Field(default="", pattern=r"^(https?://.+)?$")
+    otel_exporter_otlp_endpoint: Annotated[str, _HTTP_URL, insecure.TELEMETRY_URL] = ""
     """Endpoint for traces, as OTLP over HTTP; empty: none. The SDK reads the other OTEL_ variables itself."""
-    otel_exporter_otlp_traces_endpoint: Annotated[str, insecure.TELEMETRY_URL] = Field(
-        default="", pattern=r"^(https?://.+)?$"
-    )
+    otel_exporter_otlp_traces_endpoint: Annotated[str, _HTTP_URL, insecure.TELEMETRY_URL] = ""
     """Endpoint for traces only, with the whole path; it takes precedence over the general endpoint."""
     applicationinsights_connection_string: Annotated[SecretStr, insecure.TELEMETRY_URL] = SecretStr("")
     """Application Insights resource for traces; empty: no export."""

@@ -75,10 +75,13 @@ def is_literal(host: str) -> bool:
 
 def host_fault(host: str, hosts: Sequence[str], private_hosts: Sequence[str]) -> str:
     """Return why tools must not use the host of a URL, "" if they may. `hosts`: patterns of all allowed hosts."""
-    if not host_allowed(host, (*hosts, *private_hosts)):
-        return f"{host} is not in TOOL_HOSTS; add it to allow it"
-    if is_literal(host) and not is_public(host) and not host_allowed(host, private_hosts):
-        return f"{host} is not a public address; add it to TOOL_PRIVATE_HOSTS to allow it"
+    if host_allowed(host, private_hosts):
+        return ""
+    if is_literal(host) and not is_public(host):
+        return f"{host} is not a public address; add it to TOOL_PRIVATE_HOSTS to allow it (TOOL_HOSTS is not needed)"
+    if not host_allowed(host, hosts):
+        remedy = "" if is_literal(host) else ", or to TOOL_PRIVATE_HOSTS if its addresses are not public"
+        return f"{host} is not in TOOL_HOSTS; add it to allow it{remedy}"
     return ""
 
 

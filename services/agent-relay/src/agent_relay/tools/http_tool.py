@@ -8,6 +8,7 @@ import hashlib
 import hmac
 import json
 import logging
+import re
 import time
 from collections.abc import Mapping
 from typing import Any, Final
@@ -18,6 +19,7 @@ from jsonschema import Draft202012Validator
 from yarl import URL
 
 from agent_relay.core.protocol.tool_profile import HttpTool, header_value
+from agent_relay.tools.arguments import check_arguments, decode_arguments
 from agent_relay.tools.runner import ToolCall
 from bridge_common.base.errors import InputError, OutsideError
 from bridge_common.base.log import fields
@@ -25,10 +27,11 @@ from bridge_common.base.retry import Backoff, retry
 
 log = logging.getLogger(__name__)
 
+_HEADER_KEY: Final = re.compile(r"[!-~]{1,256}")
 _BACKOFF: Final = Backoff(first_s=0.2, most_s=2.0)
 _MAX_BYTES: Final = 256 * 1024
 _WITH_BODY: Final = frozenset({"POST", "PUT", "PATCH"})
-FAILED: Final = "The function failed."
+REDIRECTED: Final = "The function failed: its server sent a redirect, which is not followed"
 UNREACHABLE: Final = "The function is not available now."
 
 
@@ -76,26 +79,19 @@ class HttpToolRunner:
         return await retry(attempt, _BACKOFF, OutsideError, on_failure=failed)
 
     def _read(self, text: str) -> dict[str, Any]:
-        try:
-            arguments = json.loads(text or "{}")
-        except ValueError as error:
-            raise InputError("The arguments are not valid JSON.") from error
-        fault = next(iter(self._validator.iter_errors(arguments)), None)
-        if fault is not None:
-            where = "".join(f"{part}: " for part in fault.path)
-            raise InputError(f"The arguments are not valid: {where}{fault.message}")
-        found: dict[str, Any] = arguments
-        return found
+        arguments: dict[str, Any] = decode_arguments(text)
+        check_arguments(arguments, self._validator)
+        return arguments
 
     async def _request(self, call: ToolCall, arguments: Mapping[str, Any]) -> str:
-        tool = self.tool
+        tool, key = self.tool, _header_key(call.key)
         url = self._url(arguments)
         rest = {name: value for name, value in arguments.items() if name not in tool.placeholders}
         body = json.dumps(rest, separators=(",", ":")).encode() if tool.method in _WITH_BODY else b""
         query = None if tool.method in _WITH_BODY else {name: _plain(value) for name, value in rest.items()}
-        headers = {"Accept": "application/json", "Idempotency-Key": call.key, "X-Call-Id": call.call_id}
+        headers = {"Accept": "application/json", "Idempotency-Key": key, "X-Call-Id": call.call_id}
         headers |= {"Content-Type": "application/json"} if body else {}
-        headers |= self._signature(call.key, body) | self._headers
+        headers |= self._signature(key, body) | self._headers
         try:
             async with (
                 asyncio.timeout(tool.timeout_s),
@@ -129,7 +125,7 @@ class HttpToolRunner:
             delay_s = float(retry_after) if retry_after.isdigit() and len(retry_after) < 4 else 0.0
             raise OutsideError(UNREACHABLE, retry=True, retry_after_s=delay_s)
         if 300 <= status < 400:
-            raise OutsideError(FAILED, retry=False)
+            raise OutsideError(f"{REDIRECTED} (status {status}).", retry=False)
         # The body of an error response is for the model, for example "no such order".
         return json.dumps({"error": status, "detail": text[: self.tool.max_result_chars]})
 
@@ -144,6 +140,15 @@ class HttpToolRunner:
             "webhook-timestamp": at,
             "webhook-signature": f"v1,{base64.b64encode(digest).decode()}",
         }
+
+
+def _header_key(key: str) -> str:
+    """Return the key as the value of a header: its hash if it contains other characters, or is long, because a part of
+    it is from the service.
+    """
+    if _HEADER_KEY.fullmatch(key):
+        return key
+    return hashlib.sha256(key.encode(errors="surrogatepass")).hexdigest()
 
 
 async def _text(reply: aiohttp.ClientResponse) -> str:

@@ -16,7 +16,8 @@ import aiohttp
 
 from agent_relay.core.protocol.mcp_profile import McpServer
 from agent_relay.core.protocol.tool_profile import header_value
-from agent_relay.tools.http_tool import FAILED, UNREACHABLE
+from agent_relay.tools.arguments import decode_arguments
+from agent_relay.tools.http_tool import UNREACHABLE
 from agent_relay.tools.runner import ToolCall
 from bridge_common.base.errors import InputError, OutsideError
 from bridge_common.base.log import fields
@@ -27,6 +28,7 @@ PROTOCOL_VERSION: Final = "2025-06-18"
 LIMIT_S: Final = 10.0
 _MAX_BYTES: Final = 256 * 1024
 _MAX_CHARS: Final = 4_000
+_NO_TEXT: Final = "The server of the function reported an error without a text."
 
 
 class McpToolRunner:
@@ -42,14 +44,11 @@ class McpToolRunner:
         """Return the result as text. Raises `InputError` or `OutsideError`, with a message for the model."""
         if not self._server.may_run(self._tool):
             raise InputError("This function is not approved for this call.")
-        try:
-            arguments = json.loads(call.arguments or "{}")
-        except ValueError as error:
-            raise InputError("The arguments are not valid JSON.") from error
+        arguments = decode_arguments(call.arguments)
         try:
             async with asyncio.timeout(LIMIT_S):
                 return _text_of(await self._call(arguments))
-        except (aiohttp.ClientError, OSError, ValueError) as error:  # TimeoutError is an OSError
+        except (aiohttp.ClientError, OSError, ValueError, RecursionError) as error:  # TimeoutError is an OSError
             log.warning("MCP server failed", extra=fields(call_id=call.call_id, tool=self._tool, error=repr(error)))
             raise OutsideError(UNREACHABLE, retry=False) from error
 
@@ -110,4 +109,4 @@ def _text_of(result: Mapping[str, Any]) -> str:
         [str(part.get("text", "")) for part in content if isinstance(part, dict)] if isinstance(content, list) else []
     )
     text = "\n".join(part for part in parts if part)[:_MAX_CHARS]
-    return json.dumps({"error": text or FAILED}) if result.get("isError") else text or "{}"
+    return json.dumps({"error": text or _NO_TEXT}) if result.get("isError") else text or "{}"

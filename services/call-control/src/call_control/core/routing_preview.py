@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence, Set
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final
@@ -10,6 +11,7 @@ from typing import Annotated, Any, Final
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
 from bridge_common.base.errors import InputError
+from bridge_common.base.fault_texts import in_words, location, unknown_field
 from bridge_common.wire.entries import IncomingCall
 from call_control.core.events.custom_context import MAX_HEADERS, MAX_NAME_LENGTH, MAX_VALUE_LENGTH
 from call_control.core.policy.call_headers import headers_of
@@ -20,6 +22,12 @@ _CALL_ID: Final = "preview"
 """Decides the share of a caller without a number; each real call of such a caller is drawn separately."""
 _FIRST: Final = datetime(2000, 1, 1, tzinfo=UTC)
 _END: Final = datetime(2100, 1, 1, tzinfo=UTC)
+_POSITION: Final = re.compile(r"line (\d+) column (\d+)")
+_WORDS: Final = {
+    "missing": "is missing",
+    "string_type": "must be a string",
+    **dict.fromkeys(("model_type", "dict_type"), "must be a JSON object"),
+}
 _HeaderName = Annotated[str, Field(min_length=1, max_length=MAX_NAME_LENGTH)]
 _HeaderValue = Annotated[str, Field(max_length=MAX_VALUE_LENGTH)]
 
@@ -40,13 +48,19 @@ def decode_preview(body: bytes) -> PreviewRequest:
     try:
         return PreviewRequest.model_validate_json(body)
     except ValidationError as error:
-        problems = error.errors(include_url=False, include_input=False, include_context=False)
-        raise InputError("; ".join(_words(one["loc"], one["msg"]) for one in problems[:10])) from None
+        problems = error.errors(include_url=False, include_input=False)
+        raise InputError("; ".join(_words(dict(one)) for one in problems[:10])) from None
 
 
-def _words(loc: tuple[int | str, ...], message: str) -> str:
-    location = ".".join(str(part)[:64] for part in loc)
-    return f"{location}: {message}" if location else message
+def _words(problem: Mapping[str, Any]) -> str:
+    if problem["type"] == "json_invalid":
+        found = _POSITION.search(problem["msg"])
+        where = f" (line {found[1]}, column {found[2]})" if found else ""
+        return f"the body: is not valid JSON{where}"
+    where = location(problem["loc"]) or "the body"
+    if problem["type"] == "extra_forbidden":
+        return f"{where}: {unknown_field(problem['loc'][-1], list(PreviewRequest.model_fields))}"
+    return f"{where}: {in_words(problem, _WORDS)}"
 
 
 def incoming_call(request: PreviewRequest, now: datetime) -> IncomingCall:

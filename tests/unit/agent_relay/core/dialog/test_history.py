@@ -1,7 +1,12 @@
 from __future__ import annotations
 
+import pytest
+
 from agent_relay.core.dialog.history import (
+    AWAITS_KEYS,
+    NOT_TYPED,
     OUTCOME_UNKNOWN,
+    RUNNING,
     TOOL_BEGUN,
     TOOL_CALL,
     History,
@@ -95,6 +100,16 @@ def test_a_function_that_was_begun_is_not_called_again() -> None:
     assert history.awaits_answer
     done = from_transcript([begun, tool_notice(TOOL_CALL, ToolUse("c1", "pay", '{"sum":7}', "paid"), 160)])
     assert done.replay()[1:] == [create_function_output("c1", "paid")]
+
+
+@pytest.mark.parametrize(("state", "output"), [(RUNNING, OUTCOME_UNKNOWN), (AWAITS_KEYS, NOT_TYPED)])
+def test_readers_see_a_state_and_the_next_relay_the_consequence(state: str, output: str) -> None:
+    """Regression: each successful function had a notice that looked like a failure."""
+    assert "error" not in state
+    begun = tool_notice(TOOL_BEGUN, ToolUse("c1", "pay", "{}", state), 150)
+    assert from_transcript([begun]).replay()[1:] == [create_function_output("c1", output)]
+    same = tool_notice(TOOL_CALL, ToolUse("c1", "pay", "{}", state), 160)
+    assert from_transcript([begun, same]).replay()[1:] == [create_function_output("c1", state)], "a function said so"
 
 
 def test_what_was_being_said_is_told_whole_until_it_is_known_what_was_heard() -> None:

@@ -71,5 +71,7 @@ def test_an_agent_that_receives_the_keys_has_no_tool_for_masked_digits(tmp_path:
 
 def test_unknown_fields_of_a_keypad_argument(tmp_path: Path) -> None:
     text = "default:\n  dtmf: masked" + TOOL.replace("KEY", "least: 4")
-    with pytest.raises(InputError, match=r"tools.0.keypad.least: is unknown; known fields are argument, min_digits"):
+    with pytest.raises(
+        InputError, match=r"tools\[0\] \(pay\).keypad.least: is unknown; known fields are argument, min_digits"
+    ):
         load(tmp_path, text)

@@ -63,7 +63,7 @@ def test_the_model_does_not_see_the_argument_that_the_caller_types() -> None:
         ),
         ({"url": "https://shop.example.com/{card_number}"}, "missing in `parameters`: card_number"),
         ({"keypad": {"argument": "n", "min_digits": 5, "max_digits": 4}}, "min_digits must not be greater than"),
-        ({"keypad": {"argument": "a b"}}, "String should match pattern"),
+        ({"keypad": {"argument": "a b"}}, "must begin with a letter or _"),
         ({"keypad": {"argument": "n", "wait_s": 0}}, "greater than or equal to 3"),
         ({"keypad": {}}, "Field required"),
     ],
@@ -87,7 +87,7 @@ def test_a_tool_without_arguments() -> None:
 @pytest.mark.parametrize(
     ("change", "fault"),
     [
-        ({"name": "order status"}, "String should match pattern"),
+        ({"name": "order status"}, "must begin with a letter or _"),
         ({"url": "ftp://shop.example.com/"}, "url must be an http:// or https:// URL"),
         ({"url": "https://user@shop.example.com/"}, "without user name"),
         ({"url": "https://{order_id}.example.com/"}, "placeholder in its host"),
@@ -97,7 +97,7 @@ def test_a_tool_without_arguments() -> None:
         ({"headers": {"Host": "other"}}, "header 'Host' is set by agent-relay"),
         ({"headers": {"X-A\r\nB": "c"}}, "is not a valid header name"),
         ({"headers": {"X-A": "b\r\nX-C: d"}}, "printable ASCII"),
-        ({"headers": {"X-A": {"secret": "lower"}}}, "String should match pattern"),
+        ({"headers": {"X-A": {"secret": "lower"}}}, "must be the name of an environment variable"),
         ({"timeout_s": 0}, "greater than 0"),
         ({"retries": 9}, "less than or equal to 5"),
         ({"mood": "good"}, "Extra inputs"),

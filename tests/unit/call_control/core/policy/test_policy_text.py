@@ -79,7 +79,12 @@ def test_the_example_of_the_documentation_is_good() -> None:
         (b"true: b", "line 1, column 1: field names must be strings"),
         (b"a: &x b\nc: *x", "line 2, column 4: aliases (*name) are not allowed"),
         (b"<<: {rules: []}", "line 1, column 1: merge keys (<<) are not allowed"),
-        (b'a: "\\UFFFFFFFF"', "the text is not valid YAML"),
+        (b'a: "\\UFFFFFFFF"', "a value or an escape sequence is not valid"),
+        (b"rules: [{name: how are you?}]", "line 1, column 27: `?` has a meaning of its own between brackets"),
+        (
+            b"rules:\n- name: a: b",
+            "line 2, column 10: a colon followed by a space begins a value; if it is part of a text",
+        ),
         (b"x" * (MAX_BYTES + 1), "the text has more than"),
     ],
 )
@@ -223,4 +228,20 @@ def test_limits_of_rules_must_be_in_range(field: str, value: object) -> None:
 
 def test_a_wait_must_fit_into_the_ring_time() -> None:
     [mistake] = _mistakes({"name": "a", "agent": "a", "wait": 21})
-    assert mistake == "rules[0] (a).wait: Input should be less than or equal to 20"
+    assert mistake == "rules[0] (a).wait: must be 20 or less"
+
+
+def test_an_unknown_field_is_the_only_error_of_its_rule() -> None:
+    """Regression: without its misspelled condition, the rule seemed to take every call."""
+    [mistake] = _mistakes(
+        {"name": "gold", "agent": "a", "headers": {"X-Level": "gold"}}, {"name": "rest", "reject": "busy"}
+    )
+    assert mistake.startswith("rules[0] (gold).headers: is unknown; known fields are name, called, caller, header, ")
+
+
+@pytest.mark.parametrize(
+    "text", [b"agent: no", b"agent: a, header: {X-Gold: no}", b"agent: a, called: [no]", b"reject: no"]
+)
+def test_words_that_yaml_reads_as_booleans_are_explained(text: bytes) -> None:
+    with pytest.raises(PolicyError, match="YAML reads no, yes, on and off as true or false: put the word in quotes"):
+        policy_of_text(b"rules: [{name: a, " + text + b"}, {name: rest, agent: b}]")

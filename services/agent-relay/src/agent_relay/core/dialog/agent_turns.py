@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from typing import Final
 
+from msgspec.structs import replace
+
 from agent_relay.core.announcements.announcer import Announcer
 from agent_relay.core.dialog.agent_speech import AgentSpeech
+from agent_relay.core.dialog.call_limits import CallLimits, shortened
 from agent_relay.core.dialog.caller_speech import CallerSpeech
 from agent_relay.core.dialog.caller_turns import CallerTurns
 from agent_relay.core.dialog.conversation_commands import Command, Send, WallClock
 from agent_relay.core.dialog.debt import DebtKind
-from agent_relay.core.dialog.history import NOT_TYPED
+from agent_relay.core.dialog.history import AWAITS_KEYS
 from agent_relay.core.dialog.hold_policy import PATIENCE_S
 from agent_relay.core.dialog.prompts import Prompts
 from agent_relay.core.dialog.responses import UNKNOWN, Purpose, RecentEvents
@@ -61,6 +64,7 @@ class AgentTurns:
         self._begun = RecentEvents()
         self._ended = RecentEvents()
         self._calls = RecentEvents()
+        self._limits = CallLimits(self._profile.actions)
         self._keyed: dict[str, bool | None] = {}
         """Responses that called a function which waits for keys: whether the agent spoke in them; None: not ended."""
         self._sign_at = 0.0
@@ -87,6 +91,7 @@ class AgentTurns:
 
     def session_lost(self) -> None:
         self._reported, self._begun, self._ended = RecentEvents(), RecentEvents(), RecentEvents()
+        self._limits = CallLimits(self._profile.actions)
         self._keyed = {response_id: bool(spoke) for response_id, spoke in self._keyed.items()}
 
     # -- the beginning of a response
@@ -175,6 +180,7 @@ class AgentTurns:
         response_id = event.response_id
         if not self._ended.is_new(response_id):
             return []
+        self._limits.response_done(response_id)
         self._begun.is_new(response_id)  # later events of this response do not begin it again
         interrupted = self._speech.dropped(response_id)
         spoken_ms = self._speech.spoken_ms(response_id)
@@ -219,6 +225,15 @@ class AgentTurns:
         return commands + self._prompts.response_failed(event, why, now, text=text.strip())
 
     # -- functions
+    def refused(self, event: FunctionCall, now: float) -> list[Command] | None:
+        """Answer a function call that must not run. Return None for one that may run."""
+        interrupted = self._speech.dropped(event.response_id)
+        fault = self._limits.fault(event, interrupted=interrupted)
+        if not fault:
+            return None
+        stored = replace(event, arguments=shortened(event.arguments))
+        return self.action_called(stored, fault, now, answered=interrupted)
+
     def function_call(self, event: FunctionCall, now: float) -> list[Command]:
         return self._called(event, now) + self._tools.called(event, now) if self._calls.is_new(event.call_id) else []
 
@@ -251,7 +266,7 @@ class AgentTurns:
         began = self._called(event, now)
         self._speech.caller_typed()
         self._keyed = {event.response_id: None}
-        return [*began, self._tools.begun(event, NOT_TYPED, now)]
+        return [*began, self._tools.begun(event, AWAITS_KEYS, now)]
 
     def spoke_before_keys(self, event: FunctionCall) -> bool | None:
         """Return whether the agent spoke in the response that called the function; None if it has not ended."""

@@ -187,6 +187,8 @@ class Conversation:
                     return self._turns.of_agent.unwanted(unwanted) + self.voice_event(event, now)
             if type(event) is vl.AudioDelta:
                 return self._turns.voice_event(event, now)
+            if isinstance(event, vl.FunctionCall) and (refused := self._turns.of_agent.refused(event, now)) is not None:
+                return refused + self._advance(now)
             if isinstance(event, vl.FunctionCall) and event.name in self.profile.actions:
                 return self._acting.called(event, now) + self._advance(now)
             if isinstance(event, vl.FunctionCall) and event.name in self.profile.keypad_tools:

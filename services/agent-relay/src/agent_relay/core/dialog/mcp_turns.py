@@ -10,7 +10,15 @@ from typing import Final, TypeAlias
 
 from agent_relay.core.dialog.agent_speech import AgentSpeech
 from agent_relay.core.dialog.conversation_commands import Command, Record, WallClock
-from agent_relay.core.dialog.history import OUTCOME_UNKNOWN, TOOL_BEGUN, TOOL_CALL, History, ToolUse, tool_notice
+from agent_relay.core.dialog.history import (
+    OUTCOME_UNKNOWN,
+    RUNNING,
+    TOOL_BEGUN,
+    TOOL_CALL,
+    History,
+    ToolUse,
+    tool_notice,
+)
 from agent_relay.core.dialog.prompts import Prompts
 from agent_relay.core.dialog.session_profile import SessionProfile
 from agent_relay.core.dialog.tool_calls import ToolCalls
@@ -70,7 +78,7 @@ class McpTurns:
         if asked:
             self._forget(asked)
         self._begin(event.item_id, event.name, "", response_id, now, limit_s=LIMIT_S)
-        begun = ToolUse(event.item_id, event.name, "{}", OUTCOME_UNKNOWN)
+        begun = ToolUse(event.item_id, event.name, "{}", RUNNING)
         return [self._record(TOOL_BEGUN, begun, now)]
 
     def asked(self, event: McpApproval, response_id: str, now: float) -> list[Command]:

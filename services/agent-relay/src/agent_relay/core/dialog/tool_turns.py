@@ -10,7 +10,7 @@ from agent_relay.core.dialog.caller_speech import CallerSpeech
 from agent_relay.core.dialog.conversation_commands import Command, Record, RunTool, WallClock
 from agent_relay.core.dialog.debt import DebtKind, State
 from agent_relay.core.dialog.history import (
-    OUTCOME_UNKNOWN,
+    RUNNING,
     TOOL_BEGUN,
     TOOL_CALL,
     TOOL_LATE,
@@ -151,7 +151,7 @@ class ToolTurns:
             return []
         # Recorded before it runs: the next relay must not run it again.
         return [
-            self.begun(event, OUTCOME_UNKNOWN, now),
+            self.begun(event, RUNNING, now),
             RunTool(event.call_id, event.name, event.arguments, typed),
         ]
 
@@ -159,9 +159,9 @@ class ToolTurns:
         self._begin(event, session, now)
         return self._answer(event.call_id, output, now)
 
-    def begun(self, event: FunctionCall, output: str, now: float) -> Command:
-        """`output`: what the agent learns from the next relay if this one dies before the function returns."""
-        return self._record(TOOL_BEGUN, ToolUse(event.call_id, event.name, event.arguments, output), now)
+    def begun(self, event: FunctionCall, state: str, now: float) -> Command:
+        """`state`: `RUNNING` or `AWAITS_KEYS`, for the next relay if this one dies before the function returns."""
+        return self._record(TOOL_BEGUN, ToolUse(event.call_id, event.name, event.arguments, state), now)
 
     def _begin(self, event: FunctionCall, session: int, now: float, late_at: float | None = None) -> None:
         self._calls.begin(event, session, late_at)

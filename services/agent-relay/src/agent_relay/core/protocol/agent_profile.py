@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
 
 from agent_relay.core.protocol.keypad_profile import KeypadProfile
 from agent_relay.core.protocol.mcp_profile import McpServer
+from agent_relay.core.protocol.profile_fields import Languages, MostTokens
 from agent_relay.core.protocol.target_profile import TargetProfile
 from agent_relay.core.protocol.tool_profile import HttpTool
 from agent_relay.core.protocol.voice_target import Mode, VoiceTarget
@@ -93,7 +94,7 @@ class AgentProfile(_Strict):
     """Voice sessions that wait for calls. None: RELAY_WARM_SESSIONS for the profile `default`, none for others."""
     voice: Json | None = None
     """The voice of the agent; None: the default voice of the model."""
-    language: str = Field(default="en-US", max_length=100)
+    language: Languages = "en-US"
     """Languages of the transcription, separated by commas."""
     instructions: Text | None = None
     """System prompt, in model modes only; agents have their own instructions."""
@@ -111,7 +112,7 @@ class AgentProfile(_Strict):
     interim_response: Json | None = None
     interim: InterimPhrases | None = InterimPhrases()
     """None: the caller hears only the hold tone while a tool runs."""
-    max_response_output_tokens: Annotated[int, Field(ge=1, le=4096)] | Literal["inf"] | None = None
+    max_response_output_tokens: MostTokens | None = None
     dtmf: KeypadProfile = Field(default_factory=KeypadProfile)
     """Use of the caller's keys: the mode, or an object with `mode` and the limits of an entry."""
     actions: tuple[Annotated[str, Field(max_length=64)], ...] = ()

@@ -6,6 +6,8 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_serializer, model_validator
 
+from agent_relay.core.protocol.profile_fields import ArgumentName
+
 KeyMode = Literal["ignore", "agent", "transcript", "masked"]
 MOST_KEYS: Final = 64
 
@@ -45,7 +47,7 @@ class KeypadArgument(BaseModel):
     """The argument of a tool that the caller types. The model neither sees nor sets it."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
-    argument: Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,63}$")]
+    argument: ArgumentName
     min_digits: Annotated[int, Field(ge=1, le=MOST_KEYS)] = 1
     max_digits: Annotated[int, Field(ge=1, le=MOST_KEYS)] = MOST_KEYS
     """Digits are complete at once when there are so many."""

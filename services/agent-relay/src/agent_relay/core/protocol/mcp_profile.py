@@ -6,9 +6,10 @@ from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, field_validator, model_validator
 
-from agent_relay.core.protocol.tool_profile import SecretRef, checked_headers, header_value
+from agent_relay.core.protocol.profile_fields import FunctionName
+from agent_relay.core.protocol.tool_profile import Headers, SecretRef, checked_headers, header_value
 
 Approval = Literal["always", "never"]
 ToolName = Annotated[str, Field(min_length=1, max_length=128)]
@@ -17,20 +18,23 @@ ToolName = Annotated[str, Field(min_length=1, max_length=128)]
 class McpServer(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    label: Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_-]{0,63}$")]
+    label: FunctionName
     url: Annotated[str, Field(max_length=2048)]
     allowed_tools: Annotated[tuple[ToolName, ...], Field(min_length=1, max_length=128)] | None = None
     """None: all tools of the server."""
-    require_approval: Approval | dict[ToolName, Approval] = "always"
+    require_approval: Annotated[
+        Annotated[Approval, Tag("<all>")] | Annotated[dict[ToolName, Approval], Tag("<each>")],
+        Discriminator(lambda value: "<each>" if isinstance(value, Mapping) else "<all>"),
+    ] = "always"
     """Whether Voice Live asks before it calls a tool. Tools that the mapping does not name are `always`."""
     approve: tuple[ToolName, ...] = ()
     """Tools whose calls the relay approves. It refuses all others for which Voice Live asks."""
     authorization: SecretRef | None = None
-    headers: dict[str, str | SecretRef] = Field(default_factory=dict)
+    headers: Headers = Field(default_factory=dict)
 
     @field_validator("headers")
     @classmethod
-    def _header_names(cls, value: dict[str, str | SecretRef]) -> dict[str, str | SecretRef]:
+    def _header_names(cls, value: Headers) -> Headers:
         return checked_headers(value)
 
     @model_validator(mode="after")

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from agent_relay.core.protocol.profile_fields import SecretName
 from agent_relay.core.protocol.voice_target import (
     GA_VERSION,
     LAST_CLASSIC_VERSION,
@@ -54,7 +55,7 @@ class TargetProfile(BaseModel):
     """None: the newest."""
     endpoint: Annotated[tuple[str, ...], BeforeValidator(_as_list), Field(max_length=16)] = ()
     """Resources, the preferred one first; empty: those of the settings, with their API keys."""
-    api_key_secret: Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9_]{0,63}$")] | None = None
+    api_key_secret: SecretName | None = None
     """Environment variable with the API key of `endpoint`; None: tokens."""
     api_version: str | None = None
     """None: the default of the connection mode."""

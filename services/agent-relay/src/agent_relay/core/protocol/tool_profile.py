@@ -10,14 +10,23 @@ from typing import Annotated, Any, Final, Literal
 from urllib.parse import urlsplit
 
 from jsonschema import Draft202012Validator, SchemaError
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    field_validator,
+    model_validator,
+)
 
 from agent_relay.core.protocol.keypad_profile import KeypadArgument
+from agent_relay.core.protocol.profile_fields import FunctionName, SecretName
 
 _PLACEHOLDER: Final = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _HEADER: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,64}")
 _OURS: Final = frozenset({"host", "content-length", "content-type", "transfer-encoding", "connection"})
-_SECRET_NAME: Final = r"^[A-Z][A-Z0-9_]{0,63}$"
 _NO_ARGUMENTS: Final[dict[str, Any]] = {"type": "object", "properties": {}, "additionalProperties": False}
 
 
@@ -30,8 +39,22 @@ class SecretRef(_Strict):
     `secret`.
     """
 
-    secret: Annotated[str, Field(pattern=_SECRET_NAME)]
+    secret: SecretName
     prefix: Annotated[str, Field(max_length=64)] = ""
+
+
+def _header_text(value: object) -> object:
+    if not isinstance(value, str | Mapping | SecretRef):
+        raise ValueError("must be a text in quotes, or {secret: NAME} with the name of an environment variable")
+    return value
+
+
+HeaderValue = Annotated[
+    Annotated[str, Tag("<text>")] | Annotated[SecretRef, Tag("<secret>")],
+    Discriminator(lambda value: "<text>" if isinstance(value, str) else "<secret>"),
+    BeforeValidator(_header_text),
+]
+Headers = dict[str, HeaderValue]
 
 
 class HttpTool(_Strict):
@@ -40,13 +63,13 @@ class HttpTool(_Strict):
     request.
     """
 
-    name: Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_-]{0,63}$")]
+    name: FunctionName
     description: Annotated[str, Field(min_length=1, max_length=1024)]
     parameters: dict[str, Any] = Field(default_factory=lambda: dict(_NO_ARGUMENTS))
     """JSON Schema of the arguments (draft 2020-12)."""
     url: Annotated[str, Field(max_length=2048)]
     method: Literal["GET", "POST", "PUT", "PATCH", "DELETE"] = "POST"
-    headers: dict[str, str | SecretRef] = Field(default_factory=dict)
+    headers: Headers = Field(default_factory=dict)
     timeout_s: Annotated[float, Field(gt=0, le=60)] = 5.0
     """Time limit of one attempt."""
     retries: Annotated[int, Field(ge=0, le=5)] = 0
@@ -55,7 +78,7 @@ class HttpTool(_Strict):
     """
     late_after_s: Annotated[float, Field(ge=1, le=60)] | None = 10.0
     """The agent continues after this time and receives the result later; None: it waits for the result."""
-    signing_secret: Annotated[str, Field(pattern=_SECRET_NAME)] | None = None
+    signing_secret: SecretName | None = None
     """Name of the environment variable with the signing key (Standard Webhooks)."""
     max_result_chars: Annotated[int, Field(ge=100, le=20_000)] = 4_000
     keypad: KeypadArgument | None = None
@@ -74,7 +97,7 @@ class HttpTool(_Strict):
 
     @field_validator("headers")
     @classmethod
-    def _header_names(cls, value: dict[str, str | SecretRef]) -> dict[str, str | SecretRef]:
+    def _header_names(cls, value: Headers) -> Headers:
         return checked_headers(value)
 
     @model_validator(mode="after")
@@ -128,7 +151,7 @@ class HttpTool(_Strict):
         }
 
 
-def checked_headers(value: dict[str, str | SecretRef]) -> dict[str, str | SecretRef]:
+def checked_headers(value: Headers) -> Headers:
     """Raises `ValueError`."""
     for name, content in value.items():
         if not _HEADER.fullmatch(name):

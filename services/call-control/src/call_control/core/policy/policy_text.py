@@ -8,34 +8,28 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Final, cast
+from typing import Any, Final, cast
 
 import yaml
 from pydantic import ValidationError
 
 from bridge_common.base.errors import InputError
+from bridge_common.base.fault_texts import in_words, known_fields, location, unknown_field
+from bridge_common.base.yaml_faults import yaml_fault
 from call_control.core.policy.plain_yaml import PlainYaml
-from call_control.core.policy.routing_policy import HUMAN_AGENTS, MOST_RULES, OLD_NAMES, UNION_TAGS, Policy, Target
+from call_control.core.policy.routing_policy import HUMAN_AGENTS, MOST_RULES, OLD_NAMES, Policy, Rule, Target
 
 MAX_BYTES: Final = 64 * 1024
 MOST_VALUES: Final = 5000
 """Maximum patterns, days and hours in all rules together: each incoming call is compared with all of them."""
 MOST_MISTAKES: Final = 100
 """Maximum reported errors; 64 KiB of arbitrary text can have tens of thousands."""
-_LONGEST_NAME: Final = 64
 RESERVED_NAMES: Final = frozenset({"DEFAULT_PROFILE", "REFUSED_CALLERS", *OLD_NAMES.values(), *OLD_NAMES})
 """Names that rules must not have: in a call record they show that a setting decided."""
 _ACTIONS: Final = ("agent", "agents", "redirect", "reject")
 _CONDITIONS: Final = ("called", "caller", "header", "days", "hours", "holidays")
 _PARTIES: Final = tuple(Target.model_fields)
-_FAULTS: Final = {
-    "extra_forbidden": "unknown field; remove it or correct its name",
-    "missing": "is missing",
-    "model_type": "must be a mapping",
-    "too_short": "needs at least one",
-    "tuple_type": "must be a list",
-}
-"""Messages by error type of pydantic; other types have a readable message of their own."""
+_WORDS: Final = {"missing": "is missing", "too_short": "needs at least one"}
 
 
 class PolicyError(InputError):
@@ -77,10 +71,10 @@ def decode_policy(content: object, *, reserved: frozenset[str] = RESERVED_NAMES)
     try:
         policy = Policy.model_validate(fields)
     except ValidationError as error:
-        found = error.errors(include_url=False, include_input=False, include_context=False)
+        found = error.errors(include_url=False)
         # pydantic does not count invalid rules, but each of them is reported.
         of_fields = [
-            f"{_location(one['loc'], fields)}: {_FAULTS.get(one['type'], one['msg'].removeprefix('Value error, '))}"
+            f"{location(one['loc'], fields)}: {_words(dict(one))}"
             for one in found
             if one["type"] != "too_short" or one["loc"] != ("rules",) or not fields.get("rules")
         ]
@@ -90,18 +84,21 @@ def decode_policy(content: object, *, reserved: frozenset[str] = RESERVED_NAMES)
     return policy
 
 
+def _words(problem: Mapping[str, Any]) -> str:
+    if problem["type"] != "extra_forbidden":
+        return in_words(problem, _WORDS)
+    *place, name = problem["loc"]
+    return unknown_field(name, known_fields(Policy, place))
+
+
 def _from_yaml(text: bytes) -> object:
     try:
         return PlainYaml(text.decode()).value()
     except UnicodeDecodeError as error:
         raise PolicyError(["the text is not valid UTF-8; save it as UTF-8"]) from error
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        location = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
-        raise PolicyError([f"{location}{error.problem or 'the text is not valid YAML'}"]) from error
     except (yaml.YAMLError, RecursionError, ValueError, OverflowError) as error:
         # The last two: the scanner passes the number of an escape such as "\UFFFFFFFF" to chr().
-        raise PolicyError(["the text is not valid YAML"]) from error
+        raise PolicyError([yaml_fault(error)]) from error
 
 
 def _from_json(text: bytes) -> object:
@@ -156,29 +153,6 @@ def _length(value: object) -> int:
     return len(value) if isinstance(value, list) else 0
 
 
-def _location(loc: Sequence[int | str], fields: Mapping[str, object]) -> str:
-    """Return the location as text, e.g. `rules[2] (main-line).hours[0]`."""
-    location = ""
-    for index, part in enumerate(loc):
-        if isinstance(part, int):
-            location += f"[{part}]" + (_rule_name(fields, part) if index == 1 and loc[0] == "rules" else "")
-        elif part not in UNION_TAGS:
-            location += f".{_printable(part)}" if location else _printable(part)
-    return location
-
-
-def _rule_name(fields: Mapping[str, object], index: int) -> str:
-    rules = fields.get("rules")
-    rule = rules[index] if isinstance(rules, list) and index < len(rules) else None
-    name = rule.get("name") if isinstance(rule, dict) else None
-    return f" ({_printable(name)})" if isinstance(name, str) and name else ""
-
-
-def _printable(name: str) -> str:
-    """Shorten an unchecked name, and remove control characters and lone surrogates, which cannot be encoded."""
-    return "".join(character if character.isprintable() else "?" for character in name[:_LONGEST_NAME])
-
-
 # -- conflicts between fields: found in the unchecked content, so that they are reported with the errors of fields
 def _across(fields: Mapping[str, object], reserved: frozenset[str]) -> Iterator[str]:
     yield from _one_party(fields.get(HUMAN_AGENTS), HUMAN_AGENTS)
@@ -190,51 +164,53 @@ def _across(fields: Mapping[str, object], reserved: frozenset[str]) -> Iterator[
     for index, rule in enumerate(rules):
         if not isinstance(rule, dict):
             continue
-        location = _location(("rules", index), fields)
-        yield from _within(cast(Mapping[str, object], rule), location, fields)
+        where = location(("rules", index), fields)
+        yield from _within(cast(Mapping[str, object], rule), where, fields)
         name = rule.get("name")
         if isinstance(name, str):
             if name in names:
-                yield f"{location}.name: another rule has this name; rename one of them"
+                yield f"{where}.name: another rule has this name; rename one of them"
             if name in reserved:
-                yield f"{location}.name: is a reserved name; choose another"
+                yield f"{where}.name: is a reserved name; choose another"
             names.add(name)
         if takes_all:
-            yield f"{location}: can never match, because {takes_all} takes every call; move it up or remove it"
+            yield f"{where}: can never match, because {takes_all} takes every call; move it up or remove it"
         elif _takes_every_call(rule, if_unreadable=rule is rules[-1]):
-            takes_all = location
+            takes_all = where
     if rules and not takes_all:
         yield (
-            f"{_location(('rules', len(rules) - 1), fields)}: the last rule must take every remaining call; "
+            f"{location(('rules', len(rules) - 1), fields)}: the last rule must take every remaining call; "
             f"remove its {', '.join(_CONDITIONS)}, percent and max_calls"
         )
 
 
-def _within(rule: Mapping[str, object], location: str, fields: Mapping[str, object]) -> Iterator[str]:
+def _within(rule: Mapping[str, object], where: str, fields: Mapping[str, object]) -> Iterator[str]:
     if sum(rule.get(action) is not None for action in _ACTIONS) != 1:
-        yield f"{location}: needs exactly one of {', '.join(_ACTIONS)}"
+        yield f"{where}: needs exactly one of {', '.join(_ACTIONS)}"
     if rule.get("agent") is None and rule.get("agents") is None:
         for name in ("max_calls", "wait"):
             if rule.get(name) is not None:
-                yield f"{location}.{name}: only calls to an agent can be limited or wait; remove it"
+                yield f"{where}.{name}: only calls to an agent can be limited or wait; remove it"
     timed = rule.get("days") or rule.get("hours") or rule.get("holidays")
     if timed and not (rule.get("time_zone") or fields.get("time_zone")):
-        yield f"{location}.time_zone: is missing; days, hours and holidays need one, here or for the whole policy"
+        yield f"{where}.time_zone: is missing; days, hours and holidays need one, here or for the whole policy"
     redirect = rule.get("redirect")
     if redirect == HUMAN_AGENTS and not fields.get(HUMAN_AGENTS):
-        yield f"{location}.redirect: the policy has no {HUMAN_AGENTS}; add them, or redirect to a target"
-    yield from _one_party(redirect, f"{location}.redirect")
+        yield f"{where}.redirect: the policy has no {HUMAN_AGENTS}; add them, or redirect to a target"
+    yield from _one_party(redirect, f"{where}.redirect")
 
 
-def _one_party(value: object, location: str) -> Iterator[str]:
+def _one_party(value: object, where: str) -> Iterator[str]:
     if isinstance(value, dict) and sum(value.get(party) is not None for party in _PARTIES) != 1:
-        yield f"{location}: needs exactly one of {', '.join(_PARTIES)}"
+        yield f"{where}: needs exactly one of {', '.join(_PARTIES)}"
 
 
 def _takes_every_call(rule: Mapping[str, object], *, if_unreadable: bool) -> bool:
-    """Return whether the rule takes every call. `if_unreadable`: the result for a share that is not a number, which is
-    reported elsewhere.
+    """Return whether the rule takes every call. `if_unreadable`: the result for a rule with an unknown field, or with a
+    share that is not a number. Both are reported elsewhere.
     """
+    if not rule.keys() <= Rule.model_fields.keys():
+        return if_unreadable  # the unknown field may be a misspelled condition
     percent = rule.get("percent")
     whole = percent is None
     if isinstance(percent, str | int | float):

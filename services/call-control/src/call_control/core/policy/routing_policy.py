@@ -23,6 +23,7 @@ from pydantic import (
 from pydantic import PlainValidator as Plain
 
 from bridge_common.base.errors import InputError
+from bridge_common.base.fault_texts import YAML_BOOLEAN, matching
 from call_control.core.policy.call_headers import HeaderPattern, decode_header_name, decode_header_pattern
 from call_control.core.policy.holiday_dates import (
     HolidayDate,
@@ -46,6 +47,8 @@ OLD_NAMES: Final = {"people": HUMAN_AGENTS, "everyone_to_people": "kill_switch"}
 """Old names, accepted until 0.2.0. The stored policy has them too: replicas of the previous release read the same key
 during a rolling update."""
 _GUID: Final = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+_NAME: Final = r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,63}"
+_AGENT_NAME: Final = r"[^\s\x00-\x1f][^\x00-\x1f]{0,99}"
 _NEVER: Final = re.compile(r"(?!)")
 
 
@@ -63,7 +66,7 @@ def _as_texts(value: object) -> object:
 def _from_text(decode: Callable[[str], T]) -> Callable[[object], T]:
     def checked(value: object) -> T:
         if not isinstance(value, str):
-            raise ValueError("must be a string")
+            raise ValueError("must be a string" + (YAML_BOOLEAN if isinstance(value, bool) else ""))
         try:
             return decode(value)
         except InputError as error:
@@ -129,7 +132,17 @@ Hours: TypeAlias = Annotated[
 ]
 Zone: TypeAlias = Annotated[str, AfterValidator(lambda name: _from_text(zone_of)(name).key)]
 Share: TypeAlias = Annotated[float, BeforeValidator(_not_boolean), Field(ge=0, le=100), AfterValidator(_hundredths)]
-Name: TypeAlias = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._-]{0,63}$")]
+Name: TypeAlias = Annotated[
+    str,
+    AfterValidator(
+        matching(
+            _NAME,
+            "must begin with a letter or a digit, and consist of up to 64 letters (A to Z, a to z), digits, spaces, "
+            "., _ and -",
+        )
+    ),
+    Field(json_schema_extra={"pattern": f"^{_NAME}$"}),
+]
 Phone: TypeAlias = Annotated[
     str, AfterValidator(_party("4:", re.compile(r"\+.*"), "is not a phone number; write + and digits"))
 ]
@@ -159,11 +172,9 @@ class Target(_Strict):
         return self.phone or self.acs_user or self.teams_user or self.teams_app or ""
 
 
-UNION_TAGS: Final = frozenset({"target", "word", "calendar", "date"})
-"""Parts of pydantic's locations that are no fields."""
 Redirect: TypeAlias = Annotated[
-    Annotated[Target, Tag("target")] | Annotated[Literal["human_agents"], Tag("word")],
-    Discriminator(lambda value: "word" if isinstance(value, str) else "target"),
+    Annotated[Target, Tag("<target>")] | Annotated[Literal["human_agents"], Tag("<word>")],
+    Discriminator(lambda value: "<word>" if isinstance(value, str) else "<target>"),
 ]
 
 
@@ -187,8 +198,9 @@ class Calendar(_Strict):
 
 
 Holiday: TypeAlias = Annotated[
-    Annotated[Calendar, Tag("calendar")] | Annotated[HolidayDate, Plain(_from_text(decode_date)), _AsText, Tag("date")],
-    Discriminator(lambda value: "calendar" if isinstance(value, Mapping | Calendar) else "date"),
+    Annotated[Calendar, Tag("<calendar>")]
+    | Annotated[HolidayDate, Plain(_from_text(decode_date)), _AsText, Tag("<date>")],
+    Discriminator(lambda value: "<calendar>" if isinstance(value, Mapping | Calendar) else "<date>"),
 ]
 Holidays: TypeAlias = Annotated[tuple[Holiday, ...], BeforeValidator(_as_list)]
 HeaderPatterns: TypeAlias = Annotated[
@@ -197,7 +209,17 @@ HeaderPatterns: TypeAlias = Annotated[
     Field(min_length=1),
 ]
 HeaderName: TypeAlias = Annotated[str, AfterValidator(_from_text(decode_header_name))]
-AgentName: TypeAlias = Annotated[str, Field(pattern=r"^[^\s\x00-\x1f][^\x00-\x1f]{0,99}$")]
+AgentName: TypeAlias = Annotated[
+    str,
+    AfterValidator(
+        matching(
+            _AGENT_NAME,
+            "must be the name of an agent profile: 1 to 100 characters without control characters, no space at the "
+            "beginning",
+        )
+    ),
+    Field(json_schema_extra={"pattern": f"^{_AGENT_NAME}$"}),
+]
 
 
 class Rule(_Strict):
