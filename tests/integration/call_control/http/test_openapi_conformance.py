@@ -27,7 +27,8 @@ ignored_auth.enabled = false
 positive_data_acceptance.expected-statuses = ["2xx", "404", "409", "412", "422", "429"]
 # 428 is the status for a missing If-Match (RFC 6585).
 missing_required_header.expected-statuses = ["400", "401", "428"]
-
+"""
+PREVIEW_CONFIG = """
 [[operations]]
 include-name = "POST /api/routing/preview"
 # 400: a schema with the format date-time cannot limit the years of `at`.
@@ -83,7 +84,7 @@ async def test_the_answers_of_the_operator_api_are_as_described(board: Switchboa
         await board.connect(call)
     path = f"/api/calls/{kept.call_id}/actions"
     reply = await board.http.post(path, json={"action": "note", "text": "gold"}, headers=OPERATOR)
-    config = f"""
+    config = f"""{PREVIEW_CONFIG}
 [parameters]
 "path.call_id" = "{kept.call_id}"
 "path.action_id" = "{reply.json()["action_id"]}"
