@@ -173,7 +173,7 @@ def save_recording(call: ObservedCall, path: Path) -> bytes:
 
 
 def _merged(sessions: list[Json]) -> Json:
-    """Return the last session with the timeline and the speech of all of them."""
+    """Return the last session with the timelines, speech and truncations of all sessions."""
     timeline = sorted((row for one in sessions for row in one["timeline"]), key=lambda row: float(row["t"]))
     said = [{**row, "session": one["id"]} for one in sessions for row in one["said"]]
     truncations = [row for one in sessions for row in one["truncations"]]

@@ -91,8 +91,8 @@ class Stack:
         self.await_ready()
 
     def await_ready(self) -> None:
-        """Wait until every launched process is ready. Raises `StackError`; settings that several services reject are in
-        one error.
+        """Wait until every launched process is ready. Raises `StackError`. One error lists the settings that several
+        services reject.
         """
         deadline = time.monotonic() + _READY_TIMEOUT_S
         refused: list[RefusedSettingsError] = []

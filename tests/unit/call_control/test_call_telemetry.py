@@ -49,7 +49,7 @@ def test_a_hang_up_that_acs_does_not_confirm_is_reported(caplog: pytest.LogCaptu
     report_step(ending, replace(ending, status=Status.ENDED), due)
     assert grown("bridge_hang_ups_abandoned_total") == 1
     assert caplog.messages == [
-        "call not known to be gone; repeating the hang-up",
+        "hang-up not confirmed by ACS; repeating it",
         "hang-up not confirmed by ACS; the caller may still be connected",
     ]
 

@@ -73,7 +73,7 @@ class OddFrame(BaseModel):
 
 class MediaFault(_Fault):
     """A fault of media sockets. `refuse`: do not connect the socket. `drop_after_s`: abort it without a close frame.
-    `key_sound`: the sound of pressed keys is in the caller's audio, which is not known of ACS.
+    `key_sound`: the caller's audio contains the sound of pressed keys. Whether ACS does this is not documented.
     """
 
     refuse: bool = False

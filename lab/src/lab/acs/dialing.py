@@ -1,6 +1,6 @@
 """Rings the targets of an outbound call all at once. The first to answer connects the call, others join it later.
 
-ACS reports nobody who does not answer, unless nobody does.
+ACS reports targets that do not answer only if none answers.
 """
 
 from __future__ import annotations

@@ -44,7 +44,9 @@ class CalleePlan(BaseModel):
         return end
 
     def rings_s(self, limit_s: float) -> tuple[float, CallEnd | None]:
-        """Return how long the phone rings and the outcome after it; `None`: it is answered. `limit_s`: time-out."""
+        """Return the ringing time in seconds and the failure after it, `None` if the phone is answered. `limit_s`:
+        longest ringing time.
+        """
         after_s = self.after_s
         if after_s is None:
             after_s = limit_s if self.outcome == "no_answer" else RING_S

@@ -46,7 +46,10 @@ class ProfileVersions:
             elif record.profile_version != agent.version:
                 agent = await self._restored(record) or agent
         except OutsideError as error:
-            log.warning("access to profile versions failed", extra=fields(call_id=record.call_id, error=error.message))
+            log.warning(
+                "profile versions unavailable; using the newest",
+                extra=fields(call_id=record.call_id, error=error.message),
+            )
         return agent
 
     async def _store(self, profile: AgentProfile) -> None:

@@ -122,7 +122,7 @@ def _report_overdue_hang_up(was: CallRecord, now: CallRecord) -> None:
     about = {"call_id": now.call_id, "since_s": round(time.time() - was.hang_up_ms / 1000, 1)}
     if now.command_seq > was.command_seq:
         metrics.HANG_UPS_REPEATED.inc()
-        log.warning("call not known to be gone; repeating the hang-up", extra=fields(**about))
+        log.warning("hang-up not confirmed by ACS; repeating it", extra=fields(**about))
     else:
         metrics.HANG_UPS_ABANDONED.inc()
         log.error("hang-up not confirmed by ACS; the caller may still be connected", extra=fields(**about))

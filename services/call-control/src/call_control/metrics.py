@@ -36,9 +36,7 @@ OVER_LIMIT: Final = counter(
 OUTDATED: Final = counter(
     "bridge_calls_outdated", "Calls not answered because their event was older than the ring time"
 )
-HANG_UPS_REPEATED: Final = counter(
-    "bridge_hang_ups_repeated", "Hang-ups requested again because the call was not known to be gone"
-)
+HANG_UPS_REPEATED: Final = counter("bridge_hang_ups_repeated", "Hang-ups repeated because ACS had not confirmed them")
 HANG_UPS_ABANDONED: Final = counter(
     "bridge_hang_ups_abandoned", "Hang-ups that ACS did not confirm; the caller may still be connected"
 )

@@ -121,7 +121,7 @@ async def test_a_call_has_a_limit_of_actions_and_forgets_none(board: Switchboard
         (b'{"action":"note","text":"a","priority":1}', "unknown argument 'priority'; note has only text"),
         (
             b'{"action":"note","text":"\\ud83d"}',
-            "the body contains half of a surrogate pair; send the complete character",
+            "the body contains a lone surrogate; send the complete character",
         ),
         (b'{"action":"dance"}', "unknown action 'dance'; use hang_up, send_dtmf, note, disposition"),
         (b'{"action":"send_dtmf","tones":"x"}', "tones must be 1 to 18 of 0-9, A-D, * and #"),

@@ -24,8 +24,8 @@ def test_arguments_are_decoded() -> None:
         ('{"sum": -Infinity}', "not valid JSON"),
         ('{"sum": 1e999}', "not valid JSON"),
         ('{"sum": ' + "1" * 5_000 + "}", "not valid JSON"),
-        ('{"note": "\\ud800"}', "half of a surrogate pair"),
-        ('{"\\udfff": 1}', "half of a surrogate pair"),
+        ('{"note": "\\ud800"}', "a lone surrogate"),
+        ('{"\\udfff": 1}', "a lone surrogate"),
         ('{"note": ' + "[" * 100_000 + "]" * 100_000 + "}", "nested too deeply"),
     ],
 )

@@ -48,7 +48,7 @@ REASONS = "`reason` must be one of done, caller_asked, abuse, voicemail"
         (
             "set_disposition",
             '{"text":"\\ud83d"}',
-            "The text of the arguments contains half of a surrogate pair; send the complete character.",
+            "The text of the arguments contains a lone surrogate; send the complete character.",
         ),
     ],
 )
@@ -57,7 +57,7 @@ def test_function_calls_follow_the_schema(tool: str, text: str, fault: str) -> N
 
 
 def test_values_that_json_cannot_express_are_refused_too() -> None:
-    fault = "`text` must not contain control characters or half of a surrogate pair."
+    fault = "`text` must not contain control characters or a lone surrogate."
     assert AGENT_TOOLS["add_note"].fault_in({"text": "\ud83d"}) == fault
 
 

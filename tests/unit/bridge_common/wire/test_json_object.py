@@ -21,9 +21,9 @@ def test_a_valid_object() -> None:
         (b'{"a": ' + b"1" * 10_000 + b"}", "the body is not valid JSON"),
         (b'{"a": NaN}', "the body is not valid JSON"),
         (b"[]", "the body is not a JSON object"),
-        (b'{"a": "\\ud83d"}', "the body contains half of a surrogate pair; send the complete character"),
-        (b'{"\\ude00": 1}', "the body contains half of a surrogate pair; send the complete character"),
-        (b'{"a": [{"b": "\\ud83d"}]}', "the body contains half of a surrogate pair; send the complete character"),
+        (b'{"a": "\\ud83d"}', "the body contains a lone surrogate; send the complete character"),
+        (b'{"\\ude00": 1}', "the body contains a lone surrogate; send the complete character"),
+        (b'{"a": [{"b": "\\ud83d"}]}', "the body contains a lone surrogate; send the complete character"),
     ],
 )
 def test_invalid_objects(text: bytes, fault: str) -> None:

@@ -126,10 +126,10 @@ def test_a_hidden_number(caller: str) -> None:
 @pytest.mark.parametrize(
     ("body", "fault"),
     [
-        (b"", "the body: is not valid JSON (line 1, column 0)"),
+        (b"", "the body is not valid JSON (line 1, column 0)"),
         (b"[]", "the body: must be a JSON object"),
         (b"{}", "callee: is missing"),
-        (b'{"callee": "+18005551212", "headers": {"X": "\\ud83d"}}', "the body: is not valid JSON (line 1, column "),
+        (b'{"callee": "+18005551212", "headers": {"X": "\\ud83d"}}', "the body is not valid JSON (line 1, column "),
         (b'{"callee": "1800"}', "callee: is neither +<number> nor a raw id"),
         (b'{"callee": "+18005551212", "caller": "x"}', "caller: is neither"),
         (b'{"callee": "+18005551212", "at": "2026-12-24T12:00:00"}', "at: has no time zone; write it as"),

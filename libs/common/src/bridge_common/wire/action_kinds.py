@@ -62,5 +62,5 @@ def text_fault(name: str, value: object, *, least: int = 1) -> str:
     if not isinstance(value, str) or not least <= len(value.strip()) <= len(value) <= MAX_TEXT:
         return f"{name} must be a text of {least} to {MAX_TEXT} characters"
     if _UNPRINTABLE.search(value):
-        return f"{name} must not contain control characters or half of a surrogate pair"
+        return f"{name} must not contain control characters or a lone surrogate"
     return ""

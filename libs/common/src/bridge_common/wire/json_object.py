@@ -21,7 +21,7 @@ def decode_object(text: str | bytes, what: str) -> dict[str, object]:
     try:
         json.dumps(found, ensure_ascii=False).encode()
     except UnicodeEncodeError as error:
-        raise InputError(f"{what} contains half of a surrogate pair; send the complete character") from error
+        raise InputError(f"{what} contains a lone surrogate; send the complete character") from error
     return found
 
 

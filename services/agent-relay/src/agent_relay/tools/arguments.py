@@ -20,7 +20,7 @@ def decode_arguments(text: str) -> Any:
         found = json.loads(text or "{}", parse_constant=_refuse)
         json.dumps(found, ensure_ascii=False, allow_nan=False).encode()
     except UnicodeEncodeError as error:
-        raise InputError("The arguments contain half of a surrogate pair (\\ud800 to \\udfff).") from error
+        raise InputError("The arguments contain a lone surrogate (\\ud800 to \\udfff).") from error
     except ValueError as error:
         raise InputError("The arguments are not valid JSON.") from error
     except RecursionError as error:

@@ -43,13 +43,13 @@ class McpToolRunner:
     async def run(self, call: ToolCall) -> str:
         """Return the result as text. Raises `InputError` or `OutsideError`, with a message for the model."""
         if not self._server.may_run(self._tool):
-            raise InputError("This function is not approved for this call.")
+            raise InputError("This function is not approved for this call. Continue the conversation without it.")
         arguments = decode_arguments(call.arguments)
         try:
             async with asyncio.timeout(LIMIT_S):
                 return _text_of(await self._call(arguments))
         except (aiohttp.ClientError, OSError, ValueError, RecursionError) as error:  # TimeoutError is an OSError
-            log.warning("MCP server failed", extra=fields(call_id=call.call_id, tool=self._tool, error=repr(error)))
+            log.warning("MCP tool failed", extra=fields(call_id=call.call_id, tool=self._tool, error=repr(error)))
             raise OutsideError(UNREACHABLE, retry=False) from error
 
     async def _call(self, arguments: object) -> dict[str, Any]:

@@ -56,7 +56,7 @@ def _words(problem: Mapping[str, Any]) -> str:
     if problem["type"] == "json_invalid":
         found = _POSITION.search(problem["msg"])
         where = f" (line {found[1]}, column {found[2]})" if found else ""
-        return f"the body: is not valid JSON{where}"
+        return f"the body is not valid JSON{where}"
     where = location(problem["loc"]) or "the body"
     if problem["type"] == "extra_forbidden":
         return f"{where}: {unknown_field(problem['loc'][-1], list(PreviewRequest.model_fields))}"
@@ -67,7 +67,7 @@ def incoming_call(request: PreviewRequest, now: datetime) -> IncomingCall:
     """The call as the webhook would receive it. Raises `InputError`."""
     at = request.at or now
     if not _FIRST <= at < _END:
-        raise InputError(f"at: must be a time from {_FIRST.year} to {_END.year - 1}")
+        raise InputError(f"at: must be a time from {_FIRST.year} to {_END.year - 1}, got {at.isoformat()}")
     hidden = is_anonymous(request.caller) or request.caller == "anonymous"
     return IncomingCall(
         call_id=_CALL_ID,

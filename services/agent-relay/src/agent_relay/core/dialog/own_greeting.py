@@ -53,7 +53,7 @@ class OwnGreeting:
         return self._stage is _Stage.HELD and (self._expected or any(_begins(event) for event in self._held))
 
     def session_ready(self, now: float, *, greeted: bool) -> None:
-        """Handle a new voice session. `greeted`: the caller needs no greeting any more."""
+        """Handle a new voice session. `greeted`: the caller has been greeted already."""
         self._held = []
         if not self._possible:
             return

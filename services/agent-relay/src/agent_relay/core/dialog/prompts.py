@@ -95,7 +95,8 @@ class Prompts:
 
     def greeting_granted(self, granted: bool, now: float, *, by_service: bool = False) -> list[Command]:
         """Handle the result of `MarkGreeted`. `granted` is False if another relay has already greeted this caller.
-        `by_service`: the service greets by itself. The greeting of the profile is requested only if it does not begin.
+        `by_service`: the service speaks its own greeting; the greeting of the profile is requested only if that one
+        does not begin.
         """
         greeting = self._profile.greeting
         if not granted or greeting is None:

@@ -30,7 +30,7 @@ class RingExpired:
 
 @dataclass(frozen=True, slots=True)
 class PlaceFree:
-    """A waiting call has a place in its rule."""
+    """A place in its rule is free for a waiting call."""
 
 
 @dataclass(frozen=True, slots=True)
