@@ -103,10 +103,10 @@ unit: install ## run the tests of single modules, wire formats and repository ru
 	$(BIN)/python -m pytest -n 4 --dist worksteal --ignore tests/integration --ignore tests/e2e
 
 integration: compiled ## run each service against a real Redis, as shipped
-	$(SHIPPED_FIRST) $(BIN)/python -m pytest -n 4 --dist worksteal tests/integration
+	$(SHIPPED_FIRST) $(BIN)/python -m pytest -n 6 --dist worksteal tests/integration
 
 e2e: compiled ## run the whole stack, as shipped
-	$(SHIPPED_FIRST) $(BIN)/python -m pytest -n 3 --dist worksteal tests/e2e
+	$(SHIPPED_FIRST) $(BIN)/python -m pytest -n 4 --dist worksteal tests/e2e
 
 $(FRAMEWORKS)/.installed: tests/contract/frameworks/requirements.txt
 	$(call slow,Python environment in $(FRAMEWORKS),$(PYTHON) -m venv $(FRAMEWORKS))

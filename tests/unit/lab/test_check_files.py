@@ -59,7 +59,7 @@ def test_the_mistakes_of_all_files_are_reported_together(capsys: pytest.CaptureF
     assert code == 2
     text = "\n".join(told)
     for part in (
-        "bad-policy.yaml: rules[0] (all).agnt: unknown field",
+        "bad-policy.yaml: rules[0] (all).agnt: is unknown",
         "bad-profiles.yaml: sales.accent: is unknown; known fields are",
         "night.dtmf: must be",
         "none.yaml: cannot be read: No such file or directory",
