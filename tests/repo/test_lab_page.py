@@ -68,7 +68,7 @@ def _section(page: str, title: str) -> str:
         ("Scenarios", [Scenario, ScenarioCaller, CallHeaders]),
         ("Steps of the caller", [ScenarioStep]),
         ("The agent script", [Agent, Reply, ScenarioFunctionCall, ScenarioTool]),
-        ("Stories", [ScenarioStack, ScenarioOutcome, ExpectedTool]),
+        ("Built-in scenarios", [ScenarioStack, ScenarioOutcome, ExpectedTool]),
         ("Calls by hand", [NewCall, CustomContext]),
         ("Control routes of the simulated ACS", [CalleePlan, Tones, SayRequest]),
         ("Control routes of the simulated identity", [IdentityFaults]),
