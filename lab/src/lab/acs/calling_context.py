@@ -36,7 +36,7 @@ class CallingContext:
         )
 
     def delivered_to(self, target: Identifier) -> Json:
-        """Return the part that reaches `target`. A SIP header without the prefix `X-MS-Custom-` reaches nobody."""
+        """Return the part that reaches `target`. A SIP header without the prefix `X-MS-Custom-` is not delivered."""
         if target.number is not None:
             names = [name for name in self.sip if name.lower().startswith(SIP_PREFIX) or name.lower() == USER_TO_USER]
             return _filled({"sipHeaders": {name: self.sip[name] for name in names}})

@@ -25,6 +25,10 @@ from agent_relay.core.protocol.voice_events import ErrorEvent, ResponseDone, can
 from bridge_common.wire.entries import Say, TranscriptEntry
 
 ATTEMPTS: Final = 2
+NO_ENTRY: Final = "0-1"
+"""Entry id of texts that are not in the announcement stream. It precedes all real entry ids, so that no entry is
+deleted.
+"""
 
 
 @dataclass(frozen=True, slots=True)

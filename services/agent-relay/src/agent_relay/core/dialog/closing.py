@@ -52,10 +52,6 @@ class Closing:
     def active(self) -> bool:
         return self._goodbye is not None
 
-    @property
-    def said(self) -> bool:
-        return self._goodbye is not None and self._goodbye.said
-
     def begin(self, action_id: str, now: float, *, interruptible: bool, said: bool, expected: bool) -> bool:
         """Wait for the goodbye before a hang-up. Return False if a goodbye is already pending or this hang-up has
         already been handled.

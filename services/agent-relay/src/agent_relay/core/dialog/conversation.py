@@ -7,8 +7,9 @@ Its methods take events and `now` (monotonic seconds) and return commands. The c
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Final, TypeAlias
+from typing import TypeAlias
 
+from agent_relay.core.announcements.announcer import NO_ENTRY
 from agent_relay.core.dialog.acting_agent import ActingAgent
 from agent_relay.core.dialog.conversation_commands import Append, Command, Ready, WallClock, sends
 from agent_relay.core.dialog.floor import Floor
@@ -36,10 +37,6 @@ from bridge_common.wire.entries import (
     TranscriptEntry,
 )
 
-_NO_ENTRY: Final = "0-1"
-"""Entry id of texts that are not in the announcement stream. It precedes all real entry ids, so that no entry is
-deleted.
-"""
 FromCaller: TypeAlias = Dtmf | Playing | Played | MediaAttached | MediaDetached
 
 
@@ -284,7 +281,7 @@ class Conversation:
         return commands + self._floor.announce(now)
 
     def _say_phrase(self, piece: Say, now: float) -> list[Command]:
-        return self.say(_NO_ENTRY, piece, now)
+        return self.say(NO_ENTRY, piece, now)
 
     # -- the caller's side
     def from_caller(self, entry: FromCaller, now: float) -> list[Command]:

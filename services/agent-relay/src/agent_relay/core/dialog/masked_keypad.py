@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from agent_relay.core.announcements.announcer import Announcer
+from agent_relay.core.announcements.announcer import NO_ENTRY, Announcer
 from agent_relay.core.dialog.agent_turns import AgentTurns
 from agent_relay.core.dialog.conversation_commands import Command, WallClock
 from agent_relay.core.dialog.history import KEYS, History
@@ -33,8 +33,6 @@ LONGEST_S: Final = 180.0
 _SOUND_S: Final = 0.5
 """The sound of the last key of an entry may last this long."""
 BUSY: Final = "The caller types for another function. Call this function again after the result of that one."
-_NO_ENTRY: Final = "0-1"
-"""Entry id that precedes all real ones of the announcement stream."""
 
 
 @dataclass(slots=True)
@@ -195,7 +193,7 @@ class MaskedKeypad:
 
     def _ask(self, text: str, now: float) -> list[Command]:
         say = Say(f"keypad-{self._clock.unix_ms(now)}", 0, text, last=True)
-        return self._announcements.piece(_NO_ENTRY, say, now)
+        return self._announcements.piece(NO_ENTRY, say, now)
 
     def _run(self, request: _Request, digits: str, now: float) -> list[Command]:
         if not _fits(digits, request.wanted):
