@@ -7,6 +7,12 @@ import pytest
 from bridge_common.wire.action_kinds import fault_of
 
 WHAT = "the text of the arguments"
+UNKNOWN = (
+    "unknown action 'dance'; use hang_up, send_dtmf, note, disposition, transfer, add_participant, "
+    "remove_participant, hold, resume, mute, return_to_agent"
+)
+CONTEXT = "unknown argument 'mode'; add_participant has only target, topic, summary"
+PARTICIPANT = "participant must be `caller`, the name of a target in the routing policy, or a raw id"
 
 
 @pytest.mark.parametrize(
@@ -28,7 +34,26 @@ WHAT = "the text of the arguments"
         ("hang_up", '{"text":"a"}', "unknown argument 'text'; hang_up has only reason"),
         ("note", "nonsense", f"{WHAT} is not valid JSON"),
         ("note", "[]", f"{WHAT} is not a JSON object"),
-        ("dance", "{}", "unknown action 'dance'; use hang_up, send_dtmf, note, disposition"),
+        (
+            "dance",
+            "{}",
+            UNKNOWN,
+        ),
+        ("transfer", '{"target":"billing"}', ""),
+        ("transfer", '{"target":"billing","mode":"blind","topic":"refund","summary":"wants a refund"}', ""),
+        ("transfer", "{}", "target must be the name of a target in the routing policy"),
+        ("transfer", '{"target":"a\\r\\nb"}', "target must be the name of a target in the routing policy"),
+        ("transfer", '{"target":"billing","mode":"warm"}', "mode must be blind or attended"),
+        ("transfer", f'{{"target":"a","topic":"{"t" * 49}"}}', "topic must be a text of 0 to 48 characters"),
+        ("transfer", f'{{"target":"a","summary":"{"s" * 501}"}}', "summary must be a text of 0 to 500 characters"),
+        ("add_participant", '{"target":"billing","mode":"blind"}', CONTEXT),
+        ("remove_participant", '{"participant":"4:+14255550177"}', ""),
+        ("remove_participant", "{}", PARTICIPANT),
+        ("hold", "{}", ""),
+        ("resume", '{"participant":"caller"}', ""),
+        ("mute", '{"participant":""}', PARTICIPANT),
+        ("return_to_agent", "{}", ""),
+        ("return_to_agent", '{"target":"a"}', "unknown argument 'target'; return_to_agent has no arguments"),
     ],
 )
 def test_faults(action: str, arguments: str, fault: str) -> None:

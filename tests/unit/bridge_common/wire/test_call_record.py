@@ -14,20 +14,25 @@ from bridge_common.wire.call_record import (
     FOREIGN_FIELDS,
     CallAction,
     CallRecord,
+    Participant,
     PendingCommand,
     Status,
+    TransferStage,
     decode_record,
     encode_record,
 )
 
 PENDING = st.builds(PendingCommand, st.integers(0, 2**31), st.text(), st.text())
 ACTIONS = st.builds(CallAction, *[st.text()] * 4, st.integers(0, 2**63), *[st.text()] * 3)
+PARTICIPANTS = st.builds(Participant, *[st.text()] * 5, st.integers(0, 2**63), st.booleans(), st.booleans())
 VALUES: dict[str, st.SearchStrategy[Any]] = {
     "str": st.text(),
     "int": st.integers(0, 2**63),
     "bool": st.booleans(),
     "Status": st.sampled_from(Status),
     "tuple[PendingCommand, ...]": st.lists(PENDING, max_size=4).map(tuple),
+    "TransferStage": st.sampled_from(TransferStage),
+    "tuple[Participant, ...]": st.lists(PARTICIPANTS, max_size=4).map(tuple),
     "tuple[CallAction, ...]": st.lists(ACTIONS, max_size=4).map(tuple),
 }
 RECORDS = st.builds(CallRecord, **{field.name: VALUES[str(field.type)] for field in fields(CallRecord)})

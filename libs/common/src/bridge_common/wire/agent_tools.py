@@ -11,7 +11,15 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from bridge_common.base.errors import InputError
-from bridge_common.wire.action_kinds import MAX_TEXT, text_fault, tones_fault
+from bridge_common.wire.action_kinds import (
+    MAX_SUMMARY,
+    MAX_TEXT,
+    MAX_TOPIC,
+    participant_fault,
+    target_fault,
+    text_fault,
+    tones_fault,
+)
 from bridge_common.wire.json_object import decode_object
 
 
@@ -65,14 +73,38 @@ class AgentTool:
 def _value_fault(name: str, schema: Mapping[str, Any], value: object) -> str:
     if allowed := schema.get("enum"):
         return "" if value in allowed else f"`{name}` must be one of {', '.join(allowed)}"
-    return tones_fault(f"`{name}`", value) if "pattern" in schema else text_fault(f"`{name}`", value)
+    check = _CHECKS.get(name)
+    if check is not None:
+        return check(f"`{name}`", value)
+    return text_fault(f"`{name}`", value, least=schema["minLength"], most=schema["maxLength"])
 
 
 def _sentence(text: str) -> str:
     return f"{text[0].upper()}{text[1:]}."
 
 
+_CHECKS: Final = {"digits": tones_fault, "target": target_fault, "participant": participant_fault}
 _TEXT: Final = {"type": "string", "minLength": 1, "maxLength": MAX_TEXT}
+_TARGET: Final = {
+    "type": "string",
+    "description": "Name of the person, team or queue, from the instructions. Not a phone number.",
+}
+_PARTICIPANT: Final = {"type": "string", "description": "`caller`, or the name of a person in the call."}
+_CONTEXT: Final = {
+    "topic": {
+        "type": "string",
+        "minLength": 0,
+        "maxLength": MAX_TOPIC,
+        "description": f"What the call is about, in at most {MAX_TOPIC} characters.",
+    },
+    "summary": {
+        "type": "string",
+        "minLength": 0,
+        "maxLength": MAX_SUMMARY,
+        "description": f"What the caller wants and what was said so far, in at most {MAX_SUMMARY} characters. "
+        "The person sees it before answering.",
+    },
+}
 
 AGENT_TOOLS: Final[Mapping[str, AgentTool]] = {
     tool.name: tool
@@ -113,6 +145,50 @@ AGENT_TOOLS: Final[Mapping[str, AgentTool]] = {
             "Stores the outcome of the call in a word or a short sentence, for example: appointment made.",
             {"text": _TEXT},
             accepted="The outcome is stored.",
+        ),
+        AgentTool(
+            "transfer_call",
+            "transfer",
+            "Connects the caller to a person. Tell the caller in the same turn, before you call it. If the person is "
+            "not reached, you are told why and continue the conversation.",
+            {"target": _TARGET, **_CONTEXT},
+            accepted="The person is being called after your words. If you have not told the caller yet, do it now in "
+            "one short sentence. Then say nothing until you are told the outcome.",
+        ),
+        AgentTool(
+            "add_participant",
+            "add_participant",
+            "Calls a person into this call. The caller stays in the call, and so do you.",
+            {"target": _TARGET, **_CONTEXT},
+            accepted="The person is being called. You are told the outcome.",
+        ),
+        AgentTool(
+            "remove_participant",
+            "remove_participant",
+            "Removes a person from the call that you have called into it.",
+            {"participant": _PARTICIPANT},
+            accepted="The person is being removed.",
+        ),
+        AgentTool(
+            "hold_call",
+            "hold",
+            "Puts the caller or another person on hold, who then hears nobody. Tell them before.",
+            {"participant": _PARTICIPANT},
+            accepted="The hold begins.",
+        ),
+        AgentTool(
+            "resume_call",
+            "resume",
+            "Ends the hold of the caller or of another person.",
+            {"participant": _PARTICIPANT},
+            accepted="The hold ends.",
+        ),
+        AgentTool(
+            "mute_participant",
+            "mute",
+            "Mutes a person in the call. It cannot be undone.",
+            {"participant": _PARTICIPANT},
+            accepted="The person is being muted.",
         ),
     )
 }

@@ -64,6 +64,40 @@ class CallAction:
         return self.state in ("accepted", "running")
 
 
+@dataclass(frozen=True, slots=True)
+class Participant:
+    """A person in the call other than the caller: called into it, or found in a roster of ACS."""
+
+    raw_id: str
+    name: str = ""
+    """Name of the target in the routing policy."""
+    state: str = "ringing"
+    """`ringing`, `joined`, `left`, `failed`."""
+    action_id: str = ""
+    """The action that called the person."""
+    invitation_id: str = ""
+    """Id of ACS; empty until the invitation was accepted, or if ACS did not send it."""
+    at_ms: int = 0
+    """Unix ms of the latest change of `state`."""
+    on_hold: bool = False
+    muted: bool = False
+
+
+class TransferStage(StrEnum):
+    NONE = ""
+    CONNECTING = "connecting"
+    """The caller hears that they are being connected."""
+    TRANSFERRING = "transferring"
+    """Blind: ACS calls the target, and our leg ends when it answers."""
+    DIALING = "dialing"
+    """Attended: the target is invited into the call."""
+    SCREENING = "screening"
+    """The target has answered; the relay introduces the call and awaits the confirmation, if the profile asks for it.
+    """
+    BRIDGED = "bridged"
+    """Caller and target talk, and the agent is silent."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallRecord:
     """The state of one call. Times are Unix ms, 0 for "not yet"; parties are raw ids such as `4:+14255550100`."""
@@ -114,6 +148,12 @@ class CallRecord:
     actions: tuple[CallAction, ...] = ()
     closing: str = ""
     """Id of the action after which call-control hangs up, when the goodbye was heard."""
+    transfer: str = ""
+    """Id of the action `transfer` that is under way."""
+    transfer_stage: TransferStage = TransferStage.NONE
+    participants: tuple[Participant, ...] = ()
+    caller_on_hold: bool = False
+    caller_muted: bool = False
     traceparent: str = ""
     """Links the spans of the three services (W3C Trace Context); empty when the call is not traced."""
 
@@ -150,7 +190,7 @@ FOREIGN_FIELDS = frozenset(
 
 
 def encode_record(record: CallRecord) -> dict[str, str]:
-    """Return every field as text: booleans as 0/1, `pending` and `actions` as JSON."""
+    """Return every field as text: booleans as 0/1, tuples as JSON."""
     return {field.name: _encode(getattr(record, field.name)) for field in fields(record)}
 
 
@@ -190,6 +230,11 @@ def _decode_actions(text: str) -> tuple[CallAction, ...]:
     return tuple(CallAction(*values[: len(fields(CallAction))]) for values in json.loads(text))
 
 
+def _decode_participants(text: str) -> tuple[Participant, ...]:
+    """Decode the participants. Values added by a newer release are ignored."""
+    return tuple(Participant(*values[: len(fields(Participant))]) for values in json.loads(text))
+
+
 _DECODERS: Final[dict[str, Callable[[str], object]]] = {
     "str": str,
     "int": int,
@@ -197,6 +242,8 @@ _DECODERS: Final[dict[str, Callable[[str], object]]] = {
     "Status": Status,
     "tuple[PendingCommand, ...]": _decode_pending,
     "tuple[CallAction, ...]": _decode_actions,
+    "tuple[Participant, ...]": _decode_participants,
+    "TransferStage": TransferStage,
 }
 _REQUIRED: Final = ("call_id", "status")
 _READ: Final = [(field.name.encode(), field.name, _DECODERS[str(field.type)]) for field in fields(CallRecord)]

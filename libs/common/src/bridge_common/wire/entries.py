@@ -44,6 +44,8 @@ class AudioFrame(_Stored, frozen=True, tag=10):
 
 class Dtmf(_Stored, frozen=True, tag=11):
     tone: str
+    participant: str = ""
+    """Raw id of the person who pressed the key; empty if ACS did not send it."""
 
 
 class Playing(_Stored, frozen=True, tag=12):
@@ -98,6 +100,20 @@ class Hold(_Stored, frozen=True, tag=23):
     on: bool
     phrase: bool = False
     """Before the tone, play the recorded phrase that asks the caller to wait."""
+
+
+class Listen(_Stored, frozen=True, tag=24):
+    """Request of the relay: whose audio is written to the uplink from now on (ADR 44).
+
+    A socket without such an entry writes the caller's audio. The relay repeats it for each new media socket.
+    """
+
+    to: str
+    """`caller`; `all`: the audio of all participants, added in slots of 20 ms."""
+    bridged: bool = False
+    """Whether people in the call talk with each other: the gateway then plays no hold tone if no relay handles the
+    call.
+    """
 
 
 # -- inbox: events for call-control ---------------------------------------------------------------------------------
@@ -197,20 +213,31 @@ class Act(_Stored, frozen=True, tag=40):
     call_id: str
     action_id: str
     action: str
-    """`hang_up`, `send_dtmf`, `note`, `disposition`. An unknown action fails."""
+    """As in `action_kinds`. An unknown action fails."""
     arguments: str
     """JSON object as text; its fields depend on `action`."""
     by: str
-    """`operator`, `agent`, `silence_policy`, …"""
+    """`operator`, `agent`, `silence_policy`, `caller`, …"""
 
 
 class GoodbyeOver(_Stored, frozen=True, tag=41):
-    """The outcome of the goodbye before a hang-up, as the relay reports it."""
+    """The outcome of what the agent says before a hang-up or a transfer, as the relay reports it."""
 
     call_id: str
     action_id: str
     outcome: str
-    """`heard`; `interrupted` by the caller; `failed`: the agent did not say goodbye in time."""
+    """`heard`; `interrupted` by the caller; `failed`: the agent did not say it in time."""
+
+
+class ScreeningOver(_Stored, frozen=True, tag=42):
+    """Report whether the person who answered an attended transfer takes the call (ADR 44)."""
+
+    call_id: str
+    action_id: str
+    outcome: str
+    """`confirmed` (also if the profile asks for no confirmation) or `unconfirmed`: no key or word within the time, as
+    with a voicemail.
+    """
 
 
 # -- transcript ---------------------------------------------------------------------------------------------------
@@ -260,11 +287,13 @@ class Instruct(_Stored, frozen=True, tag=61):
     instruction_id: str
     what: str
     """`goodbye`: say goodbye and report `GoodbyeOver`; `time_left`: announce the end of the call; `outcome`: inform the
-    agent of the outcome of its action.
+    agent of the outcome of its action; `connecting`, `waiting`, `screening`, `bridged`, `returned`: the steps of a
+    transfer (ADR 44); `people`: the participants have changed; `tone`: a participant pressed a key.
     """
     detail: str = ""
-    """JSON object as text. `goodbye`: `text` (optional), `interruptible`; `time_left`: `seconds`; `outcome`: `action`,
-    `state`, `reason`.
+    """JSON object as text. `goodbye` and `connecting`: `interruptible`; `time_left`: `seconds`; `outcome`: `action`,
+    `state`, `reason`; `screening` and `bridged`: `name` of the target; `returned`: `name`, `reason`, `joined` (whether
+    the person had talked with the caller); `people`: `names` of the other participants; `tone`: `tone`, `participant`.
     """
 
 
@@ -281,7 +310,7 @@ class Saying(_Stored, frozen=True, tag=52):
 
 
 UplinkEntry: TypeAlias = Opened | Ended | Stamp | AudioFrame | Dtmf | Playing | Played | MediaAttached | MediaDetached
-DownlinkEntry: TypeAlias = Opened | Ended | Stamp | Audio | ItemEnd | Clear | Hold
+DownlinkEntry: TypeAlias = Opened | Ended | Stamp | Audio | ItemEnd | Clear | Hold | Listen
 InboxEntry: TypeAlias = (
     IncomingCall
     | Callback
@@ -295,6 +324,7 @@ InboxEntry: TypeAlias = (
     | Restored
     | Act
     | GoodbyeOver
+    | ScreeningOver
 )
 TranscriptEntry: TypeAlias = Turn | Notice | Saying
 Entry: TypeAlias = UplinkEntry | DownlinkEntry | InboxEntry | TranscriptEntry | Say | Instruct
