@@ -22,8 +22,8 @@ class TransferTarget:
     ring_s: int = 30
     """Ringing time of an attended transfer or an invitation."""
     after_join: str = STAY
-    """What follows when the person has taken an attended transfer: `stay` in the call, `leave` it, or `transfer` the
-    caller to the person.
+    """When the person has taken an attended transfer: `stay` in the call, `leave` it, or `transfer` the caller to the
+    person.
     """
     when_person_leaves: str = RETURN
     """Whether the agent continues with the caller (`return`) or the call is hung up (`hang_up`)."""
