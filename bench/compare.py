@@ -1,7 +1,9 @@
-"""`python -m bench compare BEFORE AFTER`: measures two checkouts alternately, and reports paired ratios with a verdict.
+"""`python -m bench compare BEFORE AFTER`: measures two checkouts at the same time, and reports paired ratios with a
+verdict.
 
 Each checkout runs its own benchmark in its own `.venv`, compiled where `make compiled` has been run (from source with
-`--before-env PYTHONPATH=`). The order alternates from pair to pair, so that a drift of the machine cancels out.
+`--before-env PYTHONPATH=`). Both sides of a pair run at the same time, so that what disturbs the machine disturbs both.
+Choose `--calls` so that the cores can carry twice the calls.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ import os
 import subprocess
 import tempfile
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
@@ -40,12 +43,12 @@ class Checkout:
 def compare(
     before: Checkout, after: Checkout, pairs: int, names: Sequence[str], options: Options
 ) -> list[tuple[Compared, Compared]]:
-    """Measure both checkouts alternately. `names`: of measurements. Raises `CompareError`."""
+    """Measure both checkouts at the same time, `pairs` times. `names`: of measurements. Raises `CompareError`."""
     found: list[tuple[Compared, Compared]] = []
     for number in range(pairs):
-        order = (before, after) if number % 2 == 0 else (after, before)
-        sides = [figures(run_checkout(checkout, names, options)) for checkout in order]
-        found.append((sides[0], sides[1]) if number % 2 == 0 else (sides[1], sides[0]))
+        with ThreadPoolExecutor(2) as both:
+            sides = list(both.map(lambda checkout: figures(run_checkout(checkout, names, options)), (before, after)))
+        found.append((sides[0], sides[1]))
         progress(f"pair {number + 1} of {pairs}: before {figures_text(found[-1][0])}")
         progress(f"pair {number + 1} of {pairs}: after  {figures_text(found[-1][1])}")
     return found
@@ -119,7 +122,8 @@ def table(pairs: Sequence[tuple[Compared, Compared]], tolerance_pct: float) -> T
             row[3:] = [ratio.text(), ratio.exceeds(1 + tolerance_pct / 100)]
         rows.append(row)
     note = (
-        f"{len(pairs)} pairs, alternating. Mean (lowest–highest); ratio with its 95 % confidence interval, unfiltered."
+        f"{len(pairs)} pairs, each measured at the same time. Mean (lowest–highest); ratio with its 95 % confidence "
+        "interval, unfiltered."
     )
     columns = ["", "before", "after", "after / before", f"slower by more than {tolerance_pct:g} %"]
     return Table("Before and after", columns, rows, (note,))

@@ -22,7 +22,15 @@ def results(*runs: Run | dict[str, Any], failed: tuple[str, ...] = ()) -> dict[s
     return {"whole": {"calls": {"runs": dicts, "failures": list(failed)}}}
 
 
-def checkout(folder: Path, found: dict[str, Any], *, setting: str = "", exit_code: int = 0) -> Checkout:
+def waits_for_both(log: Path) -> str:
+    """Shell code that waits until the other checkout runs as well, and fails after 10 s."""
+    begun = " = ".join(f'"$(grep -c ^{side} "{log}")"' for side in ("before", "after"))
+    return f"for i in $(seq 100); do [ {begun} ] && break; sleep 0.1; done; [ $i -lt 100 ] || exit 9"
+
+
+def checkout(
+    folder: Path, found: dict[str, Any], *, setting: str = "", exit_code: int = 0, together: bool = False
+) -> Checkout:
     """A checkout whose interpreter stores these results, and appends its call to a log that all checkouts share."""
     python = folder / ".venv" / "bin" / "python"
     python.parent.mkdir(parents=True)
@@ -30,6 +38,7 @@ def checkout(folder: Path, found: dict[str, Any], *, setting: str = "", exit_cod
     python.write_text(
         "#!/bin/sh\n"
         f'echo "{folder.name} $SETTING $PYTHONPATH $*" >> "{folder.parent}/log"\n'
+        f"{waits_for_both(folder.parent / 'log') if together else ':'}\n"
         'while [ "$1" != --json ]; do shift; done\n'
         f'cp results.json "$2"\necho broken >&2; exit {exit_code}\n'
     )
@@ -86,18 +95,18 @@ def test_counts_and_figures_that_one_side_lacks_are_shown_without_a_ratio() -> N
     ]
 
 
-def test_checkouts_alternate_and_each_has_its_own_environment(tmp_path: Path, call_run: MakeRun) -> None:
+def test_both_run_at_the_same_time_and_each_has_its_own_environment(tmp_path: Path, call_run: MakeRun) -> None:
     reference = call_run(Bridge.REFERENCE, cpu_ms=10.0)
-    before = checkout(tmp_path / "before", results(call_run(cpu_ms=8.0), reference), setting="one")
-    after = checkout(tmp_path / "after", results(call_run(cpu_ms=9.0), reference), setting="two")
+    before = checkout(tmp_path / "before", results(call_run(cpu_ms=8.0), reference), setting="one", together=True)
+    after = checkout(tmp_path / "after", results(call_run(cpu_ms=9.0), reference), setting="two", together=True)
     (after.folder / "out" / "as-shipped").mkdir(parents=True)
     pairs = compare(before, after, 2, ["calls", "set-up"], OPTIONS)
     assert [(old[CPU], new[CPU]) for old, new in pairs] == [(8.0, 9.0)] * 2
-    lines = (tmp_path / "log").read_text().splitlines()
-    assert [line.split()[0] for line in lines] == ["before", "after", "after", "before"]
-    assert lines[0].startswith("before one  -m bench calls set-up --runs 1")
-    assert lines[1].startswith(f"after two {after.folder}/out/as-shipped -m bench calls set-up")
-    assert lines[0].endswith("--seconds 3.0 --calls 40")
+    lines = sorted((tmp_path / "log").read_text().splitlines())
+    assert [line.split()[0] for line in lines] == ["after", "after", "before", "before"]
+    assert lines[2].startswith("before one  -m bench calls set-up --runs 1")
+    assert lines[0].startswith(f"after two {after.folder}/out/as-shipped -m bench calls set-up")
+    assert lines[2].endswith("--seconds 3.0 --calls 40")
 
 
 def test_a_checkout_that_fails_is_an_error_with_its_output(tmp_path: Path) -> None:
