@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from call_control.call_states import listing, mermaid, page
-from call_control.core.machine.call_machine import TABLE
+from call_control.core.machine.call_table import TABLE
 
 PAGE = Path(__file__).parents[3] / "docs" / "call-states.md"
 

@@ -4,7 +4,7 @@ import pytest
 
 from bridge_common.observability import telemetry
 from call_control import metrics
-from call_control.core.machine.call_machine import TABLE
+from call_control.core.machine.call_table import TABLE
 from call_control.core.policy.routing import ON_BEHALF, Rejected
 from call_control.metrics import REASON_LABELS, end_reason_label
 

@@ -8,11 +8,12 @@ from __future__ import annotations
 import sys
 
 from bridge_common.wire.call_record import Status
-from call_control.core.machine.call_machine import TABLE, Row
+from call_control.core.machine.call_table import TABLE
+from call_control.core.machine.table_row import Row
 
 _TITLE = """# Call states
 
-Generated from the table in `services/call-control/src/call_control/core/machine/call_machine.py` by
+Generated from the table in `services/call-control/src/call_control/core/machine/call_table.py` by
 `python -m call_control.call_states`; a test compares them. `End` releases the call's relay and closes its streams; it
 is issued once, whenever a call leaves ringing, answering, connected and transferring.
 """

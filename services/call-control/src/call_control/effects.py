@@ -17,29 +17,39 @@ from bridge_common.store.leases import Leases
 from bridge_common.wire import media_token
 from bridge_common.wire.call_record import CallRecord
 from bridge_common.wire.entries import Instruct
-from call_control.acs_client import AcsClient, AcsError, Connection
+from call_control.acs_client import AcsClient, AcsError
 from call_control.call_telemetry import report_command
 from call_control.core.call_context import context_of
+from call_control.core.machine.action_book import find_action
 from call_control.core.machine.call_commands import (
     AcsCommand,
+    AddParticipant,
     Answer,
     AtOnce,
+    CancelAdd,
     End,
     FindRelay,
     HangUp,
+    HoldParticipant,
     InstructRelay,
+    Leave,
+    ListParticipants,
     LookUp,
+    MuteParticipant,
     Offer,
     Redirect,
     Reject,
+    RemoveParticipant,
     SendDtmf,
+    StartDtmf,
     StartMediaStreaming,
     StopMediaStreaming,
     ToAcs,
     Transfer,
+    UnholdParticipant,
     Withdraw,
 )
-from call_control.core.machine.call_events import CommandDone, CommandFailed
+from call_control.core.machine.call_events import CommandDone, CommandFailed, Present
 from call_control.core.machine.call_machine import still_wanted
 from call_control.routing.rule_places import RulePlaces
 
@@ -125,7 +135,7 @@ class Effects:
     async def _ask(self, record: CallRecord, command: ToAcs) -> CommandDone | CommandFailed:
         name, began_ms = type(command).__name__, tracing.now_ms()
         try:
-            connection = await self._request(record, command)
+            done = await self._request(record, command)
         except AcsError as error:
             report_command(record, name, began_ms, error.refusal.value, failure=error.message)
             log.warning(
@@ -135,22 +145,39 @@ class Effects:
             code = error.refusal.value if error.refusal.value != "refused" else error.acs_code
             return CommandFailed(command.seq, code, gone=error.gone)
         report_command(record, name, began_ms, "done")
-        return CommandDone(command.seq, connection.connection_id, connection.state)
+        return done
 
-    async def _request(self, record: CallRecord, command: ToAcs) -> Connection:
+    async def _request(self, record: CallRecord, command: ToAcs) -> CommandDone:
         acs, context, connection_id = self.acs, record.incoming_call_context, record.connection_id
         request_id = request_id_of(record.call_id, command.seq)
         match command:
             case Answer():
-                return await acs.answer(
+                answered = await acs.answer(
                     context,
                     callback_url=self.urls.callback(record.call_id),
                     media_url=self.urls.media(record.call_id, record.answered_ms / 1000),
                     operation_context=command.operation_context,
                     request_id=request_id,
                 )
+                return CommandDone(command.seq, answered.connection_id, answered.state)
             case LookUp():
-                return await acs.look_up(connection_id)
+                found = await acs.look_up(connection_id)
+                return CommandDone(command.seq, found.connection_id, found.state)
+            case AddParticipant():
+                invitation_id = await acs.add_participant(
+                    connection_id,
+                    command.target,
+                    callee=record.callee,
+                    ring_s=command.ring_s,
+                    context=context_of(record, find_action(record, command.action_id)),
+                    operation_context=command.operation_context,
+                    request_id=request_id,
+                )
+                return CommandDone(command.seq, invitation_id=invitation_id)
+            case ListParticipants():
+                listed = await acs.participants(connection_id)
+                roster = tuple(Present(one.raw_id, one.on_hold, one.muted) for one in listed)
+                return CommandDone(command.seq, roster=roster)
             case Reject():
                 await acs.reject(context, command.reason, request_id=request_id)
             case Redirect():
@@ -162,7 +189,8 @@ class Effects:
                     connection_id,
                     command.target,
                     callee=record.callee,
-                    context=context_of(record, None),
+                    transferee=command.transferee,
+                    context=context_of(record, find_action(record, command.action_id)),
                     operation_context=command.operation_context,
                     request_id=request_id,
                 )
@@ -179,5 +207,32 @@ class Effects:
             case StopMediaStreaming():
                 await acs.stop_media_streaming(connection_id, operation_context=command.operation_context)
             case _:
+                await self._change_participant(record, command)
+        return CommandDone(command.seq)
+
+    async def _change_participant(
+        self,
+        record: CallRecord,
+        command: (
+            CancelAdd | RemoveParticipant | HoldParticipant | UnholdParticipant | MuteParticipant | Leave | StartDtmf
+        ),
+    ) -> None:
+        acs, connection_id, operation = self.acs, record.connection_id, command.operation_context
+        request_id = request_id_of(record.call_id, command.seq)
+        match command:
+            case CancelAdd(invitation_id=invitation_id):
+                await acs.cancel_add(connection_id, invitation_id, operation_context=operation, request_id=request_id)
+            case RemoveParticipant(raw_id=raw_id):
+                await acs.remove_participant(connection_id, raw_id, operation_context=operation, request_id=request_id)
+            case HoldParticipant(raw_id=raw_id):
+                await acs.hold(connection_id, raw_id, operation_context=operation)
+            case UnholdParticipant(raw_id=raw_id):
+                await acs.unhold(connection_id, raw_id, operation_context=operation)
+            case MuteParticipant(raw_id=raw_id):
+                await acs.mute(connection_id, raw_id, operation_context=operation, request_id=request_id)
+            case StartDtmf(raw_id=raw_id):
+                await acs.start_dtmf(connection_id, raw_id, operation_context=operation)
+            case Leave():
+                await acs.leave(connection_id)
+            case _:
                 assert_never(command)
-        return Connection("", "")

@@ -148,7 +148,8 @@ class CallSteps:
     async def _commit(
         self, call_id: str, events: Sequence[CallEvent], cause: str, known: CallRecord | None = None
     ) -> CallRecord | None:
-        policy, agents = self._policy, (await self._routing.routing()).human_agents
+        routing = await self._routing.routing()
+        policy, agents = replace(self._policy, targets=routing.targets), routing.human_agents
         if agents:
             policy = replace(policy, redirect_target=agents, transfer_target=agents)
         for _ in range(_SWAPS):

@@ -16,7 +16,7 @@ from bridge_common.wire.entries import IncomingCall
 from call_control.core.events.custom_context import MAX_HEADERS, MAX_NAME_LENGTH, MAX_VALUE_LENGTH
 from call_control.core.policy.call_headers import headers_of
 from call_control.core.policy.parties import is_anonymous, raw_id_of
-from call_control.core.policy.routing import Accepted, Redirected, Routed, Routing, mismatch
+from call_control.core.policy.routing import Accepted, Connected, Redirected, Routed, Routing, mismatch
 
 _CALL_ID: Final = "preview"
 """Decides the share of a caller without a number; each real call of such a caller is drawn separately."""
@@ -103,7 +103,7 @@ def preview(
         shown |= {"wait_s": routed.wait_s, "waits_for_place": _is_full(routed, calls)}
     if isinstance(decision, Accepted):
         shown["agent"] = decision.profile
-    elif isinstance(decision, Redirected):
+    elif isinstance(decision, Connected | Redirected):
         shown["target"] = decision.target
     else:
         shown["reject"] = decision.reason

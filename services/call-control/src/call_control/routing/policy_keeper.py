@@ -43,7 +43,7 @@ _RULE = Label("rule", most=16)
 """Label values: the rules of the policy in force, and the settings that decide if no rule does."""
 _ROUTED = counter(
     "bridge_calls_routed", "Incoming calls, by route and the rule that decided",
-    Label("action", ("agent", "redirect", "reject")), _RULE,
+    Label("action", ("agent", "connect", "redirect", "reject")), _RULE,
 )  # fmt: skip
 
 _OVERFLOWED = counter(

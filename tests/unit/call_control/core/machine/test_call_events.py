@@ -60,4 +60,6 @@ def test_results(command: AnyCommand, done: EventKind | None, failed: EventKind 
 def test_known_callbacks_are_those_of_acs() -> None:
     calls = {"CallConnected", "CallDisconnected", "AnswerFailed", "CallTransferAccepted", "CallTransferFailed"}
     media = {"MediaStreamingFailed", "MediaStreamingStopped", "SendDtmfTonesCompleted", "SendDtmfTonesFailed"}
-    assert calls | media == KNOWN_CALLBACKS
+    people = {f"{name}Participant{end}" for name in ("Add", "CancelAdd", "Remove") for end in ("Succeeded", "Failed")}
+    others = {"ParticipantsUpdated", "HoldFailed", "ContinuousDtmfRecognitionToneReceived"}
+    assert calls | media | people | others == KNOWN_CALLBACKS

@@ -9,7 +9,8 @@ from bridge_common.wire.entries import Due, HangUp, MediaLost, Restored, VoiceLo
 from call_control.core.machine import call_commands
 from call_control.core.machine.call_commands import SetTimer
 from call_control.core.machine.call_events import EventKind
-from call_control.core.machine.call_machine import TABLE, still_wanted
+from call_control.core.machine.call_machine import still_wanted
+from call_control.core.machine.call_table import TABLE
 from call_control.core.machine.transition import CallPolicy, armed, awaited, outstanding
 from call_control.core.policy.routing import Accepted, Redirected, Rejected
 from tests.unit.support.call_life import (

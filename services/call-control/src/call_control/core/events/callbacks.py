@@ -11,10 +11,19 @@ from typing import Final
 
 from bridge_common.base.errors import InputError
 from bridge_common.wire.call_record import CallRecord
+from call_control.core.events.identifiers import raw_id_in
 from call_control.core.events.json_fields import MAX_ID_LENGTH, BadEvent, Ignored, Node, decode_each
 
 _PREFIX: Final = "Microsoft.Communication."
 _MESSAGE_LENGTH: Final = 1000
+_DIGITS: Final = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
+_TONES: Final = {
+    **{word: str(digit) for digit, word in enumerate(_DIGITS)},
+    **{letter: letter.upper() for letter in "abcd"},
+    "asterisk": "*",
+    "pound": "#",
+}
+"""`DtmfTone` of Call Automation."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +43,11 @@ class AcsEvent:
     message: str = ""
     media_status: str = ""
     media_details: str = ""
+    participant: str = ""
+    """Raw id of the invited or removed participant."""
+    invitation_id: str = ""
+    tone: str = ""
+    """`0` to `9`, `A` to `D`, `*`, `#`; empty for an unknown one."""
     data: str = ""
     """The event's data as JSON text, as stored in the inbox."""
 
@@ -71,6 +85,9 @@ def _event(event_id: str, type_: str, data: Node) -> AcsEvent:
         message=result.plain_text("message", limit=_MESSAGE_LENGTH),
         media_status=media.plain_text("mediaStreamingStatus", limit=MAX_ID_LENGTH),
         media_details=media.plain_text("mediaStreamingStatusDetails", limit=MAX_ID_LENGTH),
+        participant=raw_id_in(data, "participant"),
+        invitation_id=data.identifier("invitationId"),
+        tone=_TONES.get(data.plain_text("tone").lower(), ""),
         data=json.dumps(data.values),
     )
 

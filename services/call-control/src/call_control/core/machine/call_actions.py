@@ -207,7 +207,9 @@ def forget_hang_up(transition: Transition, event: CallEvent) -> None:
 
 def transfer(transition: Transition, event: CallEvent) -> None:
     """Transfer to human agents. The caller hears a hold tone meanwhile."""
-    command = transition.issue(Transfer, target=transition.policy.transfer_target)
+    others = any(one.state in ("ringing", "joined") for one in transition.record.participants)
+    transferee = transition.record.caller if others else ""
+    command = transition.issue(Transfer, target=transition.policy.transfer_target, transferee=transferee)
     transition.disarm(SetTimer.VOICE)
     transition.arm(SetTimer.TRANSFER, transition.policy.transfer_ms, operation=command.operation_context)
 
@@ -249,7 +251,7 @@ def _end_of(event: AcsEvent) -> tuple[int, int]:
 # -- actions: end reason ----------------------------------------------------------------------------------------------
 def set_end_reason(reason: str) -> Action:
     def note_reason(transition: Transition, event: CallEvent) -> None:
-        _note_end(transition, reason)
+        note_end(transition, reason)
 
     note_reason.__name__ = f"set_end_reason_{reason}"
     return note_reason
@@ -258,20 +260,20 @@ def set_end_reason(reason: str) -> Action:
 def set_end_reason_from_event(transition: Transition, event: CallEvent) -> None:
     match decision_of(event):
         case AcsEvent(sub_code=sub_code) if sub_code in CALLER_HUNG_UP:
-            _note_end(transition, "caller_hung_up")
+            note_end(transition, "caller_hung_up")
         case AcsEvent(type=name, code=code, sub_code=sub_code):
-            _note_end(transition, f"{name}_{code}_{sub_code}")
+            note_end(transition, f"{name}_{code}_{sub_code}")
         case Rejected(end_reason=reason):
-            _note_end(transition, reason)
+            note_end(transition, reason)
         case HangUpRequest(by=by):
-            _note_end(transition, f"hung_up_by_{by}")
+            note_end(transition, f"hung_up_by_{by}")
         case CommandFailed(code=code):
-            _note_end(transition, f"acs_{code}")
+            note_end(transition, f"acs_{code}")
         case _:
-            _note_end(transition, "ended")
+            note_end(transition, "ended")
 
 
-def _note_end(transition: Transition, reason: str) -> None:
+def note_end(transition: Transition, reason: str) -> None:
     """Set the end reason if none is set: later reasons are consequences of the first."""
     if not transition.record.end_reason:
         transition.record = replace(transition.record, end_reason=reason)

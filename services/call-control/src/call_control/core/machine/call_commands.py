@@ -55,10 +55,68 @@ class HangUp(AcsCommand):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Transfer(AcsCommand):
-    """Transfer to human agents. ACS calls the target, and disconnects our leg when the target answers."""
+    """Transfer the caller. ACS calls the target, and disconnects our leg when the target answers."""
 
     target: str
     """Raw id."""
+    transferee: str = ""
+    """Raw id of the participant to transfer; required if the call has more than two."""
+    action_id: str = ""
+    """The action that contains the context for the target; empty for a transfer to human agents."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AddParticipant(AcsCommand):
+    """Invite a person into the call."""
+
+    target: str
+    """Raw id."""
+    ring_s: int
+    action_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CancelAdd(AcsCommand):
+    """Cancel an invitation that was not accepted yet."""
+
+    invitation_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RemoveParticipant(AcsCommand):
+    raw_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListParticipants(AcsCommand):
+    """Fetch the participants of the call from ACS."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HoldParticipant(AcsCommand):
+    raw_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnholdParticipant(AcsCommand):
+    raw_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MuteParticipant(AcsCommand):
+    raw_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Leave(AcsCommand):
+    """Leave the call; the others stay connected."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StartDtmf(AcsCommand):
+    """Start to report the keys of a participant."""
+
+    raw_id: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,7 +193,7 @@ class SetTimer(Command):
     last: bool = False
     """Whether the deadline ends the attempts."""
     operation: str = ""
-    """Media timer: if ACS reports that this operation failed, the wait ends early."""
+    """Media and transfer timers: if ACS reports that this operation failed, the wait ends early."""
     lost_epoch: int = 0
     """Media timer: the newest uplink epoch known to be lost; only a media socket with a newer epoch ends the wait."""
 
@@ -151,14 +209,37 @@ class SetTimer(Command):
     WARNING: ClassVar[str] = "warning"
     CLOSING: ClassVar[str] = "closing"
     TONES: ClassVar[str] = "tones"
+    WORDS: ClassVar[str] = "words"
+    RING: ClassVar[str] = "ring"
+    SCREENING: ClassVar[str] = "screening"
+    PEOPLE: ClassVar[str] = "people"
+    ROSTER: ClassVar[str] = "roster"
     ENDING: ClassVar[str] = "ending"
     ALL: ClassVar[tuple[str, ...]] = (
         *(WAIT, PLACE, VOICE, CLAIM, CONNECT, MEDIA, TRANSFER, APOLOGY, LENGTH, WARNING, CLOSING, TONES, ENDING),
+        *(WORDS, RING, SCREENING, PEOPLE, ROSTER),
     )
 
 
 ToAcs: TypeAlias = (
-    Answer | Reject | Redirect | HangUp | Transfer | StartMediaStreaming | StopMediaStreaming | SendDtmf | LookUp
+    Answer
+    | Reject
+    | Redirect
+    | HangUp
+    | Transfer
+    | AddParticipant
+    | CancelAdd
+    | RemoveParticipant
+    | ListParticipants
+    | HoldParticipant
+    | UnholdParticipant
+    | MuteParticipant
+    | Leave
+    | StartDtmf
+    | StartMediaStreaming
+    | StopMediaStreaming
+    | SendDtmf
+    | LookUp
 )
 AtOnce: TypeAlias = ToAcs | Offer | Withdraw | FindRelay | InstructRelay | End
 """Commands whose result is known as soon as they were executed."""

@@ -14,13 +14,14 @@ from bridge_common.wire.entries import (
     MediaLost,
     MediaOpen,
     Restored,
+    ScreeningOver,
     UplinkMissed,
     VoiceLost,
     VoiceReady,
 )
 from call_control.core.events.callbacks import AcsEvent
 from call_control.core.machine.call_commands import AcsCommand, AnyCommand, FindRelay
-from call_control.core.policy.routing import Accepted, Redirected, Rejected, Routed
+from call_control.core.policy.routing import Accepted, Connected, Redirected, Rejected, Routed
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,15 @@ class PlaceFree:
 
 
 @dataclass(frozen=True, slots=True)
+class Present:
+    """A participant of the call according to ACS, the application itself included."""
+
+    raw_id: str
+    on_hold: bool = False
+    muted: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class CommandDone:
     """A command succeeded. `connection_id` and `state` are from the response of ACS, empty if they are missing there.
 
@@ -43,6 +53,10 @@ class CommandDone:
     seq: int
     connection_id: str = ""
     state: str = ""
+    invitation_id: str = ""
+    """Id of the invitation that `AddParticipant` has sent."""
+    roster: tuple[Present, ...] = ()
+    """Result of `ListParticipants`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +70,7 @@ class CommandFailed:
 
 CallEvent: TypeAlias = (
     Accepted
+    | Connected
     | Redirected
     | Rejected
     | Routed
@@ -69,6 +84,7 @@ CallEvent: TypeAlias = (
     | HangUp
     | Act
     | GoodbyeOver
+    | ScreeningOver
     | Due
     | Restored
     | AcsEvent
@@ -81,6 +97,7 @@ class EventKind(StrEnum):
     ACCEPTED = "accepted"
     QUEUED = "queued"
     PLACE_FREE = "place free"
+    CONNECT = "connected by policy"
     REDIRECTED = "redirected by policy"
     REJECTED = "rejected by policy"
     RING_EXPIRED = "ring time over"
@@ -94,7 +111,15 @@ class EventKind(StrEnum):
     ACT_SEND_DTMF = "action send_dtmf"
     ACT_NOTE = "action note"
     ACT_DISPOSITION = "action disposition"
+    ACT_TRANSFER = "action transfer"
+    ACT_ADD = "action add_participant"
+    ACT_REMOVE = "action remove_participant"
+    ACT_HOLD = "action hold"
+    ACT_RESUME = "action resume"
+    ACT_MUTE = "action mute"
+    ACT_RETURN = "action return_to_agent"
     GOODBYE_OVER = "goodbye over"
+    SCREENING_OVER = "screening over"
     RESTORED = "restored"
     WAIT_DUE = "wait deadline"
     PLACE_DUE = "place deadline"
@@ -108,6 +133,11 @@ class EventKind(StrEnum):
     WARNING_DUE = "warning deadline"
     TONES_DUE = "tones deadline"
     CLOSING_DUE = "closing deadline"
+    WORDS_DUE = "words deadline"
+    RING_DUE = "ring deadline"
+    SCREENING_DUE = "screening deadline"
+    PEOPLE_DUE = "people deadline"
+    ROSTER_DUE = "roster deadline"
     ENDING_DUE = "ending deadline"
     CALL_CONNECTED = "CallConnected"
     CALL_DISCONNECTED = "CallDisconnected"
@@ -118,6 +148,15 @@ class EventKind(StrEnum):
     TRANSFER_FAILED = "CallTransferFailed"
     DTMF_SENT = "SendDtmfTonesCompleted"
     DTMF_FAILED = "SendDtmfTonesFailed"
+    ADDED = "AddParticipantSucceeded"
+    ADD_FAILED = "AddParticipantFailed"
+    CANCELED = "CancelAddParticipantSucceeded"
+    CANCEL_FAILED = "CancelAddParticipantFailed"
+    REMOVED = "RemoveParticipantSucceeded"
+    REMOVE_FAILED = "RemoveParticipantFailed"
+    ROSTER = "ParticipantsUpdated"
+    HOLD_FAILED = "HoldFailed"
+    TONE = "ContinuousDtmfRecognitionToneReceived"
     FIND_RELAY_DONE = "FindRelay done"
     ANSWER_DONE = "Answer done"
     ANSWER_REFUSED = "Answer refused"
@@ -137,12 +176,31 @@ class EventKind(StrEnum):
     LOOK_UP_GONE = "LookUp: call gone"
     SEND_DTMF_REFUSED = "SendDtmf refused"
     SEND_DTMF_GONE = "SendDtmf: call gone"
+    ADD_DONE = "AddParticipant done"
+    ADD_REFUSED = "AddParticipant refused"
+    ADD_GONE = "AddParticipant: call gone"
+    REMOVE_REFUSED = "RemoveParticipant refused"
+    REMOVE_GONE = "RemoveParticipant: call gone"
+    LIST_DONE = "ListParticipants done"
+    LIST_GONE = "ListParticipants: call gone"
+    HOLD_DONE = "HoldParticipant done"
+    HOLD_REFUSED = "HoldParticipant refused"
+    HOLD_GONE = "HoldParticipant: call gone"
+    UNHOLD_DONE = "UnholdParticipant done"
+    UNHOLD_REFUSED = "UnholdParticipant refused"
+    UNHOLD_GONE = "UnholdParticipant: call gone"
+    MUTE_DONE = "MuteParticipant done"
+    MUTE_REFUSED = "MuteParticipant refused"
+    MUTE_GONE = "MuteParticipant: call gone"
+    LEAVE_REFUSED = "Leave refused"
+    LEAVE_GONE = "Leave: call gone"
     START_REFUSED = "StartMediaStreaming refused"
     START_GONE = "StartMediaStreaming: call gone"
 
 
 _BY_TYPE: Final[dict[type[object], EventKind]] = {
     Accepted: EventKind.ACCEPTED,
+    Connected: EventKind.CONNECT,
     Redirected: EventKind.REDIRECTED,
     Rejected: EventKind.REJECTED,
     PlaceFree: EventKind.PLACE_FREE,
@@ -154,6 +212,7 @@ _BY_TYPE: Final[dict[type[object], EventKind]] = {
     UplinkMissed: EventKind.UPLINK_MISSED,
     HangUp: EventKind.HANG_UP,
     GoodbyeOver: EventKind.GOODBYE_OVER,
+    ScreeningOver: EventKind.SCREENING_OVER,
     Restored: EventKind.RESTORED,
 }
 _BY_NAME: Final[dict[str, EventKind]] = {kind.value: kind for kind in EventKind}
@@ -169,6 +228,15 @@ KNOWN_CALLBACKS: Final = frozenset(
         EventKind.TRANSFER_FAILED,
         EventKind.DTMF_SENT,
         EventKind.DTMF_FAILED,
+        EventKind.ADDED,
+        EventKind.ADD_FAILED,
+        EventKind.CANCELED,
+        EventKind.CANCEL_FAILED,
+        EventKind.REMOVED,
+        EventKind.REMOVE_FAILED,
+        EventKind.ROSTER,
+        EventKind.HOLD_FAILED,
+        EventKind.TONE,
     )
 )
 """The callback events that have rows in the table; others are not put into the inbox."""

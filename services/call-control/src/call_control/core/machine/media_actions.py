@@ -23,6 +23,7 @@ from call_control.core.machine.transition import CallPolicy, Transition, armed
 _PAUSES_MS: Final = (500, 500, 1_000, 2_000)
 """Pauses after the first, second, … failed attempt; the last value for all later ones."""
 _SHORTEST_MS: Final = 500
+REST_MS: Final = 15_000
 _MAY_PASS: Final = frozenset({"unavailable", "throttled", "auth"})
 """Errors of ACS that do not depend on the call's streaming."""
 
@@ -151,6 +152,10 @@ def restart_streaming(transition: Transition, event: CallEvent) -> None:
     """Start streaming: ACS connects to the media URL of the answer request. From the second attempt on, stop it first,
     in case ACS considers it to be running.
     """
+    _start(transition, event)
+
+
+def _start(transition: Transition, event: CallEvent | None) -> None:
     begins = armed(transition.record, SetTimer.MEDIA) is None
     attempts = 0 if begins else transition.record.media_restarts
     if attempts:
@@ -160,7 +165,20 @@ def restart_streaming(transition: Transition, event: CallEvent) -> None:
     transition.record = replace(transition.record, media_restarts=attempts + 1)
 
 
-def _await_media(transition: Transition, event: CallEvent, in_ms: int, *, operation: str = "") -> None:
+def rest(transition: Transition, event: CallEvent) -> None:
+    """Pause the attempts: people talk with each other, or ACS transfers the caller."""
+    until_ms = transition.now_ms + REST_MS
+    transition.record = replace(transition.record, media_lost_ms=until_ms, media_restarts=0)
+    transition.arm(SetTimer.MEDIA, REST_MS)
+
+
+def start_over(transition: Transition) -> None:
+    """Start streaming as if the media had just been lost: the agent is needed again."""
+    transition.record = replace(transition.record, media_lost_ms=transition.now_ms, media_restarts=0)
+    _start(transition, None)
+
+
+def _await_media(transition: Transition, event: CallEvent | None, in_ms: int, *, operation: str = "") -> None:
     """Arm the media timer for `in_ms`, but at most until `media_patience_ms` after the first wait began."""
     wait = armed(transition.record, SetTimer.MEDIA)
     if wait is None:
@@ -172,7 +190,7 @@ def _await_media(transition: Transition, event: CallEvent, in_ms: int, *, operat
     )
 
 
-def _lost_epoch(event: CallEvent) -> int:
+def _lost_epoch(event: CallEvent | None) -> int:
     """Return the epoch of the newest socket that is certainly lost according to this event, 0 if there is none."""
     match event:
         case MediaLost(epoch=epoch):

@@ -3,18 +3,28 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from dataclasses import replace
 from typing import Final
 
-from bridge_common.wire.action_kinds import AGENTS, HANG_UP, SEND_DTMF, fault_of
-from bridge_common.wire.call_record import CallAction, CallRecord, Status
+from bridge_common.wire.action_kinds import AGENTS, HANG_UP, SEND_DTMF, TRANSFER, fault_of
+from bridge_common.wire.call_record import CallAction, CallRecord, Status, TransferStage
 from bridge_common.wire.entries import Act, GoodbyeOver
 from call_control.core.events.callbacks import AcsEvent
+from call_control.core.machine.action_book import (
+    action_of,
+    find_action,
+    finish,
+    instruct,
+    notify,
+    of_failed,
+    of_operation,
+    with_action,
+)
 from call_control.core.machine.action_limits import is_recorded, limit_fault
 from call_control.core.machine.call_actions import set_end_reason
-from call_control.core.machine.call_commands import InstructRelay, SendDtmf, SetTimer
+from call_control.core.machine.call_commands import SendDtmf, SetTimer
 from call_control.core.machine.call_events import CallEvent, CommandFailed
+from call_control.core.machine.people_faults import PEOPLE_ACTIONS, is_repetition, people_fault
 from call_control.core.machine.transition import CallPolicy, Transition, armed
 
 TOO_LONG: Final = "too_long"
@@ -36,6 +46,8 @@ def earlier(record: CallRecord, request: Act, now_ms: int) -> CallAction | None:
             continue
         if request.action == HANG_UP:
             return action
+        if action.kind in PEOPLE_ACTIONS and not is_repetition(record, action):
+            continue
         if action.arguments == request.arguments and now_ms - action.at_ms < REPEAT_MS:
             return action
     return None
@@ -48,26 +60,34 @@ def refuse(transition: Transition, request: Act) -> None:
     reason = reason or limit_fault(record, request.action, request.by, now_ms)
     if not reason and record.status is not Status.CONNECTED:
         reason = f"not possible while the call is {record.status}"
+    elif not reason and request.action in PEOPLE_ACTIONS:
+        reason = people_fault(record, request, transition.policy)
     elif not reason:
         reason = "tones can only be sent to a phone"
-    action = replace(_action_of(request, now_ms), state="failed", reason=reason)
+    action = replace(action_of(request, now_ms), state="failed", reason=reason)
     if is_recorded(record, request.by):
-        transition.record = _with(record, action)
+        transition.record = with_action(record, action)
     if record.status is Status.CONNECTED:
-        _notify(transition, action)
+        notify(transition, action)
 
 
 def settle(record: CallRecord) -> CallRecord:
-    """Complete the open actions of an ended call: a requested hang-up is done, all others have failed."""
+    """Complete the open actions of an ended call: a requested hang-up is done, and so is a transfer if it has ended the
+    call; all others have failed.
+    """
 
     def settled(action: CallAction) -> CallAction:
         if not action.open:
             return action
         if action.kind == HANG_UP:
             return replace(action, state="done", reason=action.reason or "call_ended")
+        if action.kind == TRANSFER and record.end_reason == "transferred" and action.id == record.transfer:
+            return replace(action, state="done", reason=action.reason or "connected")
         return replace(action, state="failed", reason="the call has ended")
 
-    return replace(record, actions=tuple(map(settled, record.actions)), closing="")
+    left = tuple(replace(one, state="left") if one.state == "joined" else one for one in record.participants)
+    record = replace(record, actions=tuple(map(settled, record.actions)), closing="", participants=left)
+    return replace(record, transfer="", transfer_stage=TransferStage.NONE)
 
 
 # -- guards -----------------------------------------------------------------------------------------------------------
@@ -100,27 +120,27 @@ def phone_caller(record: CallRecord, event: CallEvent, policy: CallPolicy) -> bo
 
 
 def dtmf_awaited(record: CallRecord, event: CallEvent, policy: CallPolicy) -> bool:
-    return _of_operation(record, event) is not None
+    return of_operation(record, event) is not None
 
 
 # -- actions ----------------------------------------------------------------------------------------------------------
 def begin_closing(transition: Transition, event: CallEvent) -> None:
     """Request a goodbye from the agent. The hang-up follows when it was heard, or after `goodbye_ms`."""
     if isinstance(event, Act):
-        action = replace(_action_of(event, transition.now_ms), state="running")
+        action = replace(action_of(event, transition.now_ms), state="running")
     else:
         action_id = f"{TOO_LONG}-{transition.record.timer_seq}"
         action = CallAction(action_id, HANG_UP, "{}", TOO_LONG, transition.now_ms, "running")
-    transition.record = replace(_with(transition.record, action), closing=action.id)
-    _instruct(transition, action.id, "goodbye", {"interruptible": action.by in AGENTS})
+    transition.record = replace(with_action(transition.record, action), closing=action.id)
+    instruct(transition, action.id, "goodbye", {"interruptible": action.by in AGENTS})
     transition.arm(SetTimer.CLOSING, transition.policy.goodbye_ms)
 
 
 def join_closing(transition: Transition, event: CallEvent) -> None:
     """Record another hang-up: it has the outcome of the one that is under way."""
     if isinstance(event, Act):
-        action = replace(_action_of(event, transition.now_ms), state="running")
-        transition.record = _with(transition.record, action)
+        action = replace(action_of(event, transition.now_ms), state="running")
+        transition.record = with_action(transition.record, action)
 
 
 def await_goodbye(transition: Transition, event: CallEvent) -> None:
@@ -132,12 +152,12 @@ def continue_call(transition: Transition, event: CallEvent) -> None:
     transition.disarm(SetTimer.CLOSING)
     transition.record = replace(transition.record, closing="")
     for action in _hang_ups(transition.record):
-        _finish(transition, replace(action, state="canceled", reason="the caller is still talking"))
+        finish(transition, action, "canceled", "the caller is still talking")
 
 
 def finish_closing(transition: Transition, event: CallEvent) -> None:
     """Set the end reason and how the goodbye ended. The hang-up is done when the call is known to be gone."""
-    action = _find(transition.record, transition.record.closing)
+    action = find_action(transition.record, transition.record.closing)
     by = "operator" if action is None else action.by
     if by == TOO_LONG:
         set_end_reason("too_long")(transition, event)
@@ -146,25 +166,25 @@ def finish_closing(transition: Transition, event: CallEvent) -> None:
     outcome = event.outcome if isinstance(event, GoodbyeOver) else "cut"
     for action in _hang_ups(transition.record):
         reason = "not_spoken" if outcome == "failed" else outcome
-        transition.record = _with(transition.record, replace(action, reason=reason))
+        transition.record = with_action(transition.record, replace(action, reason=reason))
 
 
 def abandon(transition: Transition, event: CallEvent) -> None:
     """Give up the hang-up: ACS has not confirmed it."""
     for action in _hang_ups(transition.record):
-        transition.record = _with(transition.record, replace(action, state="failed", reason=UNCONFIRMED))
+        transition.record = with_action(transition.record, replace(action, state="failed", reason=UNCONFIRMED))
 
 
 def warn_of_end(transition: Transition, event: CallEvent) -> None:
     seconds = transition.policy.warning_ms // 1000
-    _instruct(transition, f"warning-{transition.record.timer_seq}", "time_left", {"seconds": seconds})
+    instruct(transition, f"warning-{transition.record.timer_seq}", "time_left", {"seconds": seconds})
 
 
 def send_dtmf(transition: Transition, event: CallEvent) -> None:
     if isinstance(event, Act):
         command = transition.issue(SendDtmf, tones=json.loads(event.arguments)["tones"])
-        action = replace(_action_of(event, transition.now_ms), state="running", operation=command.operation_context)
-        transition.record = _with(transition.record, action)
+        action = replace(action_of(event, transition.now_ms), state="running", operation=command.operation_context)
+        transition.record = with_action(transition.record, action)
         if armed(transition.record, SetTimer.TONES) is None:
             transition.arm(SetTimer.TONES, transition.policy.tones_ms)
 
@@ -174,7 +194,7 @@ def give_up_tones(transition: Transition, event: CallEvent) -> None:
     requested_ms = []
     for action in [one for one in transition.record.actions if one.open and one.kind == SEND_DTMF]:
         if action.at_ms + transition.policy.tones_ms <= transition.now_ms:
-            _finish(transition, replace(action, state="failed", reason=TONES_UNKNOWN))
+            finish(transition, action, "failed", TONES_UNKNOWN)
         else:
             requested_ms.append(action.at_ms)
     if requested_ms:
@@ -182,24 +202,24 @@ def give_up_tones(transition: Transition, event: CallEvent) -> None:
 
 
 def dtmf_sent(transition: Transition, event: CallEvent) -> None:
-    if (action := _of_operation(transition.record, event)) is not None:
-        _finish(transition, replace(action, state="done", reason="sent"))
+    if (action := of_operation(transition.record, event)) is not None:
+        finish(transition, action, "done", "sent")
 
 
 def dtmf_failed(transition: Transition, event: CallEvent) -> None:
-    if (action := _of_operation(transition.record, event) or _refused(transition, event)) is not None:
+    if (action := of_operation(transition.record, event) or of_failed(transition.record, event, SendDtmf)) is not None:
         reason = event.code if isinstance(event, CommandFailed) else "tones not sent"
         if isinstance(event, AcsEvent):
             reason = f"{event.code}/{event.sub_code}"
         elif reason == "unavailable":
             reason = TONES_UNKNOWN
-        _finish(transition, replace(action, state="failed", reason=reason))
+        finish(transition, action, "failed", reason)
 
 
 def note(transition: Transition, event: CallEvent) -> None:
     if isinstance(event, Act):
-        action = replace(_action_of(event, transition.now_ms), state="done", reason="stored")
-        transition.record = _with(transition.record, action)
+        action = replace(action_of(event, transition.now_ms), state="done", reason="stored")
+        transition.record = with_action(transition.record, action)
 
 
 def tones_wanted(record: CallRecord, command: SendDtmf) -> bool:
@@ -207,51 +227,6 @@ def tones_wanted(record: CallRecord, command: SendDtmf) -> bool:
     return any(one.open and one.operation == command.operation_context for one in record.actions)
 
 
-def _finish(transition: Transition, action: CallAction) -> None:
-    transition.record = _with(transition.record, action)
-    _notify(transition, action)
-
-
-def _notify(transition: Transition, action: CallAction) -> None:
-    """Notify the agent of the outcome, if it requested the action."""
-    if action.by in AGENTS:
-        detail = {"action": action.kind, "state": action.state, "reason": action.reason}
-        _instruct(transition, action.id, "outcome", detail)
-
-
-def _instruct(transition: Transition, instruction_id: str, what: str, detail: Mapping[str, object]) -> None:
-    transition.issue(InstructRelay, instruction_id=instruction_id, what=what, detail=json.dumps(detail))
-
-
-def _action_of(request: Act, now_ms: int) -> CallAction:
-    return CallAction(request.action_id, request.action, request.arguments, request.by, now_ms)
-
-
-def _find(record: CallRecord, action_id: str) -> CallAction | None:
-    return next((action for action in record.actions if action.id == action_id), None)
-
-
 def _hang_ups(record: CallRecord) -> list[CallAction]:
     """Return the hang-ups under way."""
     return [action for action in record.actions if action.open and action.kind == HANG_UP]
-
-
-def _with(record: CallRecord, action: CallAction) -> CallRecord:
-    """Add the action to the record, or replace it."""
-    if _find(record, action.id) is None:
-        return replace(record, actions=(*record.actions, action))
-    return replace(record, actions=tuple(action if known.id == action.id else known for known in record.actions))
-
-
-def _of_operation(record: CallRecord, event: CallEvent) -> CallAction | None:
-    if not isinstance(event, AcsEvent) or not event.operation_context:
-        return None
-    return next((one for one in record.actions if one.open and one.operation == event.operation_context), None)
-
-
-def _refused(transition: Transition, event: CallEvent) -> CallAction | None:
-    """Return the action whose command failed."""
-    if not isinstance(event, CommandFailed):
-        return None
-    operation = f"{SendDtmf.__name__}-{event.seq}"
-    return next((one for one in transition.record.actions if one.open and one.operation == operation), None)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
@@ -20,6 +20,7 @@ from call_control.core.machine.call_commands import (
     of_pending,
     to_pending,
 )
+from call_control.core.policy.transfer_targets import TransferTarget
 
 C = TypeVar("C", bound=AnyCommand)
 
@@ -71,6 +72,18 @@ class CallPolicy:
     """How long before `longest_call_ms` the caller hears that the call will end; 0: no warning."""
     goodbye_ms: int = 12_000
     """Limit for the goodbye: a requested hang-up follows after this time at the latest."""
+    targets: Mapping[str, TransferTarget] = field(default_factory=dict)
+    """Targets of transfers and invitations by name, from the routing policy in force."""
+    ring_margin_ms: int = 15_000
+    """How long ACS may take, beyond the ringing time, to report that an invited person did not answer."""
+    screening_ms: int = 45_000
+    """Limit for the confirmation of a person who answered a transfer."""
+    people_ms: int = 10_000
+    """Limit for the outcome of an action on a participant."""
+    roster_ms: int = 15_000
+    """Interval between the requests for the participants while a person rings or is in the call."""
+    roster_pause_ms: int = 500
+    """Shortest interval between two such requests."""
 
 
 @dataclass(slots=True)
@@ -84,7 +97,7 @@ class Transition:
     record: CallRecord
     issued: list[AnyCommand] = field(default_factory=list)
 
-    def issue(self, make: Callable[..., C], **arguments: str | bool) -> C:
+    def issue(self, make: Callable[..., C], **arguments: str | bool | int) -> C:
         seq = self.record.command_seq + 1
         command = make(seq=seq, cause=self.cause, **arguments)
         self.record = replace(self.record, command_seq=seq, pending=(*self.record.pending, to_pending(command)))

@@ -22,6 +22,7 @@ from call_control.core.policy.holiday_dates import is_holiday
 from call_control.core.policy.parties import PartyPattern, is_anonymous
 from call_control.core.policy.routing_policy import HUMAN_AGENTS, Policy, Rule, Target
 from call_control.core.policy.schedule import is_in, zone_of
+from call_control.core.policy.transfer_targets import TransferTarget
 
 MOST_RING_MS: Final = 25_000
 """A call waits at most this long for an agent: ACS lets a phone ring for about 30 s."""
@@ -46,13 +47,27 @@ class Redirected:
 
 
 @dataclass(frozen=True, slots=True)
+class Connected:
+    """Answer without an agent, and connect the caller to a person."""
+
+    target: str
+    """Raw id."""
+
+
+@dataclass(frozen=True, slots=True)
 class Rejected:
     reason: str
     """`busy`, `forbidden` or `none`."""
     end_reason: str = "rejected"
 
 
-Decision: TypeAlias = Accepted | Redirected | Rejected
+Decision: TypeAlias = Accepted | Connected | Redirected | Rejected
+_ACTIONS: Final[dict[type[Decision], str]] = {
+    Accepted: "agent",
+    Connected: "connect",
+    Redirected: "redirect",
+    Rejected: "reject",
+}
 Overflow: TypeAlias = Literal["full", "wait"]
 """Why a call continues with the next rule: all places (`max_calls`) are taken, or no agent was ready within `wait`."""
 
@@ -77,7 +92,7 @@ class Routed:
 
     @property
     def action(self) -> str:
-        return {Accepted: "agent", Redirected: "redirect", Rejected: "reject"}[type(self.decision)]
+        return _ACTIONS[type(self.decision)]
 
     def wait_ms(self, rang_ms: int, now_ms: int) -> int:
         """Return for how long a call may wait that rang at `rang_ms`; 0: not at all."""
@@ -104,6 +119,11 @@ class Routing:
     """Raw id."""
     allowed_targets: tuple[PartyPattern, ...] = ()
     """Allowed redirect targets in policies that are set at run time."""
+
+    @property
+    def targets(self) -> Mapping[str, TransferTarget]:
+        """The targets of transfers, by name."""
+        return {}
 
     @property
     def human_agents(self) -> str:

@@ -1,0 +1,189 @@
+"""Guards and actions of the call machine's table for actions on participants: add, remove, hold, resume, mute."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Final
+
+from bridge_common.wire.action_kinds import HOLD, MUTE, REMOVE_PARTICIPANT, RESUME, fault_of
+from bridge_common.wire.call_record import CallAction, CallRecord, TransferStage
+from bridge_common.wire.entries import Act
+from call_control.core.events.callbacks import AcsEvent
+from call_control.core.machine.action_book import action_of, argument_of, finish, of_failed, of_operation, with_action
+from call_control.core.machine.call_commands import (
+    AcsCommand,
+    HoldParticipant,
+    MuteParticipant,
+    RemoveParticipant,
+    SetTimer,
+    UnholdParticipant,
+)
+from call_control.core.machine.call_events import CallEvent, CommandFailed, Present
+from call_control.core.machine.people import RINGING, caller_in, entry_of, is_caller, person_named, target_of
+from call_control.core.machine.people_faults import people_fault
+from call_control.core.machine.transfer_stages import (
+    RETURNED,
+    end_bridge,
+    fail_transfer,
+    invite,
+    person_gone,
+    unreached,
+)
+from call_control.core.machine.transition import CallPolicy, Transition, armed
+from call_control.core.machine.unreached import CANCELED, refusal
+
+UNANSWERED: Final = "unavailable"
+"""Code of a command without a response: ACS may have executed it."""
+OUTCOME_UNKNOWN: Final = "outcome unknown: ACS did not report it"
+
+
+@dataclass(frozen=True, slots=True)
+class _Effect:
+    """What an action does to a participant, and how the list of participants shows it."""
+
+    command: type[HoldParticipant | UnholdParticipant | MuteParticipant | RemoveParticipant]
+    outcome: str
+    seen: Callable[[Present | None], bool]
+
+
+_EFFECTS: Final = {
+    HOLD: _Effect(HoldParticipant, "on_hold", lambda entry: entry is not None and entry.on_hold),
+    RESUME: _Effect(UnholdParticipant, "resumed", lambda entry: entry is not None and not entry.on_hold),
+    MUTE: _Effect(MuteParticipant, "muted", lambda entry: entry is not None and entry.muted),
+    REMOVE_PARTICIPANT: _Effect(RemoveParticipant, "removed", lambda entry: entry is None),
+}
+COMMANDS: Final[tuple[type[AcsCommand], ...]] = tuple(effect.command for effect in _EFFECTS.values())
+
+
+# -- guards -----------------------------------------------------------------------------------------------------------
+def possible(record: CallRecord, event: CallEvent, policy: CallPolicy) -> bool:
+    """True for a request with valid arguments that is possible now."""
+    if not isinstance(event, Act) or fault_of(event.action, event.arguments):
+        return False
+    return not people_fault(record, event, policy)
+
+
+def outcome_awaited(record: CallRecord, event: CallEvent, policy: CallPolicy) -> bool:
+    """True if the callback reports the outcome of an open action."""
+    return of_operation(record, event) is not None
+
+
+def refused(record: CallRecord, event: CallEvent, policy: CallPolicy) -> bool:
+    """True if ACS has refused the command of an open action."""
+    return of_failed(record, event, *COMMANDS) is not None and not unanswered(record, event, policy)
+
+
+def unanswered(record: CallRecord, event: CallEvent, policy: CallPolicy) -> bool:
+    """True if the command got no response: ACS may have executed it, so its effect is awaited."""
+    return isinstance(event, CommandFailed) and event.code == UNANSWERED
+
+
+# -- requests ---------------------------------------------------------------------------------------------------------
+def add(transition: Transition, event: CallEvent) -> None:
+    """Invite the person."""
+    if isinstance(event, Act):
+        action = action_of(event, transition.now_ms)
+        target = target_of(action, transition.policy)
+        if target is not None:
+            invite(transition, action, target)
+
+
+def change(transition: Transition, event: CallEvent) -> None:
+    """Request the change of a participant. The list of participants shows it, or a callback reports its outcome."""
+    if not isinstance(event, Act):
+        return
+    action, effect = action_of(event, transition.now_ms), _EFFECTS[event.action]
+    person = person_named(transition.record, argument_of(action, "participant"))
+    if person is not None and person.state == RINGING:
+        unreached(transition, person, CANCELED)
+        finish(transition, action, "done", CANCELED)
+        return
+    raw_id = raw_id_of(transition.record, action)
+    changing = [raw_id_of(transition.record, one) for one in open_changes(transition.record)]
+    if raw_id not in changing and effect.seen(_known(transition.record, raw_id)):
+        finish(transition, action, "done", effect.outcome)
+        return
+    command = transition.issue(effect.command, raw_id=raw_id)
+    operation = f"{effect.command.__name__}-{command.seq}"
+    transition.record = with_action(transition.record, replace(action, state="running", operation=operation))
+    if armed(transition.record, SetTimer.PEOPLE) is None:
+        transition.arm(SetTimer.PEOPLE, transition.policy.people_ms)
+
+
+def return_to_agent(transition: Transition, event: CallEvent) -> None:
+    """End the talk of caller and person, or cancel the transfer."""
+    if not isinstance(event, Act):
+        return
+    if transition.record.transfer_stage is TransferStage.BRIDGED:
+        end_bridge(transition, RETURNED)
+    else:
+        fail_transfer(transition, RETURNED, "canceled")
+    finish(transition, action_of(event, transition.now_ms), "done", RETURNED)
+
+
+# -- outcomes ---------------------------------------------------------------------------------------------------------
+def removed(transition: Transition, event: CallEvent) -> None:
+    action = of_operation(transition.record, event)
+    if action is not None:
+        complete(transition, action)
+
+
+def failed(transition: Transition, event: CallEvent) -> None:
+    """Complete an action that ACS has refused, or whose failure a callback reports."""
+    action = of_operation(transition.record, event) or of_failed(transition.record, event, *COMMANDS)
+    if action is not None and isinstance(event, AcsEvent):
+        finish(transition, action, "failed", refusal(f"{event.code}/{event.sub_code}"))
+    elif action is not None and isinstance(event, CommandFailed):
+        finish(transition, action, "failed", refusal(event.code))
+
+
+def give_up(transition: Transition, event: CallEvent) -> None:
+    """Complete the actions whose outcome is overdue."""
+    limit_ms, now_ms = transition.policy.people_ms, transition.now_ms
+    for action in open_changes(transition.record):
+        if action.at_ms + limit_ms <= now_ms:
+            finish(transition, action, "failed", OUTCOME_UNKNOWN)
+    if left := [action.at_ms for action in open_changes(transition.record)]:
+        transition.arm(SetTimer.PEOPLE, min(left) + limit_ms - now_ms)
+
+
+def complete(transition: Transition, action: CallAction) -> None:
+    """Complete an action whose effect is known."""
+    effect = _EFFECTS[action.kind]
+    finish(transition, action, "done", effect.outcome)
+    person = person_named(transition.record, argument_of(action, "participant"))
+    if action.kind == REMOVE_PARTICIPANT and person is not None:
+        person_gone(transition, person, effect.outcome)
+
+
+def complete_seen(transition: Transition, roster: tuple[Present, ...]) -> None:
+    """Complete the actions whose effect the list of participants shows."""
+    for action in open_changes(transition.record):
+        if is_caller(transition.record, argument_of(action, "participant")):
+            entry = caller_in(transition.record, roster)
+        else:
+            entry = entry_of(roster, raw_id_of(transition.record, action))
+        if _EFFECTS[action.kind].seen(entry):
+            complete(transition, action)
+
+
+def open_changes(record: CallRecord) -> list[CallAction]:
+    return [one for one in record.actions if one.open and one.kind in _EFFECTS]
+
+
+def raw_id_of(record: CallRecord, action: CallAction) -> str:
+    """Return the raw id of the participant that the action changes."""
+    name = argument_of(action, "participant")
+    if is_caller(record, name):
+        return record.caller
+    person = person_named(record, name)
+    return person.raw_id if person is not None else name
+
+
+def _known(record: CallRecord, raw_id: str) -> Present | None:
+    """Return the participant as the record knows it."""
+    person = person_named(record, raw_id)
+    if person is not None:
+        return Present(person.raw_id, person.on_hold, person.muted)
+    return Present(raw_id, record.caller_on_hold, record.caller_muted)

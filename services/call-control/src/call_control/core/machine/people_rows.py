@@ -1,0 +1,179 @@
+"""Rows of the call machine's table for transfers and participants (ADR 44). They precede the other rows: most of their
+guards require a transfer or a participant.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from bridge_common.wire.call_record import Status
+from call_control.core.machine import call_actions as do
+from call_control.core.machine import media_actions as media
+from call_control.core.machine import participant_actions as people
+from call_control.core.machine import requested_actions as requested
+from call_control.core.machine import roster_actions as roster
+from call_control.core.machine import transfer_actions as transfer
+from call_control.core.machine import transfer_stages as stages
+from call_control.core.machine import waiting_actions as wait
+from call_control.core.machine.call_actions import set_end_reason
+from call_control.core.machine.call_events import EventKind as On
+from call_control.core.machine.table_row import Row
+
+RINGING, ANSWERING, CONNECTED = Status.RINGING, Status.ANSWERING, Status.CONNECTED
+TRANSFERRING, ENDING, ENDED = Status.TRANSFERRING, Status.ENDING, Status.ENDED
+
+_TRANSFERS: Final[tuple[Row, ...]] = (
+    Row(CONNECTED, On.ACT_TRANSFER, CONNECTED, (stages.begin_transfer,), when=people.possible),
+    Row(CONNECTED, On.ACT_RETURN, CONNECTED, (people.return_to_agent,), when=people.possible),
+    Row(CONNECTED, On.GOODBYE_OVER, CONNECTED, (stages.cancel_interrupted,), when=transfer.words_interrupted),
+    Row(CONNECTED, On.GOODBYE_OVER, CONNECTED, (stages.words_over,), when=transfer.words_spoken),
+    Row(CONNECTED, On.WORDS_DUE, CONNECTED, (stages.words_over,)),
+    Row(CONNECTED, On.SCREENING_OVER, CONNECTED, (stages.screening_over,), when=transfer.screening),
+    Row(CONNECTED, On.SCREENING_DUE, CONNECTED, (stages.screening_over,)),
+    Row(CONNECTED, On.TONE, CONNECTED, (transfer.forward_tone,), when=transfer.tone_of_person),
+    # -- the transfer of the caller by ACS: blind, or to the person who has joined
+    Row(
+        CONNECTED,
+        On.TRANSFER_ACCEPTED,
+        ENDING,
+        (set_end_reason("transferred"), do.hang_up),
+        when=transfer.accepted_among_others,
+    ),
+    Row(
+        CONNECTED,
+        On.TRANSFER_ACCEPTED,
+        ENDING,
+        (set_end_reason("transferred"), do.await_end),
+        when=do.transfer_requested,
+    ),
+    Row(CONNECTED, On.TRANSFER_FAILED, CONNECTED, (transfer.not_transferred,), when=do.transfer_requested),
+    Row(CONNECTED, On.TRANSFER_REFUSED, CONNECTED, (transfer.not_transferred,), when=transfer.refused),
+    Row(CONNECTED, On.TRANSFER_GONE, ENDED, (do.set_end_reason_from_event,)),
+    Row(CONNECTED, On.TRANSFER_DUE, CONNECTED, (transfer.look_up,), when=transfer.first_deadline),
+    Row(CONNECTED, On.TRANSFER_DUE, CONNECTED, (transfer.not_transferred, roster.look)),
+    Row(CONNECTED, On.LOOK_UP_DONE, CONNECTED, (), when=transfer.under_way_at_acs),
+    Row(CONNECTED, On.LOOK_UP_DONE, CONNECTED, (transfer.not_transferred, roster.look), when=transfer.awaited),
+    Row(CONNECTED, On.LOOK_UP_GONE, ENDED, (transfer.note_unreported, set_end_reason("transferred"))),
+    Row(CONNECTED, On.LEAVE_REFUSED, CONNECTED, (transfer.stay,), when=transfer.refused),
+    Row(CONNECTED, On.LEAVE_GONE, ENDED, (set_end_reason("transferred"),)),
+    Row(CONNECTED, On.CALL_DISCONNECTED, ENDED, (set_end_reason("transferred"),), when=transfer.left_as_planned),
+    # -- voice session and media during a transfer
+    Row(CONNECTED, On.VOICE_LOST, CONNECTED, (transfer.continue_without_voice,), when=transfer.voice_not_needed),
+    Row(CONNECTED, On.VOICE_DUE, CONNECTED, (transfer.continue_without_voice,), when=transfer.voice_not_needed),
+    Row(CONNECTED, On.VOICE_DUE, ENDING, (requested.finish_closing, do.hang_up), when=requested.closing),
+    Row(CONNECTED, On.VOICE_DUE, ENDING, (set_end_reason("voice_lost"), do.apologize), when=transfer.voice_was_lost),
+    Row(CONNECTED, On.UPLINK_MISSED, CONNECTED, (media.await_redial,), when=transfer.socket_taken),
+    Row(CONNECTED, On.STREAMING_FAILED, CONNECTED, (media.await_redial,), when=transfer.socket_taken),
+    Row(CONNECTED, On.STREAMING_FAILED, CONNECTED, (), when=transfer.blind),
+    Row(CONNECTED, On.UPLINK_MISSED, CONNECTED, (), when=transfer.without_media),
+    Row(CONNECTED, On.MEDIA_LOST, CONNECTED, (), when=transfer.without_media),
+    Row(CONNECTED, On.STREAMING_FAILED, CONNECTED, (), when=transfer.without_media),
+    Row(CONNECTED, On.STREAMING_STOPPED, CONNECTED, (), when=transfer.without_media),
+    Row(CONNECTED, On.MEDIA_DUE, CONNECTED, (), when=transfer.without_media),
+    Row(CONNECTED, On.MEDIA_DUE, CONNECTED, (media.rest,), when=transfer.media_not_needed),
+    # -- the end of the call during a transfer
+    Row(
+        CONNECTED,
+        On.ACT_HANG_UP,
+        ENDING,
+        (requested.begin_closing, requested.finish_closing, do.hang_up),
+        when=transfer.ends_without_agent,
+    ),
+    Row(
+        CONNECTED,
+        On.ACT_HANG_UP,
+        CONNECTED,
+        (stages.cancel_for_end, requested.begin_closing),
+        when=transfer.ends_transfer,
+    ),
+    Row(
+        CONNECTED,
+        On.LENGTH_DUE,
+        ENDING,
+        (set_end_reason("too_long"), do.hang_up),
+        when=transfer.without_media,
+    ),
+    Row(
+        CONNECTED,
+        On.LENGTH_DUE,
+        CONNECTED,
+        (stages.cancel_for_end, requested.begin_closing),
+        when=transfer.ends_transfer,
+    ),
+)
+
+_PARTICIPANTS: Final[tuple[Row, ...]] = (
+    Row(CONNECTED, On.ACT_ADD, CONNECTED, (people.add,), when=people.possible),
+    Row(CONNECTED, On.ACT_REMOVE, CONNECTED, (people.change,), when=people.possible),
+    Row(CONNECTED, On.ACT_HOLD, CONNECTED, (people.change,), when=people.possible),
+    Row(CONNECTED, On.ACT_RESUME, CONNECTED, (people.change,), when=people.possible),
+    Row(CONNECTED, On.ACT_MUTE, CONNECTED, (people.change,), when=people.possible),
+    Row(CONNECTED, On.ADD_DONE, CONNECTED, (roster.note_invitation,), when=roster.invited),
+    # An invitation that ACS has sent after the end of its transfer must not ring on.
+    *(
+        Row(status, On.ADD_DONE, status, (roster.cancel_late,), when=roster.invited_in_vain)
+        for status in (CONNECTED, TRANSFERRING, ENDING, ENDED)
+    ),
+    Row(CONNECTED, On.ADD_REFUSED, CONNECTED, (roster.not_invited,), when=roster.invitation_refused),
+    Row(CONNECTED, On.ADD_GONE, CONNECTED, (roster.not_invited, roster.look), when=roster.invited),
+    Row(CONNECTED, On.ADDED, CONNECTED, (roster.join,), when=roster.join_new),
+    Row(TRANSFERRING, On.ADDED, TRANSFERRING, (roster.join,), when=roster.join_new),
+    Row(CONNECTED, On.ADD_FAILED, CONNECTED, (roster.not_joined,), when=roster.awaited_person),
+    Row(CONNECTED, On.CANCELED, CONNECTED, (roster.forget_invitation,), when=roster.cancel_awaited),
+    Row(
+        CONNECTED,
+        On.CANCEL_FAILED,
+        CONNECTED,
+        (roster.forget_invitation, roster.look_soon),
+        when=roster.cancel_awaited,
+    ),
+    Row(CONNECTED, On.RING_DUE, CONNECTED, (roster.ring_over,), when=roster.last_look),
+    Row(CONNECTED, On.RING_DUE, CONNECTED, (roster.look_again,)),
+    Row(CONNECTED, On.REMOVED, CONNECTED, (people.removed,), when=people.outcome_awaited),
+    Row(CONNECTED, On.REMOVE_FAILED, CONNECTED, (people.failed,), when=people.outcome_awaited),
+    Row(CONNECTED, On.HOLD_FAILED, CONNECTED, (people.failed,), when=people.outcome_awaited),
+    *(Row(CONNECTED, done, CONNECTED, (roster.look_soon,)) for done in (On.HOLD_DONE, On.UNHOLD_DONE, On.MUTE_DONE)),
+    *(
+        Row(CONNECTED, refused, CONNECTED, (people.failed, roster.look_soon), when=people.refused)
+        for refused in (
+            *(On.REMOVE_REFUSED, On.HOLD_REFUSED, On.UNHOLD_REFUSED, On.MUTE_REFUSED),
+            # The participant may be gone, not the call.
+            *(On.REMOVE_GONE, On.HOLD_GONE, On.UNHOLD_GONE, On.MUTE_GONE),
+        )
+    ),
+    Row(CONNECTED, On.PEOPLE_DUE, CONNECTED, (people.give_up,), when=roster.last_look),
+    Row(CONNECTED, On.PEOPLE_DUE, CONNECTED, (roster.look_again,)),
+    # -- who is in the call
+    Row(CONNECTED, On.ROSTER, CONNECTED, (roster.look_soon,), when=roster.people_matter),
+    Row(CONNECTED, On.ROSTER_DUE, CONNECTED, (roster.look,)),
+    Row(CONNECTED, On.LIST_DONE, ENDING, (set_end_reason("caller_hung_up"), do.hang_up), when=roster.caller_gone),
+    Row(CONNECTED, On.LIST_DONE, CONNECTED, (roster.take_roster,)),
+    Row(
+        CONNECTED,
+        On.LIST_GONE,
+        ENDED,
+        (transfer.note_unreported, set_end_reason("transferred")),
+        when=transfer.awaited,
+    ),
+    Row(CONNECTED, On.LIST_GONE, ENDED, (do.set_end_reason_from_event,)),
+)
+
+_WITHOUT_AGENT: Final[tuple[Row, ...]] = (
+    Row(RINGING, On.CONNECT, ANSWERING, (wait.follow_rule, transfer.note_target, do.answer), when=wait.undecided),
+    Row(
+        ANSWERING,
+        On.CALL_CONNECTED,
+        CONNECTED,
+        (do.note_connected, transfer.expect_person, stages.words_over),
+        when=transfer.without_media,
+    ),
+    Row(
+        ANSWERING,
+        On.LOOK_UP_DONE,
+        CONNECTED,
+        (do.note_connected, transfer.expect_person, stages.words_over),
+        when=transfer.answered_without_agent,
+    ),
+)
+
+PEOPLE_ROWS: Final = (*_WITHOUT_AGENT, *_TRANSFERS, *_PARTICIPANTS)

@@ -1,0 +1,272 @@
+"""Guards and actions of the call machine's table for the participants of the call (ADR 44).
+
+`ParticipantsUpdated` may be late, repeated, outdated or missing. It is only a reason to fetch the participants, and so
+is each deadline; the answer decides who has joined and who has left.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Final
+
+from bridge_common.wire.call_record import CallRecord, Participant, TransferStage
+from call_control.core.events.callbacks import AcsEvent
+from call_control.core.machine.call_commands import (
+    AddParticipant,
+    CancelAdd,
+    ListParticipants,
+    SetTimer,
+)
+from call_control.core.machine.call_events import CallEvent, CommandDone, CommandFailed, Present
+from call_control.core.machine.participant_actions import complete_seen, open_changes, unanswered
+from call_control.core.machine.people import (
+    FAILED,
+    JOINED,
+    LEFT,
+    RINGING,
+    caller_in,
+    entry_of,
+    people_in,
+    person_in_event,
+    ring_until_ms,
+    same,
+    strangers_in,
+    with_person,
+)
+from call_control.core.machine.transfer_stages import (
+    await_ringing,
+    person_gone,
+    person_joined,
+    tell_people,
+    unreached,
+    withdraw,
+)
+from call_control.core.machine.transition import CallPolicy, Transition, armed
+from call_control.core.machine.unreached import NO_ANSWER, reason_of, refusal
+
+GRACE_MS: Final = 2_000
+"""A list of participants may lag behind a join or a removal by this time."""
+LATE_MS: Final = 60_000
+"""How long a canceled invitation is watched: the person may have answered at the same moment."""
+_OVERTAKEN: Final = "overtaken"
+
+
+# -- guards -----------------------------------------------------------------------------------------------------------
+def people_matter(record: CallRecord, event: CallEvent, policy: CallPolicy) -> bool:
+    """True if the list of participants can change something."""
+    held = record.caller_on_hold or record.caller_muted
+    return held or bool(record.participants) or bool(open_changes(record))
+
+
+def caller_gone(record: CallRecord, event: CallEvent, policy: CallPolicy) -> bool:
+    """True if the caller is not among the participants, and is not being transferred."""
+    if not isinstance(event, CommandDone) or not event.roster or armed(record, SetTimer.TRANSFER) is not None:
+        return False
+    return caller_in(record, event.roster) is None
+
+
+def invited(record: CallRecord, event: CallEvent, policy: CallPolicy) -> bool:
+    person = _of_command(record, event)
+    return person is not None and person.state == RINGING
+
+
+def invited_in_vain(record: CallRecord, event: CallEvent, policy: CallPolicy) -> bool:
+    """True if ACS has sent the invitation although the person is not wanted any more."""
+    person = _of_command(record, event)
+    is_sent = isinstance(event, CommandDone) and event.invitation_id != ""
+    return person is not None and person.state == FAILED and is_sent
+
+
+def invitation_refused(record: CallRecord, event: CallEvent, policy: CallPolicy) -> bool:
+    is_overtaken = isinstance(event, CommandFailed) and event.code == _OVERTAKEN
+    return invited(record, event, policy) and not is_overtaken and not unanswered(record, event, policy)
+
+
+def join_new(record: CallRecord, event: CallEvent, policy: CallPolicy) -> bool:
+    """True if the callback reports the join of a person who rings, or of one who was given up."""
+    person = person_in_event(record, event)
+    return person is not None and person.state in (RINGING, FAILED)
+
+
+def awaited_person(record: CallRecord, event: CallEvent, policy: CallPolicy) -> bool:
+    person = person_in_event(record, event)
+    return person is not None and person.state == RINGING
+
+
+def cancel_awaited(record: CallRecord, event: CallEvent, policy: CallPolicy) -> bool:
+    person = person_in_event(record, event)
+    return person is not None and person.state == FAILED and person.invitation_id != ""
+
+
+def last_look(record: CallRecord, event: CallEvent, policy: CallPolicy) -> bool:
+    """True if the participants were already fetched because of this deadline."""
+    timers = (armed(record, name) for name in (SetTimer.RING, SetTimer.PEOPLE) if name == getattr(event, "timer", ""))
+    return any(timer is not None and timer.last for timer in timers)
+
+
+# -- actions: fetch the participants ----------------------------------------------------------------------------------
+def look(transition: Transition, event: CallEvent) -> None:
+    """Fetch the participants; one request at a time."""
+    if not any(item.kind == ListParticipants.__name__ for item in transition.record.pending):
+        transition.issue(ListParticipants)
+    transition.arm(SetTimer.ROSTER, transition.policy.roster_ms)
+
+
+def look_soon(transition: Transition, event: CallEvent) -> None:
+    """Fetch the participants, but not for each of many events at once."""
+    timer, policy = armed(transition.record, SetTimer.ROSTER), transition.policy
+    if timer is not None and timer.last:
+        return
+    began_ms = timer.due_ms - policy.roster_ms if timer is not None else 0
+    under_way = any(item.kind == ListParticipants.__name__ for item in transition.record.pending)
+    if under_way or transition.now_ms < began_ms + policy.roster_pause_ms:
+        transition.arm(SetTimer.ROSTER, policy.roster_pause_ms, last=True)
+    else:
+        look(transition, event)
+
+
+def look_again(transition: Transition, event: CallEvent) -> None:
+    """Fetch the participants at a deadline, and set the last one."""
+    look(transition, event)
+    for name in (SetTimer.RING, SetTimer.PEOPLE):
+        if name == getattr(event, "timer", ""):
+            transition.arm(name, transition.policy.people_ms // 2, last=True)
+
+
+# -- actions: invitations ---------------------------------------------------------------------------------------------
+def note_invitation(transition: Transition, event: CallEvent) -> None:
+    person = _of_command(transition.record, event)
+    if person is not None and isinstance(event, CommandDone):
+        transition.record = with_person(transition.record, replace(person, invitation_id=event.invitation_id))
+
+
+def cancel_late(transition: Transition, event: CallEvent) -> None:
+    note_invitation(transition, event)
+    person = _of_command(transition.record, event)
+    if person is not None:
+        transition.issue(CancelAdd, invitation_id=person.invitation_id)
+
+
+def join(transition: Transition, event: CallEvent) -> None:
+    person = person_in_event(transition.record, event)
+    if person is not None:
+        person_joined(transition, person)
+        look_soon(transition, event)
+
+
+def not_joined(transition: Transition, event: CallEvent) -> None:
+    """Complete the action of a person whose invitation has failed."""
+    person = person_in_event(transition.record, event)
+    if person is not None and isinstance(event, AcsEvent):
+        unreached(transition, _without_invitation(transition, person), reason_of(event.code, event.sub_code))
+
+
+def not_invited(transition: Transition, event: CallEvent) -> None:
+    """Complete the action of a person whom ACS has refused to invite."""
+    person = _of_command(transition.record, event)
+    if person is not None and isinstance(event, CommandFailed):
+        unreached(transition, person, refusal(event.code))
+
+
+def forget_invitation(transition: Transition, event: CallEvent) -> None:
+    person = person_in_event(transition.record, event)
+    if person is not None:
+        _without_invitation(transition, person)
+
+
+def ring_over(transition: Transition, event: CallEvent) -> None:
+    """Give up the persons who ring for too long."""
+    for person in _overdue(transition):
+        unreached(transition, person, NO_ANSWER)
+    await_ringing(transition)
+
+
+# -- actions: the list of participants --------------------------------------------------------------------------------
+def take_roster(transition: Transition, event: CallEvent) -> None:
+    """Compare the participants with the record."""
+    roster = event.roster if isinstance(event, CommandDone) else ()
+    if roster:
+        _note_caller(transition, roster)
+        complete_seen(transition, roster)
+        for raw_id in [one.raw_id for one in transition.record.participants]:
+            _compare(transition, _current(transition.record, raw_id), entry_of(roster, raw_id))
+        _note_strangers(transition, roster)
+    _watch_on(transition, roster)
+
+
+def _compare(transition: Transition, person: Participant, entry: Present | None) -> None:
+    is_settled = person.at_ms + GRACE_MS <= transition.now_ms
+    if entry is None:
+        if person.state == JOINED and is_settled:
+            person_gone(transition, person)
+        elif person.state == RINGING and person in _overdue(transition):
+            unreached(transition, person, NO_ANSWER)
+        return
+    if person.state in (RINGING, FAILED):
+        person_joined(transition, person)
+    elif person.state == LEFT and is_settled:
+        # The removal has failed, or the person has come back.
+        withdraw(transition, replace(person, state=JOINED))
+    else:
+        flagged = replace(person, on_hold=entry.on_hold, muted=entry.muted)
+        transition.record = with_person(transition.record, flagged)
+
+
+def _note_caller(transition: Transition, roster: tuple[Present, ...]) -> None:
+    caller = caller_in(transition.record, roster)
+    if caller is not None:
+        record = replace(transition.record, caller_on_hold=caller.on_hold, caller_muted=caller.muted)
+        transition.record = record
+
+
+def _note_strangers(transition: Transition, roster: tuple[Present, ...]) -> None:
+    """Record people whom nobody has invited with an action."""
+    strangers = strangers_in(transition.record, roster)
+    for one in strangers:
+        person = Participant(one.raw_id, state=JOINED, at_ms=transition.now_ms, on_hold=one.on_hold, muted=one.muted)
+        transition.record = with_person(transition.record, person)
+    if strangers:
+        tell_people(transition)
+
+
+def _watch_on(transition: Transition, roster: tuple[Present, ...]) -> None:
+    """Arm the timer for the next look."""
+    record, now_ms, policy = transition.record, transition.now_ms, transition.policy
+    timer = armed(record, SetTimer.ROSTER)
+    if timer is not None and timer.last:
+        return
+    transition.disarm(SetTimer.ROSTER)
+    in_doubt = [
+        one
+        for one in record.participants
+        if (entry_of(roster, one.raw_id) is None) is (one.state == JOINED) and one.state != RINGING
+    ]
+    recent = [one for one in people_in(record, FAILED) if now_ms < one.at_ms + LATE_MS]
+    if open_changes(record) or in_doubt:
+        transition.arm(SetTimer.ROSTER, GRACE_MS)
+    elif people_in(record, RINGING, JOINED) or recent or record.transfer_stage is TransferStage.DIALING:
+        transition.arm(SetTimer.ROSTER, policy.roster_ms)
+
+
+def _overdue(transition: Transition) -> list[Participant]:
+    now_ms, policy = transition.now_ms, transition.policy
+    return [one for one in people_in(transition.record, RINGING) if ring_until_ms(one, policy) <= now_ms]
+
+
+def _current(record: CallRecord, raw_id: str) -> Participant:
+    return next(one for one in record.participants if same(one.raw_id, raw_id))
+
+
+def _of_command(record: CallRecord, event: CallEvent) -> Participant | None:
+    """Return the person whom the command has invited."""
+    if not isinstance(event, CommandDone | CommandFailed):
+        return None
+    operation = f"{AddParticipant.__name__}-{event.seq}"
+    actions = {one.id for one in record.actions if one.operation == operation}
+    return next((one for one in record.participants if one.action_id in actions), None)
+
+
+def _without_invitation(transition: Transition, person: Participant) -> Participant:
+    person = replace(person, invitation_id="")
+    transition.record = with_person(transition.record, person)
+    return person
