@@ -167,9 +167,9 @@ def _start(transition: Transition, event: CallEvent | None) -> None:
 
 def rest(transition: Transition, event: CallEvent) -> None:
     """Pause the attempts: people talk with each other, or ACS transfers the caller."""
-    until_ms = transition.now_ms + REST_MS
+    wait, until_ms = armed(transition.record, SetTimer.MEDIA), transition.now_ms + REST_MS
     transition.record = replace(transition.record, media_lost_ms=until_ms, media_restarts=0)
-    transition.arm(SetTimer.MEDIA, REST_MS)
+    transition.arm(SetTimer.MEDIA, REST_MS, lost_epoch=wait.lost_epoch if wait is not None else 0)
 
 
 def start_over(transition: Transition) -> None:
