@@ -82,7 +82,7 @@ class PeopleLife(Life):
 
 
 def event(type_: str, code: int = 200, sub_code: int = 0, **more: str) -> AcsEvent:
-    return AcsEvent(type_, type_, CONNECTION, code=code, sub_code=sub_code, **more)  # type: ignore[arg-type]
+    return AcsEvent(type_, type_, CONNECTION, code=code, sub_code=sub_code, **more)
 
 
 def phoned(rules: CallPolicy = RULES) -> PeopleLife:

@@ -21,7 +21,7 @@ from call_control.core.machine.transition import awaited
 from tests.unit.support.call_life import callback
 from tests.unit.support.people_life import BILLING, CALLER, SALES, PeopleLife, bridged, event, phoned, screening
 
-COMMANDS = {"hold": HoldParticipant, "resume": UnholdParticipant, "mute": MuteParticipant}
+COMMANDS: dict[str, type[HoldParticipant | MuteParticipant]] = {"hold": HoldParticipant, "mute": MuteParticipant}
 
 
 def added(by: str = "operator") -> PeopleLife:
@@ -184,14 +184,12 @@ def test_the_caller_is_put_on_hold_and_resumed(participant: str) -> None:
     assert life.outcome() == ("running", ""), "the list may lag behind"
     look(life)
     assert life.looked(CALLER, held=CALLER) == ["InstructRelay"]
-    assert life.outcome() == ("done", "on_hold")
-    assert life.record.caller_on_hold
+    assert (life.outcome(), life.record.caller_on_hold) == (("done", "on_hold"), True)
     assert "UnholdParticipant" in life.act("resume", "act-2", by="agent", **arguments)
     life.done(UnholdParticipant)
     look(life)
     life.looked(CALLER)
-    assert life.outcome("act-2") == ("done", "resumed")
-    assert not life.record.caller_on_hold
+    assert (life.outcome("act-2"), life.record.caller_on_hold) == (("done", "resumed"), False)
     assert "HoldParticipant" in life.act("hold", "act-3", by="agent", **arguments), "not a repetition"
 
 

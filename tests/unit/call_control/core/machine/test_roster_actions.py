@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from bridge_common.wire.call_record import Status, TransferStage
+from call_control.core.events.callbacks import AcsEvent
 from call_control.core.machine.call_commands import ListParticipants, SetTimer
 from call_control.core.machine.call_events import CommandDone, Present
 from call_control.core.machine.transition import armed
@@ -55,10 +56,17 @@ def test_a_failure_that_names_only_the_invitation() -> None:
     assert life.outcome() == ("failed", "busy")
 
 
-@pytest.mark.parametrize("more", [{"operation_context": "AddParticipant-99"}, {"invitation_id": "x"}, {}])
-def test_a_success_of_another_operation_changes_nothing(more: dict[str, str]) -> None:
+@pytest.mark.parametrize(
+    "succeeded",
+    [
+        event("AddParticipantSucceeded", operation_context="AddParticipant-99"),
+        event("AddParticipantSucceeded", invitation_id="x"),
+        event("AddParticipantSucceeded"),
+    ],
+)
+def test_a_success_of_another_operation_changes_nothing(succeeded: AcsEvent) -> None:
     life = dialing()
-    assert life.on(event("AddParticipantSucceeded", **more)) == []
+    assert life.on(succeeded) == []
     assert life.stage is TransferStage.DIALING
 
 

@@ -127,9 +127,9 @@ def test_an_invitation_without_a_response_may_have_been_sent() -> None:
     life.act("transfer", target="billing")
     life.words()
     assert life.failed(AddParticipant, "unavailable") == []
-    assert life.stage is TransferStage.DIALING
+    assert life.person().state == "ringing"
     life.reported("AddParticipantSucceeded")
-    assert life.stage is TransferStage.SCREENING
+    assert life.person().state == "joined"
 
 
 def test_nothing_is_reported_until_the_deadline() -> None:
