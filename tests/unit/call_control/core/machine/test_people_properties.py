@@ -198,7 +198,7 @@ class PeopleOfACall(RuleBasedStateMachine):
             known = {one.raw_id for one in before.participants}
             if present <= known:
                 assert self.record.status is Status.ENDING
-                assert isinstance(self.issued[-1], HangUp)
+                assert any(isinstance(one, HangUp) for one in self.issued)
 
     def timers(self) -> list[SetTimer]:
         return _timers(self.record)
@@ -218,6 +218,8 @@ class PeopleOfACall(RuleBasedStateMachine):
     @invariant()
     def stage_and_transfer_agree(self) -> None:
         record = self.record
+        if record.status is not Status.CONNECTED:
+            return
         assert (record.transfer == "") is (record.transfer_stage is TransferStage.NONE)
         if not record.transfer:
             assert not any(one.open and one.kind == "transfer" for one in record.actions)

@@ -169,10 +169,9 @@ def _row_for(record: CallRecord, event: CallEvent, kind: On | None, policy: Call
 def _apply_row(row: Row, transition: Transition, event: CallEvent) -> AppliedEvent:
     if transition.record.status.live and not row.to.live:
         transition.disarm_all()
+        dismiss_ringing(transition)
     for action in row.do:
         action(transition, event)
-    if transition.record.status.live and not row.to.live:
-        dismiss_ringing(transition)
     if isinstance(event, AcsEvent):
         transition.record = with_correlation(transition.record, event)
     if isinstance(event, Due) and armed(transition.record, event.timer) == armed(transition.before, event.timer):

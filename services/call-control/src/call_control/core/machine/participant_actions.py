@@ -65,8 +65,9 @@ def possible(record: CallRecord, event: CallEvent, policy: CallPolicy) -> bool:
 
 
 def outcome_awaited(record: CallRecord, event: CallEvent, policy: CallPolicy) -> bool:
-    """True if the callback reports the outcome of an open action."""
-    return of_operation(record, event) is not None
+    """True if the callback reports the outcome of an open action on a participant."""
+    action = of_operation(record, event)
+    return action is not None and action.kind in _EFFECTS
 
 
 def refused(record: CallRecord, event: CallEvent, policy: CallPolicy) -> bool:

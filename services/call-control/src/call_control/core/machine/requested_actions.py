@@ -120,7 +120,8 @@ def phone_caller(record: CallRecord, event: CallEvent, policy: CallPolicy) -> bo
 
 
 def dtmf_awaited(record: CallRecord, event: CallEvent, policy: CallPolicy) -> bool:
-    return of_operation(record, event) is not None
+    action = of_operation(record, event)
+    return action is not None and action.kind == SEND_DTMF
 
 
 # -- actions ----------------------------------------------------------------------------------------------------------
