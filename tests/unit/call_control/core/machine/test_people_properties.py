@@ -43,7 +43,6 @@ REQUESTS = (
     ("resume", {}),
     ("mute", {"participant": "sales"}),
     ("return_to_agent", {}),
-    ("hang_up", {}),
 )
 CALLBACKS = (
     *("AddParticipantSucceeded", "AddParticipantFailed", "CancelAddParticipantSucceeded"),
@@ -118,6 +117,33 @@ class PeopleOfACall(RuleBasedStateMachine):
 
     @rule(request=st.sampled_from(REQUESTS), by=st.sampled_from(["operator", "agent", "caller"]))
     def somebody_acts(self, request: tuple[str, dict[str, str]], by: str) -> None:
+        self.requests(request, by)
+
+    @precondition(lambda self: not self.record.transfer)
+    @rule(name=st.sampled_from(sorted(TARGETS)), mode=st.sampled_from(["attended", "attended", "blind"]))
+    def somebody_transfers(self, name: str, mode: str) -> None:
+        self.requests(("transfer", {"target": name, "mode": mode}), "operator")
+
+    @rule(seldom=st.integers(0, 5), by=st.sampled_from(["operator", "agent"]))
+    def somebody_hangs_up(self, seldom: int, by: str) -> None:
+        if not seldom:
+            self.requests(("hang_up", {}), by)
+
+    @precondition(lambda self: any(one.state == "ringing" for one in self.record.participants))
+    @rule(data=st.data())
+    def a_person_answers(self, data: st.DataObject) -> None:
+        ringing = [one.action_id for one in self.record.participants if one.state == "ringing"]
+        action_id = data.draw(st.sampled_from(ringing))
+        [operation] = [one.operation for one in self.record.actions if one.id == action_id]
+        event = AcsEvent(f"added-{self.entries}", "AddParticipantSucceeded", CONNECTION, operation_context=operation)
+        self.happens(event)
+
+    @precondition(lambda self: self.record.transfer_stage is TransferStage.SCREENING)
+    @rule()
+    def a_person_confirms(self) -> None:
+        self.happens(ScreeningOver(CALL, self.record.transfer, "confirmed"))
+
+    def requests(self, request: tuple[str, dict[str, str]], by: str) -> None:
         self.actions += 1
         self.happens(Act(CALL, f"act-{self.actions}", request[0], json.dumps(request[1]), by))
 
@@ -155,9 +181,10 @@ class PeopleOfACall(RuleBasedStateMachine):
         epoch = self.record.uplink_epoch
         self.happens(MediaLost(CALL, epoch, 1006) if lost else MediaOpen(CALL, epoch))
 
-    @rule(data=st.data())
-    def deadline(self, data: st.DataObject) -> None:
-        if timers := self.timers():
+    @rule(data=st.data(), seldom=st.integers(0, 5))
+    def deadline(self, data: st.DataObject, seldom: int) -> None:
+        of_the_call = {"length", "warning", "closing"} if seldom else set()
+        if timers := [timer for timer in self.timers() if timer.name not in of_the_call]:
             timer = data.draw(st.sampled_from(timers))
             self.now_ms = max(self.now_ms, timer.due_ms)
             self.happens(Due(CALL, timer.name, timer.seq))
@@ -167,10 +194,14 @@ class PeopleOfACall(RuleBasedStateMachine):
         data=st.data(),
         good=st.sampled_from([True, True, True, False]),
         code=st.sampled_from(["8501", "unavailable", "overtaken"]),
-        gone=st.sampled_from([False, False, False, True]),
-        present=st.sets(st.sampled_from([CALLER, CALLER, BILLING, SALES, "4:+14255550199"])),
+        gone=st.sampled_from([False] * 9 + [True]),
+        others=st.sets(st.sampled_from([BILLING, SALES, "4:+14255550199"])),
+        with_caller=st.sampled_from([True] * 9 + [False]),
     )
-    def result_comes(self, data: st.DataObject, good: bool, code: str, gone: bool, present: set[str]) -> None:
+    def result_comes(
+        self, data: st.DataObject, good: bool, code: str, gone: bool, others: set[str], with_caller: bool
+    ) -> None:
+        present = others | {CALLER} if with_caller else others
         waiting = [c for c in map(of_pending, self.record.pending) if c is not None and not isinstance(c, SetTimer)]
         command = data.draw(st.sampled_from(waiting))
         if not good:
