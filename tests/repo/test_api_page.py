@@ -77,9 +77,7 @@ def test_every_end_reason_is_documented(page: str, modules: dict[Path, ast.Modul
 
 
 def test_reasons_are_found_in_code() -> None:
-    tree = ast.parse(
-        'X = set_end_reason("a"); _note_end(t, "b"); _note_end(t, f"acs_{code}"); _note_end(t, f"{n}_{c}")'
-    )
+    tree = ast.parse('X = set_end_reason("a"); note_end(t, "b"); note_end(t, f"acs_{code}"); note_end(t, f"{n}_{c}")')
     assert set(_reasons_of(tree)) == {"a", "b", "acs_*"}
 
 
@@ -90,11 +88,11 @@ def _documented_reasons(page: str) -> set[str]:
 
 
 def _reasons_of(tree: ast.Module) -> Iterator[str]:
-    """Return the reasons passed to `set_end_reason` and `_note_end`. An f-string is reduced to its constant start and
+    """Return the reasons passed to `set_end_reason` and `note_end`. An f-string is reduced to its constant start and
     `*`.
     """
     for node in ast.walk(tree):
-        if not isinstance(node, ast.Call) or getattr(node.func, "id", "") not in ("set_end_reason", "_note_end"):
+        if not isinstance(node, ast.Call) or getattr(node.func, "id", "") not in ("set_end_reason", "note_end"):
             continue
         match node.args[-1]:
             case ast.Constant(value=str(reason)):

@@ -106,6 +106,17 @@ def test_results_and_media_updates() -> None:
     assert first("callback_streaming_started").media_status == "mediaStreamingStarted"
 
 
+def test_participants_invitations_and_tones() -> None:
+    def first(name: str) -> AcsEvent:
+        return callbacks(sample(name))[0]
+
+    added, failed = first("callback_participant_added"), first("callback_participant_not_added")
+    assert added.participant == failed.participant == "4:+14255550177"
+    assert added.invitation_id == first("callback_invitation_canceled").invitation_id != ""
+    assert (failed.code, failed.sub_code) == (487, 5234)
+    assert first("callback_tone").tone == "5"
+
+
 def test_all_that_the_machine_knows_is_among_the_samples() -> None:
     seen = {event.type for name in CALLBACKS for event in callbacks(sample(name))}
     assert seen > KNOWN_CALLBACKS

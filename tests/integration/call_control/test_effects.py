@@ -7,23 +7,47 @@ from dataclasses import replace
 import pytest
 
 from bridge_common.base.errors import AuthError
+from bridge_common.base.ids import request_id_of
 from bridge_common.redis.clients import RedisClients
 from bridge_common.store.announcement_store import AnnouncementStore
 from bridge_common.store.call_store import CallStore
 from bridge_common.store.fleet import Fleet
 from bridge_common.store.leases import Leases
 from bridge_common.wire import media_token
-from bridge_common.wire.call_record import CallRecord, Status
+from bridge_common.wire.call_record import CallAction, CallRecord, Participant, Status, TransferStage
 from bridge_common.wire.keys import Keys
-from call_control.acs_client import AcsClient, AcsError, AcsRefusal, Connection
+from call_control.acs_client import AcsClient, AcsError, AcsRefusal, Connection, RosterEntry
 from call_control.core.call_context import CallContext
-from call_control.core.machine.call_commands import Answer, AtOnce, End, FindRelay, HangUp, Offer, Reject, Transfer
-from call_control.core.machine.call_events import CommandDone, CommandFailed
+from call_control.core.machine.call_commands import (
+    AddParticipant,
+    Answer,
+    AtOnce,
+    CancelAdd,
+    End,
+    FindRelay,
+    HangUp,
+    HoldParticipant,
+    Leave,
+    ListParticipants,
+    MuteParticipant,
+    Offer,
+    Reject,
+    RemoveParticipant,
+    SetTimer,
+    StartDtmf,
+    Transfer,
+    UnholdParticipant,
+    to_pending,
+)
+from call_control.core.machine.call_events import CommandDone, CommandFailed, Present
 from call_control.effects import CallUrls, Effects
 from call_control.routing.rule_places import RulePlaces
 
 CALL = "call_0123456789abcdef01234567"
 URLS = CallUrls("http://control.test", "ws://media.test", ("media-token-key-of-the-tests",), 60)
+BILLING = "4:+14255550177"
+ID = request_id_of(CALL, 5)
+TALKING = CallRecord(call_id=CALL, status=Status.CONNECTED, connection_id="c", callee="4:+18005551212")
 RINGING = CallRecord(call_id=CALL, status=Status.RINGING, incoming_call_context="ctx")
 
 
@@ -78,6 +102,69 @@ class RefusingAcs(AcsClient):
 
     async def look_up(self, connection_id: str) -> Connection:
         return await self._refuse("look up")
+
+
+class AcceptingAcs(AcsClient):
+    """Accepts every request for people in the call; records the requests."""
+
+    def __init__(self) -> None:
+        self.requests: list[tuple[object, ...]] = []
+
+    async def transfer(
+        self,
+        connection_id: str,
+        target: str,
+        *,
+        callee: str,
+        transferee: str = "",
+        context: CallContext,
+        operation_context: str,
+        request_id: str,
+    ) -> None:
+        self.requests.append(("transfer", target, callee, transferee, context.topic, operation_context, request_id))
+
+    async def add_participant(
+        self,
+        connection_id: str,
+        target: str,
+        *,
+        callee: str,
+        ring_s: int,
+        context: CallContext,
+        operation_context: str,
+        request_id: str,
+    ) -> str:
+        self.requests.append(("add", target, callee, ring_s, context.topic, operation_context, request_id))
+        return "invitation-1"
+
+    async def cancel_add(
+        self, connection_id: str, invitation_id: str, *, operation_context: str, request_id: str
+    ) -> None:
+        self.requests.append(("cancel", connection_id, invitation_id, operation_context, request_id))
+
+    async def remove_participant(
+        self, connection_id: str, raw_id: str, *, operation_context: str, request_id: str
+    ) -> None:
+        self.requests.append(("remove", connection_id, raw_id, operation_context, request_id))
+
+    async def participants(self, connection_id: str) -> tuple[RosterEntry, ...]:
+        self.requests.append(("list", connection_id))
+        return (RosterEntry("8:acs:us", False, False), RosterEntry(BILLING, True, False))
+
+    async def hold(self, connection_id: str, raw_id: str, *, operation_context: str) -> None:
+        self.requests.append(("hold", connection_id, raw_id, operation_context))
+
+    async def unhold(self, connection_id: str, raw_id: str, *, operation_context: str) -> None:
+        self.requests.append(("unhold", connection_id, raw_id, operation_context))
+
+    async def mute(self, connection_id: str, raw_id: str, *, operation_context: str, request_id: str) -> None:
+        self.requests.append(("mute", connection_id, raw_id, operation_context, request_id))
+
+    async def leave(self, connection_id: str) -> None:
+        self.requests.append(("leave", connection_id))
+
+    async def start_dtmf(self, connection_id: str, raw_id: str, *, operation_context: str) -> None:
+        self.requests.append(("dtmf", connection_id, raw_id, operation_context))
 
 
 @pytest.fixture
@@ -174,6 +261,58 @@ async def test_refusals_become_results(effects: Effects, error: AcsError, code: 
     refusing = replace(effects, acs=RefusingAcs(error))
     command = HangUp(seq=3, cause="1-0")
     assert await refusing.run(replace(RINGING, status=Status.ENDING), [command]) == [CommandFailed(3, code, gone)]
+
+
+@pytest.mark.parametrize(
+    ("command", "request_"),
+    [
+        (CancelAdd(seq=5, cause="1-0", invitation_id="i"), ("cancel", "c", "i", "CancelAdd-5", ID)),
+        (RemoveParticipant(seq=5, cause="1-0", raw_id=BILLING), ("remove", "c", BILLING, "RemoveParticipant-5", ID)),
+        (HoldParticipant(seq=5, cause="1-0", raw_id=BILLING), ("hold", "c", BILLING, "HoldParticipant-5")),
+        (UnholdParticipant(seq=5, cause="1-0", raw_id=BILLING), ("unhold", "c", BILLING, "UnholdParticipant-5")),
+        (MuteParticipant(seq=5, cause="1-0", raw_id=BILLING), ("mute", "c", BILLING, "MuteParticipant-5", ID)),
+        (StartDtmf(seq=5, cause="1-0", raw_id=BILLING), ("dtmf", "c", BILLING, "StartDtmf-5")),
+        (Leave(seq=5, cause="1-0"), ("leave", "c")),
+    ],
+)
+async def test_commands_for_people_become_requests(
+    effects: Effects, command: AtOnce, request_: tuple[object, ...]
+) -> None:
+    acs = AcceptingAcs()
+    operation = getattr(command, "operation_context", "")
+    action = CallAction("act-1", "hold", "{}", "operator", 1, "running", operation=operation)
+    leaving = SetTimer(seq=1, cause="1-0", name=SetTimer.TRANSFER, due_ms=1, operation=operation)
+    record = replace(TALKING, actions=(action,), pending=(to_pending(leaving),), transfer_stage=TransferStage.SCREENING)
+    assert await replace(effects, acs=acs).run(record, [command]) == [CommandDone(5)]
+    assert acs.requests == [request_]
+
+
+async def test_a_person_is_invited_with_the_context_of_the_action(effects: Effects) -> None:
+    acs = AcceptingAcs()
+    command = AddParticipant(seq=5, cause="1-0", target=BILLING, ring_s=20, action_id="act-1")
+    action = CallAction("act-1", "transfer", '{"topic":"refund"}', "agent", 1, "running", operation="AddParticipant-5")
+    record = replace(TALKING, actions=(action,), participants=(Participant(BILLING, action_id="act-1"),))
+    assert await replace(effects, acs=acs).run(record, [command]) == [CommandDone(5, invitation_id="invitation-1")]
+    assert acs.requests == [("add", BILLING, "4:+18005551212", 20, "refund", "AddParticipant-5", ID)]
+    given_up = replace(record, participants=(Participant(BILLING, state="failed", action_id="act-1"),))
+    assert await replace(effects, acs=acs).run(given_up, [command]) == [CommandFailed(5, "overtaken")]
+    assert len(acs.requests) == 1
+
+
+async def test_the_caller_is_transferred_with_the_context_of_the_action(effects: Effects) -> None:
+    acs = AcceptingAcs()
+    command = Transfer(seq=5, cause="1-0", target=BILLING, transferee="4:+1", action_id="act-1")
+    timer = SetTimer(seq=1, cause="1-0", name=SetTimer.TRANSFER, due_ms=1, operation="Transfer-5")
+    action = CallAction("act-1", "transfer", '{"topic":"refund"}', "agent", 1, "running", operation="Transfer-5")
+    record = replace(TALKING, actions=(action,), pending=(to_pending(timer),))
+    assert await replace(effects, acs=acs).run(record, [command]) == [CommandDone(5)]
+    assert acs.requests == [("transfer", BILLING, "4:+18005551212", "4:+1", "refund", "Transfer-5", ID)]
+
+
+async def test_the_participants_are_the_result_of_the_request(effects: Effects) -> None:
+    roster = (Present("8:acs:us"), Present(BILLING, on_hold=True))
+    running = replace(effects, acs=AcceptingAcs())
+    assert await running.run(TALKING, [ListParticipants(seq=5, cause="1-0")]) == [CommandDone(5, roster=roster)]
 
 
 def test_the_media_url_is_valid_for_the_call_and_constant() -> None:

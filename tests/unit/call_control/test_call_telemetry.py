@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from bridge_common.wire.call_record import CallRecord, Status
+from bridge_common.wire.call_record import CallAction, CallRecord, Status, TransferStage
 from bridge_common.wire.entries import Due, IncomingCall, MediaOpen
 from call_control.call_telemetry import begin_trace, report_arrival, report_command, report_step
 from call_control.core.machine.call_events import CommandDone
@@ -95,3 +95,42 @@ def test_a_call_that_is_not_traced_leaves_no_span() -> None:
     report_step(ANSWERING, CONNECTED, DONE)
     assert begin_trace(ENTRY).traceparent == ""
     assert told.spans == []
+
+
+def test_a_transfer_is_counted_once_when_its_outcome_is_known(caplog: pytest.LogCaptureFixture) -> None:
+    grown = Growth()
+    caplog.set_level("INFO")
+    action = CallAction(
+        "act_1", "transfer", '{"target":"billing"}', "agent", 1, "running", operation="AddParticipant-7"
+    )
+    dialing = replace(CONNECTED, actions=(action,), transfer="act_1", transfer_stage=TransferStage.DIALING)
+    done = replace(action, state="done", reason="connected")
+    talk = replace(dialing, actions=(done,), transfer_stage=TransferStage.BRIDGED)
+    back = replace(talk, transfer="", transfer_stage=TransferStage.NONE)
+    for was, now in ((CONNECTED, dialing), (dialing, dialing), (dialing, talk), (talk, talk), (talk, back)):
+        report_step(was, now, DONE)
+    assert grown('bridge_transfers_total{mode="attended",outcome="connected"}') == 1
+    assert caplog.messages == [
+        "transfer changed stage",
+        "transfer changed stage",
+        "transfer completed",
+        "transfer changed stage",
+    ]
+    assert caplog.records[-1].__dict__["bridge_fields"]["action_id"] == "act_1"
+
+
+def test_an_invitation_is_counted_with_its_outcome() -> None:
+    grown = Growth()
+    action = CallAction("act_1", "add_participant", '{"target":"billing"}', "operator", 1, "running")
+    ringing = replace(CONNECTED, actions=(action,))
+    report_step(CONNECTED, ringing, DONE)
+    report_step(ringing, replace(ringing, actions=(replace(action, state="failed", reason="busy"),)), DONE)
+    assert grown('bridge_participants_added_total{outcome="busy"}') == 1
+    assert grown('bridge_participants_added_total{outcome="joined"}') == 0
+
+
+def test_a_request_that_is_not_possible_is_counted() -> None:
+    grown = Growth()
+    action = CallAction("act_1", "transfer", "{}", "agent", 1, "failed", "unknown target 'x'; use billing")
+    report_step(CONNECTED, replace(CONNECTED, actions=(action,)), DONE)
+    assert grown('bridge_transfers_total{mode="attended",outcome="rejected"}') == 1

@@ -3,10 +3,11 @@ from __future__ import annotations
 import pytest
 
 from bridge_common.observability import telemetry
+from bridge_common.wire.call_record import CallAction
 from call_control import metrics
 from call_control.core.machine.call_table import TABLE
 from call_control.core.policy.routing import ON_BEHALF, Rejected
-from call_control.metrics import REASON_LABELS, end_reason_label
+from call_control.metrics import REASON_LABELS, UNREACHED, end_reason_label, mode_label, outcome_label
 
 
 def test_dashboards_find_every_figure() -> None:
@@ -45,3 +46,35 @@ def test_foreign_codes_add_no_label(reason: str, label: str) -> None:
     """Regression: each sub code in a callback added a series."""
     assert end_reason_label(reason) == label
     assert label in REASON_LABELS
+
+
+def action(state: str, reason: str, kind: str = "transfer", operation: str = "AddParticipant-1") -> CallAction:
+    return CallAction("act_1", kind, '{"target":"billing"}', "agent", 1, state, reason, operation)
+
+
+@pytest.mark.parametrize(
+    ("of", "label"),
+    [
+        (action("done", "connected"), "connected"),
+        (action("done", "ACS did not report the transfer; the call is gone"), "connected"),
+        (action("done", "joined", "add_participant"), "joined"),
+        (action("failed", "no_answer"), "no_answer"),
+        (action("failed", "refused 403/510403"), "refused"),
+        (action("failed", "unknown"), "unknown"),
+        (action("failed", "unknown target 'x'; use billing", operation=""), "rejected"),
+        (action("failed", "a transfer is under way", operation=""), "rejected"),
+        (action("failed", "the call has ended"), "call_ended"),
+        (action("canceled", "the caller is still talking", operation=""), "canceled"),
+    ],
+)
+def test_outcomes_of_transfers_and_invitations(of: CallAction, label: str) -> None:
+    assert outcome_label(of) == label
+    assert label in {"connected", "joined", *UNREACHED}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "operation", "mode"),
+    [("{}", "Transfer-1", "blind"), ("{}", "AddParticipant-1", "attended"), ('{"mode":"blind"}', "", "blind")],
+)
+def test_modes_of_transfers(arguments: str, operation: str, mode: str) -> None:
+    assert mode_label(CallAction("a", "transfer", arguments, "agent", 1, "failed", "busy", operation)) == mode

@@ -12,7 +12,8 @@ from bridge_common.base.log import fields, phone
 from bridge_common.base.log_limit import LineLimit
 from bridge_common.observability import tracing
 from bridge_common.observability.tracing import Begun, Kind, Moment, Span
-from bridge_common.wire.call_record import CallRecord, Status
+from bridge_common.wire.action_kinds import ADD_PARTICIPANT, TRANSFER
+from bridge_common.wire.call_record import CallAction, CallRecord, Status
 from bridge_common.wire.entries import Due, IncomingCall
 from call_control import metrics
 from call_control.core.events.callbacks import AcsEvent
@@ -94,6 +95,7 @@ def report_step(was: CallRecord, now: CallRecord, event: CallEvent) -> None:
     overdue = isinstance(event, Due) and event.timer == SetTimer.ENDING and was != now
     if overdue and was.hang_up_ms and was.connection_id:
         _report_overdue_hang_up(was, now)
+    report_people(was, now)
     if was.status is now.status:
         return
     log.info(
@@ -159,6 +161,37 @@ def _publish_span(
         failure=failure,
     )
     tracing.export(record.traceparent, span)
+
+
+def report_people(was: CallRecord, now: CallRecord) -> None:
+    """Log the stages of a transfer, and count each transfer and invitation when the record has its outcome."""
+    if (was.transfer, was.transfer_stage) != (now.transfer, now.transfer_stage):
+        log.info(
+            "transfer changed stage",
+            extra=fields(
+                call_id=now.call_id,
+                action_id=now.transfer or was.transfer,
+                was=was.transfer_stage.value,
+                stage=now.transfer_stage.value,
+            ),
+        )
+    open_before = {action.id for action in was.actions if action.open}
+    known = {action.id for action in was.actions}
+    for action in now.actions:
+        completed = not action.open and (action.id in open_before or action.id not in known)
+        if completed and action.kind in (TRANSFER, ADD_PARTICIPANT):
+            _report_outcome(now.call_id, action)
+
+
+def _report_outcome(call_id: str, action: CallAction) -> None:
+    outcome = metrics.outcome_label(action)
+    about = fields(call_id=call_id, action_id=action.id, state=action.state, outcome=outcome)
+    if action.kind == TRANSFER:
+        metrics.TRANSFERS.labels(metrics.mode_label(action), outcome).inc()
+        log.info("transfer completed", extra=about)
+    else:
+        metrics.PARTICIPANTS_ADDED.labels(outcome).inc()
+        log.info("invitation completed", extra=about)
 
 
 def _since_ring_s(record: CallRecord) -> float:

@@ -5,18 +5,22 @@ from __future__ import annotations
 from typing import Final, get_args
 
 from bridge_common.observability.telemetry import Label, counter, gauge, histogram
-from bridge_common.wire.call_record import Status
+from bridge_common.wire.action_kinds import ATTENDED, BLIND, TRANSFER
+from bridge_common.wire.call_record import CallAction, Status
 from bridge_common.wire.entries import InboxEntry
 from call_control.acs_client import AcsRefusal
-from call_control.core.machine.call_commands import ToAcs
+from call_control.core.machine.action_book import argument_of
+from call_control.core.machine.call_commands import ToAcs, Transfer
 from call_control.core.machine.call_events import KNOWN_CALLBACKS
+from call_control.core.machine.requested_actions import CALL_ENDED
+from call_control.core.machine.unreached import REFUSED
 from call_control.core.policy.ring_limits import Limit
 
 _END_REASONS: Final = frozenset(
     {
         *("caller_hung_up", "redirected", "rejected", "on_behalf_of_callee", "over_limit", "ring_expired", "ended"),
         *("no_capacity", "no_voice", "voice_lost", "media_lost", "never_connected", "too_long"),
-        *("transferred", "not_transferred"),
+        *("transferred", "not_transferred", "not_connected", "person_left"),
         *("hung_up_by_operator", "hung_up_by_agent", "hung_up_by_silence_policy", "hung_up_by_media-gateway"),
         *("acs_stale_context", "acs_gone", "acs_auth", "acs_throttled", "acs_unavailable", "acs_overtaken"),
     }
@@ -28,6 +32,24 @@ _COMMAND: Final = Label("command", (command.__name__ for command in get_args(ToA
 
 CALLS: Final = counter("bridge_calls_total", "Calls by status reached, once per status", Label("status", Status))
 ENDED: Final = counter("bridge_calls_ended_total", "Ended calls, by reason", Label("reason", REASON_LABELS))
+UNREACHED: Final = frozenset(
+    {
+        *("busy", "declined", "no_answer", "wrong_number", "unreachable", "not_confirmed", "refused", "unknown"),
+        *("canceled", "call_ended", "rejected"),
+    }
+)
+"""Outcomes of transfers and invitations that did not reach the person."""
+TRANSFERS: Final = counter(
+    "bridge_transfers_total",
+    "Transfers that operators and agents requested, by outcome",
+    Label("mode", ("attended", "blind")),
+    Label("outcome", ("connected", *UNREACHED)),
+)
+PARTICIPANTS_ADDED: Final = counter(
+    "bridge_participants_added_total",
+    "Invitations of people into calls, by outcome",
+    Label("outcome", ("joined", *UNREACHED)),
+)
 OVER_LIMIT: Final = counter(
     "bridge_calls_over_limit",
     "Calls redirected or rejected because of a limit on incoming calls",
@@ -83,3 +105,23 @@ def end_reason_label(reason: str) -> str:
     if reason.startswith("acs_"):
         return _ACS
     return reason.partition("_")[0]
+
+
+def outcome_label(action: CallAction) -> str:
+    """Return the label of the outcome of a transfer or an invitation. Codes and explanations are not part of it."""
+    if action.state == "done":
+        return "connected" if action.kind == TRANSFER else "joined"
+    if action.state == "canceled":
+        return "canceled"
+    if action.reason == CALL_ENDED:
+        return "call_ended"
+    # A request that was not possible has a sentence as its reason.
+    reason = REFUSED if action.reason.startswith(f"{REFUSED} ") else action.reason
+    return reason if reason in UNREACHED else "rejected"
+
+
+def mode_label(action: CallAction) -> str:
+    """Return the mode of a transfer; for one without a mode that ended before its call began, that of most."""
+    if action.operation:
+        return BLIND if action.operation.startswith(Transfer.__name__) else ATTENDED
+    return argument_of(action, "mode") or ATTENDED

@@ -30,6 +30,7 @@ from call_control.core.machine.transition import CallPolicy, Transition, armed
 TOO_LONG: Final = "too_long"
 """Requester of the hang-up when the call reaches its maximum length."""
 TONES_UNKNOWN: Final = "outcome unknown: ACS did not report it; the tones may have been sent"
+CALL_ENDED: Final = "the call has ended"
 UNCONFIRMED: Final = "ACS did not confirm the end of the call"
 REPEAT_MS: Final = 60_000
 """An agent's equal request within this time counts as a repetition: tool calls have no idempotency key."""
@@ -83,7 +84,7 @@ def settle(record: CallRecord) -> CallRecord:
             return replace(action, state="done", reason=action.reason or "call_ended")
         if action.kind == TRANSFER and record.end_reason == "transferred" and action.id == record.transfer:
             return replace(action, state="done", reason=action.reason or "connected")
-        return replace(action, state="failed", reason="the call has ended")
+        return replace(action, state="failed", reason=CALL_ENDED)
 
     left = tuple(replace(one, state="left") if one.state == "joined" else one for one in record.participants)
     record = replace(record, actions=tuple(map(settled, record.actions)), closing="", participants=left)

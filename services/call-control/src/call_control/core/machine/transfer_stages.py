@@ -189,7 +189,11 @@ def fail_transfer(transition: Transition, reason: str, state: str = "failed") ->
         is_alone = without_agent(transition.record)
         transition.record = with_action(transition.record, replace(action, state=state, reason=reason))
         name = _leave_stage(transition, action)
-        _come_back(transition, action, name, reason, joined=False, end_reason="not_connected" if is_alone else "")
+        if is_alone:
+            note_end(transition, "not_connected")
+            transition.arm(SetTimer.CLOSING, 0)
+        else:
+            _come_back(transition, action, {"name": name, "reason": reason, "joined": False})
 
 
 def end_bridge(transition: Transition, reason: str) -> None:
@@ -198,12 +202,13 @@ def end_bridge(transition: Transition, reason: str) -> None:
     action, person = find_action(record, record.transfer), person_of(record, record.transfer)
     if action is None or person is None:
         return
-    leaves = reason == PERSON_LEFT and (
-        settings_of(person, transition.policy).when_person_leaves == target_settings.HANG_UP
-    )
-    end_reason = PERSON_LEFT if leaves or without_agent(record) else ""
+    hangs_up = settings_of(person, transition.policy).when_person_leaves == target_settings.HANG_UP
     name = _leave_stage(transition, action)
-    _come_back(transition, action, name, reason, joined=True, end_reason=end_reason)
+    if without_agent(record) or (reason == PERSON_LEFT and hangs_up):
+        note_end(transition, "person_left")
+        transition.arm(SetTimer.CLOSING, 0)
+    else:
+        _come_back(transition, action, {"name": name, "reason": reason, "joined": True})
 
 
 def cancel_interrupted(transition: Transition, event: CallEvent) -> None:
@@ -243,15 +248,9 @@ def tell_people(transition: Transition) -> None:
     instruct(transition, f"people-{transition.record.command_seq}", "people", {"names": names})
 
 
-def _come_back(
-    transition: Transition, action: CallAction, name: str, reason: str, *, joined: bool, end_reason: str
-) -> None:
-    """Return to the agent, or hang up for `end_reason`. Without voice or media, human agents follow as for any call."""
-    if end_reason:
-        note_end(transition, end_reason)
-        transition.arm(SetTimer.CLOSING, 0)
-        return
-    _tell(transition, action, RETURNED, {"name": name, "reason": reason, "joined": joined})
+def _come_back(transition: Transition, action: CallAction, detail: Mapping[str, object]) -> None:
+    """Return to the agent. Without voice or media, human agents follow as for any call."""
+    instruct(transition, action.id, RETURNED, detail)
     if armed(transition.record, SetTimer.MEDIA) is not None:
         media.start_over(transition)
     if not transition.record.voice_ready and armed(transition.record, SetTimer.VOICE) is None:
