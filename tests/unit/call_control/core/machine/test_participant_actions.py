@@ -169,7 +169,7 @@ def test_the_removal_of_a_person_who_rings_cancels_the_invitation() -> None:
     life.invited()
     assert "CancelAdd" in life.act("remove_participant", participant="billing")
     assert life.named(CancelAdd, "invitation_id") == "invitation-1"
-    assert (life.outcome("add"), life.outcome()) == (("canceled", "canceled"), ("done", "canceled"))
+    assert (life.outcome("add"), life.outcome()) == (("canceled", "removed"), ("done", "removed"))
 
 
 # -- hold, resume, mute -----------------------------------------------------------------------------------------------

@@ -161,6 +161,16 @@ def test_a_call_that_is_gone_was_transferred_but_acs_did_not_report_it() -> None
     assert life.outcome() == ("done", UNREPORTED)
 
 
+def test_another_command_finds_the_call_gone() -> None:
+    life = phoned()
+    life.on(MediaLost(CALL, 10, 1006))
+    life.due(SetTimer.MEDIA)
+    life.act("transfer", target="sales")
+    life.words()
+    life.failed(StartMediaStreaming, "gone", gone=True)
+    assert (life.record.end_reason, life.outcome()) == ("transferred", ("done", UNREPORTED))
+
+
 def test_a_transfer_of_a_call_that_was_gone_has_failed() -> None:
     life = phoned()
     life.act("transfer", target="sales")

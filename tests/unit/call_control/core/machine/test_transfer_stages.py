@@ -43,7 +43,7 @@ from tests.unit.support.people_life import (
 def test_an_attended_transfer_from_words_to_talk() -> None:
     life = phoned()
     assert sorted(life.act("transfer", by="agent", target="billing")) == ["InstructRelay", "SetTimer words"]
-    assert life.instructed() == {"connecting": {"interruptible": True}}
+    assert life.instructed() == {"connecting": {"interruptible": True, "name": "billing"}}
     assert (life.stage, life.record.transfer) == (TransferStage.CONNECTING, "act-1")
     assert sorted(life.words()) == ["AddParticipant", "InstructRelay", "SetTimer ring"]
     assert life.instructed() == {"waiting": {"name": "billing"}}
@@ -68,7 +68,7 @@ def test_an_attended_transfer_from_words_to_talk() -> None:
 def test_an_operator_s_words_are_not_interruptible() -> None:
     life = phoned()
     life.act("transfer", target="billing")
-    assert life.instructed() == {"connecting": {"interruptible": False}}
+    assert life.instructed() == {"connecting": {"interruptible": False, "name": "billing"}}
     assert "AddParticipant" in life.words("interrupted"), "the operator's transfer continues"
 
 
@@ -84,11 +84,21 @@ def test_words_that_are_not_spoken_do_not_stop_the_transfer(failed: bool) -> Non
 def test_the_caller_interrupts_the_words_of_the_agent() -> None:
     life = phoned()
     life.act("transfer", by="agent", target="billing")
-    assert life.words("interrupted") == ["InstructRelay"]
+    assert life.words("interrupted") == ["InstructRelay", "InstructRelay"]
     assert life.instructed()["outcome"]["state"] == "canceled"
+    assert life.instructed()["returned"] == {"name": "billing", "reason": "interrupted", "joined": False}
     assert life.outcome() == ("canceled", "the caller is still talking")
     assert back_with_agent(life)
     assert life.act("transfer", "act-2", by="agent", target="billing"), "the agent may ask again at once"
+
+
+def test_the_topic_reaches_the_relay() -> None:
+    life = phoned()
+    life.act("transfer", target="billing", topic="refund", summary="wants a refund")
+    assert life.instructed()["connecting"]["topic"] == "refund"
+    life.words()
+    life.reported("AddParticipantSucceeded")
+    assert life.instructed()["screening"] == {"name": "billing", "topic": "refund"}
 
 
 def test_words_of_another_action_change_nothing() -> None:
@@ -101,7 +111,13 @@ def test_words_of_another_action_change_nothing() -> None:
 # -- the person does not come -----------------------------------------------------------------------------------------
 @pytest.mark.parametrize(
     ("code", "sub_code", "reason"),
-    [(486, 560486, "busy"), (603, 0, "declined"), (480, 560480, "no_answer"), (404, 560404, "wrong_number")],
+    [
+        (486, 560486, "busy"),
+        (603, 0, "declined"),
+        (480, 560480, "no_answer"),
+        (404, 560404, "wrong_number"),
+        (487, 5234, "unknown"),
+    ],
 )
 def test_the_agent_returns_and_learns_why(code: int, sub_code: int, reason: str) -> None:
     life = dialing(by="agent")
@@ -185,7 +201,7 @@ def test_an_invitation_that_was_not_sent_yet_is_not_sent_any_more() -> None:
     life.act("return_to_agent", "act-2")
     assert not still_wanted(life.record, command)
     assert life.on(CommandFailed(command.seq, "overtaken")) == []
-    assert life.outcome() == ("canceled", "returned")
+    assert life.outcome() == ("canceled", "requested")
 
 
 # -- the person was given up, but comes -------------------------------------------------------------------------------
@@ -216,7 +232,7 @@ def test_a_canceled_invitation_is_over() -> None:
     life.on(event("CancelAddParticipantSucceeded", 487, 5234, invitation_id="invitation-1"))
     assert life.person().invitation_id == ""
     assert life.reported("AddParticipantFailed", 487, 5234) == []
-    assert life.outcome() == ("canceled", "returned")
+    assert life.outcome() == ("canceled", "requested")
 
 
 # -- screening --------------------------------------------------------------------------------------------------------
@@ -295,8 +311,8 @@ def test_the_call_ends_with_the_person_if_the_target_says_so() -> None:
 def test_the_caller_wants_the_agent_back(by: str) -> None:
     life = bridged()
     assert sorted(life.act("return_to_agent", "act-2", by=by)) == ["InstructRelay", "RemoveParticipant"]
-    assert life.instructed() == {"returned": {"name": "billing", "reason": "returned", "joined": True}}
-    assert (life.outcome(), life.outcome("act-2")) == (("done", "connected"), ("done", "returned"))
+    assert life.instructed() == {"returned": {"name": "billing", "reason": "requested", "joined": True}}
+    assert (life.outcome(), life.outcome("act-2")) == (("done", "connected"), ("done", "requested"))
     assert life.person().state == "left"
     assert back_with_agent(life)
 
@@ -315,7 +331,7 @@ def test_a_transfer_is_canceled_by_return_to_agent(make: Callable[[], PeopleLife
     life = make()
     commands = life.act("return_to_agent", "act-2")
     assert ("CancelAdd" in commands) or ("RemoveParticipant" in commands)
-    assert (life.outcome(), life.outcome("act-2")) == (("canceled", "returned"), ("done", "returned"))
+    assert (life.outcome(), life.outcome("act-2")) == (("canceled", "requested"), ("done", "requested"))
     assert back_with_agent(life)
 
 
@@ -441,7 +457,7 @@ def test_a_requested_hang_up_cancels_the_transfer_first(make: Callable[[], Peopl
     life = make()
     life.act("hang_up", "bye")
     assert set(life.instructed()) == {"returned", "goodbye"}
-    assert life.outcome() == ("canceled", "ending")
+    assert life.outcome() == ("canceled", "canceled")
     assert life.record.closing == "bye"
     assert "HangUp" in life.words(action_id="bye")
 
@@ -450,7 +466,7 @@ def test_a_requested_hang_up_cancels_the_transfer_first(make: Callable[[], Peopl
 def test_the_longest_call_cancels_the_transfer_first(make: Callable[[], PeopleLife]) -> None:
     life = make()
     life.due(SetTimer.LENGTH)
-    assert life.outcome() == ("canceled", "ending")
+    assert life.outcome() == ("canceled", "canceled")
     assert life.record.closing
 
 

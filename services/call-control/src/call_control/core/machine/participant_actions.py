@@ -23,7 +23,7 @@ from call_control.core.machine.call_events import CallEvent, CommandFailed, Pres
 from call_control.core.machine.people import RINGING, caller_in, entry_of, is_caller, person_named, target_of
 from call_control.core.machine.people_faults import people_fault
 from call_control.core.machine.transfer_stages import (
-    RETURNED,
+    REQUESTED,
     end_bridge,
     fail_transfer,
     invite,
@@ -31,7 +31,7 @@ from call_control.core.machine.transfer_stages import (
     unreached,
 )
 from call_control.core.machine.transition import CallPolicy, Transition, armed
-from call_control.core.machine.unreached import CANCELED, refusal
+from call_control.core.machine.unreached import refusal
 
 UNANSWERED: Final = "unavailable"
 """Code of a command without a response: ACS may have executed it."""
@@ -97,8 +97,8 @@ def change(transition: Transition, event: CallEvent) -> None:
     action, effect = action_of(event, transition.now_ms), _EFFECTS[event.action]
     person = person_named(transition.record, argument_of(action, "participant"))
     if person is not None and person.state == RINGING:
-        unreached(transition, person, CANCELED)
-        finish(transition, action, "done", CANCELED)
+        unreached(transition, person, effect.outcome, "canceled")
+        finish(transition, action, "done", effect.outcome)
         return
     raw_id = raw_id_of(transition.record, action)
     changing = [raw_id_of(transition.record, one) for one in open_changes(transition.record)]
@@ -117,10 +117,10 @@ def return_to_agent(transition: Transition, event: CallEvent) -> None:
     if not isinstance(event, Act):
         return
     if transition.record.transfer_stage is TransferStage.BRIDGED:
-        end_bridge(transition, RETURNED)
+        end_bridge(transition, REQUESTED)
     else:
-        fail_transfer(transition, RETURNED, "canceled")
-    finish(transition, action_of(event, transition.now_ms), "done", RETURNED)
+        fail_transfer(transition, REQUESTED, "canceled")
+    finish(transition, action_of(event, transition.now_ms), "done", REQUESTED)
 
 
 # -- outcomes ---------------------------------------------------------------------------------------------------------

@@ -54,6 +54,16 @@ _TRANSFERS: Final[tuple[Row, ...]] = (
     Row(CONNECTED, On.LOOK_UP_DONE, CONNECTED, (), when=transfer.under_way_at_acs),
     Row(CONNECTED, On.LOOK_UP_DONE, CONNECTED, (transfer.not_transferred, roster.look), when=transfer.awaited),
     Row(CONNECTED, On.LOOK_UP_GONE, ENDED, (transfer.note_unreported, set_end_reason("transferred"))),
+    *(
+        Row(
+            CONNECTED,
+            gone,
+            ENDED,
+            (transfer.note_unreported, set_end_reason("transferred")),
+            when=transfer.awaited,
+        )
+        for gone in (On.START_GONE, On.SEND_DTMF_GONE)
+    ),
     Row(CONNECTED, On.LEAVE_REFUSED, CONNECTED, (transfer.stay,), when=transfer.refused),
     Row(CONNECTED, On.LEAVE_GONE, ENDED, (set_end_reason("transferred"),)),
     Row(CONNECTED, On.CALL_DISCONNECTED, ENDED, (set_end_reason("transferred"),), when=transfer.left_as_planned),

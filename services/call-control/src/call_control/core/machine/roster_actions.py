@@ -42,7 +42,7 @@ from call_control.core.machine.transfer_stages import (
     withdraw,
 )
 from call_control.core.machine.transition import CallPolicy, Transition, armed
-from call_control.core.machine.unreached import NO_ANSWER, reason_of, refusal
+from call_control.core.machine.unreached import CANCELED, NO_ANSWER, UNKNOWN, reason_of, refusal
 
 GRACE_MS: Final = 2_000
 """A list of participants may lag behind a join or a removal by this time."""
@@ -158,7 +158,9 @@ def not_joined(transition: Transition, event: CallEvent) -> None:
     """Complete the action of a person whose invitation has failed."""
     person = person_in_event(transition.record, event)
     if person is not None and isinstance(event, AcsEvent):
-        unreached(transition, _without_invitation(transition, person), reason_of(event.code, event.sub_code))
+        reason = reason_of(event.code, event.sub_code)
+        # Call-control did not cancel the invitation: it would know.
+        unreached(transition, _without_invitation(transition, person), UNKNOWN if reason == CANCELED else reason)
 
 
 def not_invited(transition: Transition, event: CallEvent) -> None:

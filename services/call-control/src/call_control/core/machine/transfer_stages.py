@@ -48,9 +48,9 @@ from call_control.core.policy import transfer_targets as target_settings
 from call_control.core.policy.transfer_targets import TransferTarget
 
 PERSON_LEFT: Final = "person_left"
-RETURNED: Final = "returned"
-ENDING: Final = "ending"
-"""Reason of a transfer that is canceled because the call is being ended."""
+REQUESTED: Final = "requested"
+"""Reason of the return: the caller, or an operator, wants the agent back."""
+INTERRUPTED: Final = "interrupted"
 NOT_IN_POLICY: Final = "the routing policy no longer has the target"
 
 
@@ -60,7 +60,8 @@ def begin_transfer(transition: Transition, event: CallEvent) -> None:
     if isinstance(event, Act):
         action = replace(action_of(event, transition.now_ms), state="running")
         _enter(transition, action, TransferStage.CONNECTING)
-        instruct(transition, action.id, "connecting", {"interruptible": action.by in AGENTS})
+        told = {"interruptible": action.by in AGENTS, "name": argument_of(action, "target"), **_topic_of(action)}
+        instruct(transition, action.id, "connecting", told)
         transition.arm(SetTimer.WORDS, transition.policy.goodbye_ms)
 
 
@@ -125,7 +126,7 @@ def _screen(transition: Transition, action: CallAction, person: Participant) -> 
         bridge(transition)
         return
     _enter(transition, action, TransferStage.SCREENING)
-    _tell(transition, action, "screening", {"name": person.name})
+    _tell(transition, action, "screening", {"name": person.name, **_topic_of(action)})
     transition.arm(SetTimer.SCREENING, transition.policy.screening_ms)
     transition.issue(StartDtmf, raw_id=person.raw_id)
 
@@ -158,15 +159,15 @@ def bridge(transition: Transition) -> None:
             _transfer_to(transition, person.raw_id, action.id)
 
 
-def unreached(transition: Transition, person: Participant, reason: str) -> None:
+def unreached(transition: Transition, person: Participant, reason: str, state: str = "failed") -> None:
     """Complete the action of a person who did not join, and cancel the invitation."""
     action = find_action(transition.record, person.action_id)
     withdraw(transition, person)
     await_ringing(transition)
     if action is not None and action.id == transition.record.transfer:
-        fail_transfer(transition, reason)
+        fail_transfer(transition, reason, state)
     elif action is not None and action.open:
-        finish(transition, action, "canceled" if reason == CANCELED else "failed", reason)
+        finish(transition, action, state, reason)
 
 
 def person_gone(transition: Transition, person: Participant, reason: str = PERSON_LEFT) -> None:
@@ -212,16 +213,18 @@ def end_bridge(transition: Transition, reason: str) -> None:
 
 
 def cancel_interrupted(transition: Transition, event: CallEvent) -> None:
-    """Cancel an agent's transfer because the caller speaks. The agent hears the caller: nothing else changes."""
+    """Cancel an agent's transfer because the caller speaks. The agent hears the caller, and need not be asked to."""
     action = find_action(transition.record, transition.record.transfer)
     if action is not None:
-        _leave_stage(transition, action)
+        name = _leave_stage(transition, action)
+        detail = {"name": name, "reason": INTERRUPTED, "joined": False}
+        instruct(transition, action.id, "returned", detail)
         finish(transition, action, "canceled", "the caller is still talking")
 
 
 def cancel_for_end(transition: Transition, event: CallEvent) -> None:
     """Cancel a transfer because the call is being ended."""
-    fail_transfer(transition, ENDING, "canceled")
+    fail_transfer(transition, CANCELED, "canceled")
 
 
 def withdraw(transition: Transition, person: Participant) -> None:
@@ -250,7 +253,7 @@ def tell_people(transition: Transition) -> None:
 
 def _come_back(transition: Transition, action: CallAction, detail: Mapping[str, object]) -> None:
     """Return to the agent. Without voice or media, human agents follow as for any call."""
-    instruct(transition, action.id, RETURNED, detail)
+    instruct(transition, action.id, "returned", detail)
     if armed(transition.record, SetTimer.MEDIA) is not None:
         media.start_over(transition)
     if not transition.record.voice_ready and armed(transition.record, SetTimer.VOICE) is None:
@@ -282,6 +285,11 @@ def _transfer_to(transition: Transition, raw_id: str, action_id: str) -> str:
 def _enter(transition: Transition, action: CallAction, stage: TransferStage) -> None:
     record: CallRecord = with_action(transition.record, action)
     transition.record = replace(record, transfer=action.id, transfer_stage=stage)
+
+
+def _topic_of(action: CallAction) -> dict[str, object]:
+    topic = argument_of(action, "topic")
+    return {"topic": topic} if topic else {}
 
 
 def _tell(transition: Transition, action: CallAction, what: str, detail: Mapping[str, object]) -> None:
