@@ -63,6 +63,8 @@ class ScriptedAcs:
         self.connections: dict[str, str] = {}
         """Connection ids by incoming-call context."""
         self.state = "connecting"
+        self.participants: list[dict[str, object]] = []
+        """The result of `participants`: `{"identifier": …, "isMuted": …, "isOnHold": …}`."""
         self.jwks: dict[str, object] = {"keys": []}
         self._twists: dict[str, deque[Twist]] = defaultdict(deque)
         self._replies: dict[str, Response] = {}
@@ -96,8 +98,8 @@ class ScriptedAcs:
 
     async def _ask(self, request: Request) -> Response:
         path = request.path_params["rest"]
-        connection_id = path.partition("/")[2].partition(":")[0]
-        operation = path.rpartition(":")[2] if ":" in path else "look up"
+        connection_id, _, part = path.partition("/")[2].partition(":")[0].partition("/")
+        operation = path.rpartition(":")[2] if ":" in path else part or "look up"
         body = await request.json() if await request.body() else {}
         asked = Asked(operation, body, dict(request.headers), connection_id)
         self.asked.append(asked)
@@ -120,6 +122,11 @@ class ScriptedAcs:
         self.done[asked.operation] += 1
         if asked.operation == "transferToParticipant":
             return JSONResponse({"operationContext": asked.body.get("operationContext")}, 202)
+        if asked.operation == "participants":
+            return JSONResponse({"value": self.participants})
+        if asked.operation == "add":
+            invited = {"participant": {"identifier": asked.body["participantToAdd"]}, "invitationId": "invitation-1"}
+            return JSONResponse(invited | {"operationContext": asked.body.get("operationContext")}, 202)
         if asked.operation not in ("answer", "look up"):
             return Response(status_code=_OK.get(asked.operation, 202))
         if asked.operation == "answer":
