@@ -1,29 +1,25 @@
-"""A blind transfer, and what a transfer does to voice session and media; calls that are connected without an agent."""
+"""A blind transfer, and what a transfer does to voice session and media."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 
 import pytest
 
 from bridge_common.wire.call_record import Status, TransferStage
 from bridge_common.wire.entries import HangUp, MediaLost, Restored, UplinkMissed, VoiceLost, VoiceReady
-from call_control.core.machine import call_commands
 from call_control.core.machine.call_commands import (
     AddParticipant,
     ListParticipants,
     LookUp,
     SetTimer,
     StartMediaStreaming,
-    StopMediaStreaming,
     Transfer,
 )
 from call_control.core.machine.call_events import CommandFailed
 from call_control.core.machine.call_machine import still_wanted
 from call_control.core.machine.transfer_actions import UNREPORTED
 from call_control.core.machine.transition import CallPolicy, armed, awaited
-from call_control.core.policy.routing import Connected, Routed
 from tests.unit.support.call_life import CALL, CONNECTION, callback
 from tests.unit.support.people_life import (
     APPLICATION,
@@ -336,90 +332,6 @@ def test_a_person_who_answers_while_human_agents_are_called() -> None:
     lost(life)
     assert life.at(Status.TRANSFERRING)
     assert "RemoveParticipant" in life.reported("AddParticipantSucceeded")
-
-
-# -- a call that is connected without an agent ------------------------------------------------------------------------
-def unattended() -> PeopleLife:
-    life = PeopleLife(RULES)
-    commands = life.on(Routed(Connected(BILLING), "on_behalf", "on behalf of a callee"))
-    assert commands == ["SetTimer connect", "Answer"], "no relay gets the call"
-    life.done(call_commands.Answer, CONNECTION)
-    assert sorted(life.on(callback("CallConnected"))) == ["AddParticipant", "SetTimer length", "SetTimer ring"]
-    life.invited()
-    return life
-
-
-def joined() -> PeopleLife:
-    life = unattended()
-    life.attach(1)
-    assert "StopMediaStreaming" in life.reported("AddParticipantSucceeded", action_id="connect")
-    return life
-
-
-def test_caller_and_person_are_connected_without_an_agent() -> None:
-    life = joined()
-    command = awaited(life.record, life.waiting(StopMediaStreaming))
-    assert isinstance(command, StopMediaStreaming)
-    assert still_wanted(life.record, command)
-    assert (life.stage, life.outcome("connect")) == (TransferStage.BRIDGED, ("done", "connected"))
-    assert life.record.route == "on_behalf"
-    for loss in (MediaLost(CALL, 1, 1000), UplinkMissed(CALL, 1), callback("MediaStreamingStopped")):
-        assert life.on(loss) == []
-    assert not life.waits
-    assert life.on(VoiceLost(CALL, 0, "no relay")) == []
-    life.on(callback("CallDisconnected", sub_code=560000))
-    assert life.record.end_reason == "caller_hung_up"
-
-
-@pytest.mark.parametrize("refused", [True, False])
-def test_a_person_who_is_not_reached_ends_the_call(refused: bool) -> None:
-    life = unattended()
-    if refused:
-        life.reported("AddParticipantFailed", 486, 560486, action_id="connect")
-    else:
-        life.due(SetTimer.RING)
-        life.looked("4:+14255550100")
-    assert life.due(SetTimer.CLOSING) == ["SetTimer ending", "End", "HangUp"]
-    assert life.record.end_reason == "not_connected"
-    assert life.outcome("connect") == ("failed", "busy" if refused else "no_answer")
-
-
-def test_the_person_leaves_a_call_without_an_agent() -> None:
-    life = joined()
-    life.now_ms += 3_000
-    life.due(SetTimer.ROSTER)
-    life.looked("4:+14255550100")
-    life.due(SetTimer.CLOSING)
-    assert life.record.end_reason == "person_left"
-
-
-def test_the_caller_leaves_a_call_without_an_agent() -> None:
-    life = joined()
-    life.now_ms += 3_000
-    life.due(SetTimer.ROSTER)
-    life.record = replace(life.record, caller=CALLER)
-    assert "HangUp" in life.looked(BILLING)
-    assert life.record.end_reason == "caller_hung_up"
-
-
-def test_a_call_without_an_agent_is_hung_up_at_once() -> None:
-    life = joined()
-    assert "HangUp" in life.act("hang_up", "bye")
-    life.on(callback("CallDisconnected"))
-    assert life.outcome("bye")[0] == "done"
-    other = unattended()
-    assert "HangUp" in other.on(HangUp(CALL, "operator", ""))
-    longest = joined()
-    assert "HangUp" in longest.due(SetTimer.LENGTH)
-    assert longest.record.end_reason == "too_long"
-
-
-def test_a_lost_callconnected_of_a_call_without_an_agent() -> None:
-    life = PeopleLife(RULES)
-    life.on(Routed(Connected(BILLING), "on_behalf", "on behalf of a callee"))
-    life.done(call_commands.Answer, CONNECTION)
-    life.due(SetTimer.CONNECT)
-    assert "AddParticipant" in life.done(LookUp, CONNECTION, "connected")
 
 
 def test_requests_for_the_participants_are_not_sent_after_the_call() -> None:

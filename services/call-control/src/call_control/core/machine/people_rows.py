@@ -14,6 +14,7 @@ from call_control.core.machine import requested_actions as requested
 from call_control.core.machine import roster_actions as roster
 from call_control.core.machine import transfer_actions as transfer
 from call_control.core.machine import transfer_stages as stages
+from call_control.core.machine import unattended_actions as alone
 from call_control.core.machine import waiting_actions as wait
 from call_control.core.machine.call_actions import set_end_reason
 from call_control.core.machine.call_events import EventKind as On
@@ -75,11 +76,11 @@ _TRANSFERS: Final[tuple[Row, ...]] = (
     Row(CONNECTED, On.UPLINK_MISSED, CONNECTED, (media.await_redial,), when=transfer.socket_taken),
     Row(CONNECTED, On.STREAMING_FAILED, CONNECTED, (media.await_redial,), when=transfer.socket_taken),
     Row(CONNECTED, On.STREAMING_FAILED, CONNECTED, (), when=transfer.blind),
-    Row(CONNECTED, On.UPLINK_MISSED, CONNECTED, (), when=transfer.without_media),
-    Row(CONNECTED, On.MEDIA_LOST, CONNECTED, (), when=transfer.without_media),
-    Row(CONNECTED, On.STREAMING_FAILED, CONNECTED, (), when=transfer.without_media),
-    Row(CONNECTED, On.STREAMING_STOPPED, CONNECTED, (), when=transfer.without_media),
-    Row(CONNECTED, On.MEDIA_DUE, CONNECTED, (), when=transfer.without_media),
+    Row(CONNECTED, On.UPLINK_MISSED, CONNECTED, (), when=alone.unattended),
+    Row(CONNECTED, On.MEDIA_LOST, CONNECTED, (), when=alone.unattended),
+    Row(CONNECTED, On.STREAMING_FAILED, CONNECTED, (), when=alone.unattended),
+    Row(CONNECTED, On.STREAMING_STOPPED, CONNECTED, (), when=alone.unattended),
+    Row(CONNECTED, On.MEDIA_DUE, CONNECTED, (), when=alone.unattended),
     Row(CONNECTED, On.MEDIA_DUE, CONNECTED, (media.rest,), when=transfer.media_not_needed),
     # -- the end of the call during a transfer
     Row(
@@ -87,7 +88,7 @@ _TRANSFERS: Final[tuple[Row, ...]] = (
         On.ACT_HANG_UP,
         ENDING,
         (requested.begin_closing, requested.finish_closing, do.hang_up),
-        when=transfer.ends_without_agent,
+        when=alone.hang_up_requested,
     ),
     Row(
         CONNECTED,
@@ -101,7 +102,7 @@ _TRANSFERS: Final[tuple[Row, ...]] = (
         On.LENGTH_DUE,
         ENDING,
         (set_end_reason("too_long"), do.hang_up),
-        when=transfer.without_media,
+        when=alone.unattended,
     ),
     Row(
         CONNECTED,
@@ -169,20 +170,29 @@ _PARTICIPANTS: Final[tuple[Row, ...]] = (
 )
 
 _WITHOUT_AGENT: Final[tuple[Row, ...]] = (
-    Row(RINGING, On.CONNECT, ANSWERING, (wait.follow_rule, transfer.note_target, do.answer), when=wait.undecided),
+    Row(RINGING, On.CONNECT, ANSWERING, (wait.follow_rule, alone.note_target, do.answer), when=wait.undecided),
+    *(
+        Row(RINGING, event, ANSWERING, (alone.note_human_agents, do.answer), when=guard)
+        for event, guard in (
+            (On.WAIT_DUE, alone.no_relay_in_time),
+            (On.VOICE_DUE, alone.not_redirected),
+            (On.VOICE_LOST, alone.no_voice_left),
+            (On.FIND_RELAY_DONE, alone.no_relay_free),
+        )
+    ),
     Row(
         ANSWERING,
         On.CALL_CONNECTED,
         CONNECTED,
-        (do.note_connected, transfer.expect_person, stages.words_over),
-        when=transfer.without_media,
+        (do.note_connected, alone.expect_person, stages.words_over),
+        when=alone.unattended,
     ),
     Row(
         ANSWERING,
         On.LOOK_UP_DONE,
         CONNECTED,
-        (do.note_connected, transfer.expect_person, stages.words_over),
-        when=transfer.answered_without_agent,
+        (do.note_connected, alone.expect_person, stages.words_over),
+        when=alone.looked_up_unattended,
     ),
 )
 

@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from typing import Final
 
-from bridge_common.wire.action_kinds import AGENTS, TRANSFER, fault_of
-from bridge_common.wire.call_record import CallAction, CallRecord, TransferStage
+from bridge_common.wire.action_kinds import AGENTS, fault_of
+from bridge_common.wire.call_record import CallRecord, TransferStage
 from bridge_common.wire.entries import Act, GoodbyeOver, ScreeningOver
 from call_control.core.events.callbacks import AcsEvent
 from call_control.core.machine import media_actions as media
 from call_control.core.machine.action_book import find_action, instruct, with_action
-from call_control.core.machine.call_actions import can_transfer, looked_up_connected, transfer_requested, voice_current
+from call_control.core.machine.call_actions import can_transfer, transfer_requested, voice_current
 from call_control.core.machine.call_commands import Leave, LookUp, SetTimer, Transfer
 from call_control.core.machine.call_events import CallEvent, CommandDone, CommandFailed
 from call_control.core.machine.participant_actions import unanswered
-from call_control.core.machine.people import JOINED, ROUTING, people_in, person_of, without_agent
+from call_control.core.machine.people import JOINED, people_in, person_of
 from call_control.core.machine.transfer_stages import bridge, fail_transfer, words_over
 from call_control.core.machine.transition import CallPolicy, Transition, armed
 from call_control.core.machine.unreached import UNKNOWN, reason_of, refusal
-from call_control.core.policy.routing import Connected, Routed
 
 LEFT: Final = frozenset({7015, 7000, 5002})
 """Sub codes of `CallDisconnected` when our leg was ended by a transfer, or by our leaving."""
@@ -99,11 +97,6 @@ def voice_was_lost(record: CallRecord, event: CallEvent, policy: CallPolicy) -> 
     return record.voice_epoch > 0 and not can_transfer(record, event, policy)
 
 
-def without_media(record: CallRecord, event: CallEvent, policy: CallPolicy) -> bool:
-    """True for a call that is connected to a person without an agent."""
-    return without_agent(record)
-
-
 def socket_taken(record: CallRecord, event: CallEvent, policy: CallPolicy) -> bool:
     """True if ACS may have closed the media socket for the transfer."""
     return blind(record, event, policy) and media.media_expected(record, event, policy)
@@ -120,14 +113,6 @@ def ends_transfer(record: CallRecord, event: CallEvent, policy: CallPolicy) -> b
     """True for the first request to end the call while the caller waits for a person."""
     stages = (TransferStage.CONNECTING, TransferStage.DIALING, TransferStage.SCREENING)
     return record.transfer_stage in stages and not record.closing and _valid(event)
-
-
-def ends_without_agent(record: CallRecord, event: CallEvent, policy: CallPolicy) -> bool:
-    return without_agent(record) and not record.closing and _valid(event)
-
-
-def answered_without_agent(record: CallRecord, event: CallEvent, policy: CallPolicy) -> bool:
-    return without_agent(record) and looked_up_connected(record, event, policy)
 
 
 # -- actions ----------------------------------------------------------------------------------------------------------
@@ -176,21 +161,6 @@ def continue_without_voice(transition: Transition, event: CallEvent) -> None:
         words_over(transition, event)
     elif transition.record.transfer_stage is TransferStage.SCREENING:
         bridge(transition)
-
-
-def note_target(transition: Transition, event: CallEvent) -> None:
-    """Note the person to whom the call is connected without an agent."""
-    decision = event.decision if isinstance(event, Routed) else event
-    if isinstance(decision, Connected):
-        arguments = json.dumps({"target": decision.target})
-        action = CallAction("connect", TRANSFER, arguments, ROUTING, transition.now_ms, "running")
-        record = with_action(transition.record, action)
-        transition.record = replace(record, transfer=action.id, transfer_stage=TransferStage.CONNECTING)
-
-
-def expect_person(transition: Transition, event: CallEvent) -> None:
-    transition.disarm(SetTimer.CONNECT, SetTimer.MEDIA)
-    transition.arm(SetTimer.LENGTH, transition.policy.longest_call_ms)
 
 
 def _valid(event: CallEvent) -> bool:
