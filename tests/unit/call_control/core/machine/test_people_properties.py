@@ -103,14 +103,14 @@ class PeopleOfACall(RuleBasedStateMachine):
                 self.outcomes[action.id] = (action.state, action.reason)
 
     def nobody_rings_in_vain(self, before: CallRecord) -> None:
-        """Whoever rang and is given up is canceled; the invitation may also be unknown or over."""
+        """An invitation that is given up is canceled, unless its id is unknown or it is over."""
         for was in before.participants:
             now = next(one for one in self.record.participants if one.raw_id == was.raw_id)
             if (was.state, now.state) == ("ringing", "failed") and now.invitation_id:
                 canceled = [one for one in self.issued if isinstance(one, CancelAdd)]
                 assert any(one.invitation_id == now.invitation_id for one in canceled)
 
-    # -- what happens
+    # -- events
     @rule(ms=st.sampled_from([0, 100, 1_000, 3_000, 20_000]))
     def time_passes(self, ms: int) -> None:
         self.now_ms += ms

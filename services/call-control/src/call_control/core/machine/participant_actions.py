@@ -40,7 +40,7 @@ OUTCOME_UNKNOWN: Final = "outcome unknown: ACS did not report it"
 
 @dataclass(frozen=True, slots=True)
 class _Effect:
-    """What an action does to a participant, and how the list of participants shows it."""
+    """The effect of an action on a participant, and how the list of participants shows it."""
 
     command: type[HoldParticipant | UnholdParticipant | MuteParticipant | RemoveParticipant]
     outcome: str

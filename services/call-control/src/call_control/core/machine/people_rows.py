@@ -154,7 +154,7 @@ _PARTICIPANTS: Final[tuple[Row, ...]] = (
     ),
     Row(CONNECTED, On.PEOPLE_DUE, CONNECTED, (people.give_up,), when=roster.last_look),
     Row(CONNECTED, On.PEOPLE_DUE, CONNECTED, (roster.look_again,)),
-    # -- who is in the call
+    # -- the list of participants
     Row(CONNECTED, On.ROSTER, CONNECTED, (roster.look_soon,), when=roster.people_matter),
     Row(CONNECTED, On.ROSTER_DUE, CONNECTED, (roster.look,)),
     Row(CONNECTED, On.LIST_DONE, ENDING, (set_end_reason("caller_hung_up"), do.hang_up), when=roster.caller_gone),

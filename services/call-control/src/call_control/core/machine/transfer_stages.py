@@ -105,7 +105,7 @@ def await_ringing(transition: Transition) -> None:
 
 # -- outcome of the call ----------------------------------------------------------------------------------------------
 def person_joined(transition: Transition, person: Participant) -> None:
-    """Continue with a person who has answered. One who was given up is removed."""
+    """Continue with a person who has answered. If they were given up, they are removed."""
     if person.state == FAILED:
         withdraw(transition, replace(person, state=JOINED))
         return
