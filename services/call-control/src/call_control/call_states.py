@@ -8,8 +8,8 @@ from __future__ import annotations
 import sys
 
 from bridge_common.wire.call_record import Status
+from call_control.core.machine.call_actions import Row
 from call_control.core.machine.call_table import TABLE
-from call_control.core.machine.table_row import Row
 
 _TITLE = """# Call states
 

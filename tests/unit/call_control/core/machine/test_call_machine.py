@@ -8,9 +8,7 @@ from bridge_common.wire.call_record import Status
 from bridge_common.wire.entries import Due, HangUp, MediaLost, Restored, VoiceLost, VoiceReady
 from call_control.core.machine import call_commands
 from call_control.core.machine.call_commands import SetTimer
-from call_control.core.machine.call_events import EventKind
 from call_control.core.machine.call_machine import still_wanted
-from call_control.core.machine.call_table import TABLE
 from call_control.core.machine.transition import CallPolicy, armed, awaited, outstanding
 from call_control.core.policy.routing import Accepted, Redirected, Rejected
 from tests.unit.support.call_life import (
@@ -335,15 +333,6 @@ def test_commands_of_a_call_that_moved_on_are_not_wanted() -> None:
     assert still_wanted(life.record, answer)
     life.on(HangUp(CALL, "operator", ""))
     assert not still_wanted(life.record, answer)
-
-
-def test_every_kind_has_a_row_and_no_row_is_hidden() -> None:
-    assert {row.on for row in TABLE} == set(EventKind)
-    open_ended = set()
-    for row in TABLE:
-        assert (row.at, row.on) not in open_ended, f"{row.at} on {row.on}: hidden by an earlier row without a guard"
-        if row.when is None:
-            open_ended.add((row.at, row.on))
 
 
 def test_a_restored_call_repeats_its_commands_and_timers() -> None:

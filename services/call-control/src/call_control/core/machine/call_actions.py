@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Final, TypeAlias
 
-from bridge_common.wire.call_record import CallRecord
+from bridge_common.wire.call_record import CallRecord, Status
 from bridge_common.wire.entries import HangUp as HangUpRequest
 from bridge_common.wire.entries import VoiceLost
 from call_control.core.events.callbacks import AcsEvent, with_connection
@@ -20,12 +20,24 @@ from call_control.core.machine.call_commands import (
     SetTimer,
     Transfer,
 )
-from call_control.core.machine.call_events import CallEvent, CommandDone, CommandFailed
+from call_control.core.machine.call_events import CallEvent, CommandDone, CommandFailed, EventKind
 from call_control.core.machine.transition import CallPolicy, Transition, armed
 from call_control.core.policy.routing import Redirected, Rejected, Routed
 
 Guard: TypeAlias = Callable[[CallRecord, CallEvent, CallPolicy], bool]
 Action: TypeAlias = Callable[[Transition, CallEvent], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A row of the call machine's table."""
+
+    at: Status
+    on: EventKind
+    to: Status
+    do: tuple[Action, ...] = ()
+    when: Guard | None = None
+
 
 CALLER_HUNG_UP: Final = frozenset(
     {

@@ -20,6 +20,7 @@ from call_control.core.events.callbacks import AcsEvent, foreign_field, with_cor
 from call_control.core.machine import media_actions as media
 from call_control.core.machine import requested_actions as requested
 from call_control.core.machine.action_limits import limit_fault
+from call_control.core.machine.call_actions import Row
 from call_control.core.machine.call_commands import (
     AddParticipant,
     Answer,
@@ -49,7 +50,6 @@ from call_control.core.machine.call_events import CallEvent, CommandDone, Comman
 from call_control.core.machine.call_events import EventKind as On
 from call_control.core.machine.call_table import TABLE
 from call_control.core.machine.people_faults import people_wanted
-from call_control.core.machine.table_row import Row
 from call_control.core.machine.transfer_stages import dismiss_ringing
 from call_control.core.machine.transition import CallPolicy, Transition, armed, awaited, local_first, without_command
 

@@ -9,10 +9,9 @@ from call_control.core.machine import call_actions as do
 from call_control.core.machine import media_actions as media
 from call_control.core.machine import requested_actions as requested
 from call_control.core.machine import waiting_actions as wait
-from call_control.core.machine.call_actions import set_end_reason
+from call_control.core.machine.call_actions import Row, set_end_reason
 from call_control.core.machine.call_events import EventKind as On
 from call_control.core.machine.people_rows import PEOPLE_ROWS
-from call_control.core.machine.table_row import Row
 
 RINGING, ANSWERING, CONNECTED = Status.RINGING, Status.ANSWERING, Status.CONNECTED
 TRANSFERRING, ENDING, DIVERTING, ENDED = Status.TRANSFERRING, Status.ENDING, Status.DIVERTING, Status.ENDED

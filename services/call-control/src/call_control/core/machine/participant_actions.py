@@ -20,7 +20,7 @@ from call_control.core.machine.call_commands import (
     UnholdParticipant,
 )
 from call_control.core.machine.call_events import CallEvent, CommandFailed, Present
-from call_control.core.machine.people import RINGING, caller_in, entry_of, is_caller, person_named, target_of
+from call_control.core.machine.call_people import RINGING, caller_in, entry_of, is_caller, person_named, target_of
 from call_control.core.machine.people_faults import people_fault
 from call_control.core.machine.transfer_stages import (
     REQUESTED,

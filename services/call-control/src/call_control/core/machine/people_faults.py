@@ -27,7 +27,7 @@ from call_control.core.machine.call_commands import (
     Transfer,
     UnholdParticipant,
 )
-from call_control.core.machine.people import (
+from call_control.core.machine.call_people import (
     JOINED,
     RINGING,
     is_caller,

@@ -16,9 +16,8 @@ from call_control.core.machine import transfer_actions as transfer
 from call_control.core.machine import transfer_stages as stages
 from call_control.core.machine import unattended_actions as alone
 from call_control.core.machine import waiting_actions as wait
-from call_control.core.machine.call_actions import set_end_reason
+from call_control.core.machine.call_actions import Row, set_end_reason
 from call_control.core.machine.call_events import EventKind as On
-from call_control.core.machine.table_row import Row
 
 RINGING, ANSWERING, CONNECTED = Status.RINGING, Status.ANSWERING, Status.CONNECTED
 TRANSFERRING, ENDING, ENDED = Status.TRANSFERRING, Status.ENDING, Status.ENDED

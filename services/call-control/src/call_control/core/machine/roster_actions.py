@@ -18,8 +18,7 @@ from call_control.core.machine.call_commands import (
     SetTimer,
 )
 from call_control.core.machine.call_events import CallEvent, CommandDone, CommandFailed, Present
-from call_control.core.machine.participant_actions import complete_seen, open_changes, unanswered
-from call_control.core.machine.people import (
+from call_control.core.machine.call_people import (
     FAILED,
     JOINED,
     LEFT,
@@ -33,6 +32,7 @@ from call_control.core.machine.people import (
     strangers_in,
     with_person,
 )
+from call_control.core.machine.participant_actions import complete_seen, open_changes, unanswered
 from call_control.core.machine.transfer_stages import (
     await_ringing,
     person_gone,

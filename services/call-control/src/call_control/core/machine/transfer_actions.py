@@ -14,8 +14,8 @@ from call_control.core.machine.action_book import find_action, instruct, with_ac
 from call_control.core.machine.call_actions import can_transfer, transfer_requested, voice_current
 from call_control.core.machine.call_commands import Leave, LookUp, SetTimer, Transfer
 from call_control.core.machine.call_events import CallEvent, CommandDone, CommandFailed
+from call_control.core.machine.call_people import JOINED, people_in, person_of
 from call_control.core.machine.participant_actions import unanswered
-from call_control.core.machine.people import JOINED, people_in, person_of
 from call_control.core.machine.transfer_stages import bridge, fail_transfer, words_over
 from call_control.core.machine.transition import CallPolicy, Transition, armed
 from call_control.core.machine.unreached import UNKNOWN, reason_of, refusal

@@ -26,7 +26,7 @@ from call_control.core.machine.call_commands import (
     Transfer,
 )
 from call_control.core.machine.call_events import CallEvent
-from call_control.core.machine.people import (
+from call_control.core.machine.call_people import (
     FAILED,
     JOINED,
     LEFT,

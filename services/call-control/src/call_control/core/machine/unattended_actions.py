@@ -17,7 +17,7 @@ from call_control.core.machine.action_book import with_action
 from call_control.core.machine.call_actions import fleet_full, looked_up_connected, voice_current
 from call_control.core.machine.call_commands import SetTimer, Withdraw
 from call_control.core.machine.call_events import CallEvent
-from call_control.core.machine.people import ROUTING, without_agent
+from call_control.core.machine.call_people import ROUTING, without_agent
 from call_control.core.machine.transition import CallPolicy, Transition
 from call_control.core.machine.waiting_actions import voice_noted, waiting
 from call_control.core.policy.routing import Connected, Routed
