@@ -6,8 +6,9 @@ from dataclasses import replace
 
 import pytest
 
+from call_control.core.machine.call_commands import SetTimer
 from call_control.core.policy.transfer_targets import TransferTarget
-from tests.unit.support.people_life import CALLER, RULES, PeopleLife, bridged, dialing, phoned, screening
+from tests.unit.support.people_life import BILLING, CALLER, RULES, PeopleLife, bridged, dialing, phoned, screening
 
 KNOWN = "billing, sales, leaver, mover, last"
 
@@ -68,6 +69,15 @@ def test_a_participant_who_is_not_in_the_call(action: str) -> None:
     life = bridged()
     life.act(action, "act-2", participant="sales")
     reason = "'sales' is not in the call; its participants are caller, billing"
+    assert life.outcome("act-2") == ("failed", reason)
+
+
+def test_numbers_of_strangers_are_not_part_of_a_reason() -> None:
+    life = bridged()
+    life.due(SetTimer.ROSTER)
+    life.looked(CALLER, BILLING, "4:+14255550199")
+    life.act("mute", "act-2", participant="sales")
+    reason = "'sales' is not in the call; its participants are caller, billing, another participant"
     assert life.outcome("act-2") == ("failed", reason)
 
 

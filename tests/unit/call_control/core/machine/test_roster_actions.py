@@ -83,6 +83,17 @@ def test_a_flood_of_rosters_is_one_request_at_a_time() -> None:
     assert life.stage is TransferStage.SCREENING
 
 
+def test_a_request_whose_answer_never_comes_is_repeated() -> None:
+    life = bridged()
+    life.due(SetTimer.ROSTER)
+    lost = life.waiting(ListParticipants)
+    assert "ListParticipants" in life.due(SetTimer.ROSTER)
+    assert [item.seq for item in life.record.pending if item.kind == "ListParticipants"] != [lost]
+    assert life.on(CommandDone(lost, roster=(Present(APPLICATION),))) == [], "only the latest answer counts"
+    life.looked(CALLER)
+    assert life.person().state == "left"
+
+
 def test_rosters_after_a_pause_are_asked_about_at_once() -> None:
     life = dialing()
     life.on(UPDATED)

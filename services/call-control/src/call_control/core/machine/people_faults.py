@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from bridge_common.wire.action_kinds import (
     ADD_PARTICIPANT,
     HOLD,
@@ -40,9 +42,12 @@ from call_control.core.machine.call_people import (
 )
 from call_control.core.machine.transition import CallPolicy, armed
 
-PEOPLE_ACTIONS = frozenset(
+PEOPLE_ACTIONS: Final = frozenset(
     {TRANSFER, ADD_PARTICIPANT, REMOVE_PARTICIPANT, HOLD, RESUME, MUTE, RETURN_TO_AGENT},
 )
+
+_MOST_SHOWN: Final = 50
+"""Names of targets in a reason."""
 
 
 def people_fault(record: CallRecord, request: Act, policy: CallPolicy) -> str:
@@ -62,7 +67,7 @@ def people_fault(record: CallRecord, request: Act, policy: CallPolicy) -> str:
         return ""
     person = person_named(record, name)
     if person is None or (person.state != JOINED and action.kind != REMOVE_PARTICIPANT):
-        names = ["caller", *(one.name or one.raw_id for one in people_in(record, JOINED))]
+        names = ["caller", *(one.name or "another participant" for one in people_in(record, JOINED))]
         return f"{name[:64]!a} is not in the call; its participants are {', '.join(names)}"
     return ""
 
@@ -101,7 +106,7 @@ def is_repetition(record: CallRecord, action: CallAction) -> bool:
 def _call_fault(record: CallRecord, action: CallAction, policy: CallPolicy) -> str:
     target = target_of(action, policy)
     if target is None:
-        name, known = argument_of(action, "target"), ", ".join(policy.targets)
+        name, known = argument_of(action, "target"), ", ".join([*policy.targets][:_MOST_SHOWN])
         return f"unknown target {name[:64]!a}; " + (f"use {known}" if known else "the routing policy has no targets")
     if record.closing:
         return "the call is being ended"

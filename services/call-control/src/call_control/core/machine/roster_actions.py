@@ -41,7 +41,7 @@ from call_control.core.machine.transfer_stages import (
     unreached,
     withdraw,
 )
-from call_control.core.machine.transition import CallPolicy, Transition, armed
+from call_control.core.machine.transition import CallPolicy, Transition, armed, without_command
 from call_control.core.machine.unreached import CANCELED, NO_ANSWER, UNKNOWN, reason_of, refusal
 
 GRACE_MS: Final = 2_000
@@ -106,9 +106,11 @@ def last_look(record: CallRecord, event: CallEvent, policy: CallPolicy) -> bool:
 
 # -- actions: fetch the participants ----------------------------------------------------------------------------------
 def look(transition: Transition, event: CallEvent) -> None:
-    """Fetch the participants; one request at a time."""
-    if not any(item.kind == ListParticipants.__name__ for item in transition.record.pending):
-        transition.issue(ListParticipants)
+    """Fetch the participants. Only the answer to the latest request counts: an earlier one may never come."""
+    for item in transition.record.pending:
+        if item.kind == ListParticipants.__name__:
+            transition.record = without_command(transition.record, item.seq)
+    transition.issue(ListParticipants)
     transition.arm(SetTimer.ROSTER, transition.policy.roster_ms)
 
 
