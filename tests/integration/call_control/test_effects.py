@@ -16,6 +16,7 @@ from bridge_common.wire import media_token
 from bridge_common.wire.call_record import CallRecord, Status
 from bridge_common.wire.keys import Keys
 from call_control.acs_client import AcsClient, AcsError, AcsRefusal, Connection
+from call_control.core.call_context import CallContext
 from call_control.core.machine.call_commands import Answer, AtOnce, End, FindRelay, HangUp, Offer, Reject, Transfer
 from call_control.core.machine.call_events import CommandDone, CommandFailed
 from call_control.effects import CallUrls, Effects
@@ -52,7 +53,15 @@ class RefusingAcs(AcsClient):
         await self._refuse("hang up")
 
     async def transfer(
-        self, connection_id: str, target: str, *, callee: str, operation_context: str, request_id: str
+        self,
+        connection_id: str,
+        target: str,
+        *,
+        callee: str,
+        transferee: str = "",
+        context: CallContext,
+        operation_context: str,
+        request_id: str,
     ) -> None:
         await self._refuse("transfer")
 

@@ -1,105 +1,26 @@
-"""Call Automation client: the official SDK with shorter deadlines, retries and typed errors.
-
-The SDK waits up to 300 s for a connection and 300 s for a reply; a phone rings for 30 s. It also does not retry POSTs
-that got no reply. Here they are retried: the Repeatability-Request-ID makes them idempotent.
-"""
+"""Call Automation client of call-control."""
 
 from __future__ import annotations
 
-import asyncio
-import logging
-import re
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, replace
-from enum import StrEnum
-from typing import Final, TypeVar
-from urllib.request import getproxies
+from dataclasses import dataclass
+from typing import Final
 
 from azure.communication.callautomation import (
     AudioFormat,
     CallConnectionProperties,
-    CommunicationUserIdentifier,
-    DtmfTone,
     MediaStreamingAudioChannelType,
     MediaStreamingContentType,
     MediaStreamingOptions,
-    MicrosoftTeamsAppIdentifier,
-    MicrosoftTeamsUserIdentifier,
-    PhoneNumberIdentifier,
     StreamingTransportType,
 )
-from azure.communication.callautomation.aio import CallAutomationClient
-from azure.core.credentials import AzureKeyCredential
-from azure.core.exceptions import AzureError, ClientAuthenticationError, HttpResponseError
-from azure.core.pipeline import PipelineRequest
-from azure.core.pipeline.policies import SansIOHTTPPolicy
-from azure.identity.aio import DefaultAzureCredential
 
-from bridge_common.base.errors import OutsideError
-from bridge_common.base.log import fields
-from bridge_common.base.redaction import redacted
-from bridge_common.base.retry import Backoff, retry
+from call_control.acs_people import AcsPeople, RosterEntry
+from call_control.acs_requests import DEADLINE_S, AcsError, AcsRefusal, party, repeatable
 from call_control.core.connection_string import AcsAddress
 
-log = logging.getLogger(__name__)
+__all__ = ["AcsClient", "AcsError", "AcsRefusal", "Connection", "MediaFormat", "RosterEntry"]
 
-T = TypeVar("T")
-
-CONNECT_TIMEOUT_S: Final = 2.0
-READ_TIMEOUT_S: Final = 5.0
-DEADLINE_S: Final = 10.0
-"""Limit for one command, all attempts included."""
-_BACKOFF: Final = Backoff(0.2, most_s=3.2)
-_STALE_CONTEXT: Final = "IDX23010"
-_TERMINATED: Final = "8528"
-_CODE: Final = re.compile(r"[0-9]{1,6}|[A-Za-z][A-Za-z]{0,63}")
-_TONES: Final = {
-    "0": DtmfTone.ZERO,
-    "1": DtmfTone.ONE,
-    "2": DtmfTone.TWO,
-    "3": DtmfTone.THREE,
-    "4": DtmfTone.FOUR,
-    "5": DtmfTone.FIVE,
-    "6": DtmfTone.SIX,
-    "7": DtmfTone.SEVEN,
-    "8": DtmfTone.EIGHT,
-    "9": DtmfTone.NINE,
-    "A": DtmfTone.A,
-    "B": DtmfTone.B,
-    "C": DtmfTone.C,
-    "D": DtmfTone.D,
-    "*": DtmfTone.ASTERISK,
-    "#": DtmfTone.POUND,
-}
 _FORMATS: Final = {"pcm16k": AudioFormat.PCM16_K_MONO, "pcm24k": AudioFormat.PCM24_K_MONO}
-
-
-class AcsRefusal(StrEnum):
-    """Categories of failed requests to ACS."""
-
-    STALE_CONTEXT = "stale_context"
-    """The incoming-call context has expired."""
-    GONE = "gone"
-    """The call no longer exists."""
-    AUTH = "auth"
-    THROTTLED = "throttled"
-    UNAVAILABLE = "unavailable"
-    """No reply, or a server error. ACS may have executed the request."""
-    REFUSED = "refused"
-
-
-class AcsError(OutsideError):
-    code = "acs"
-
-    def __init__(self, message: str, refusal: AcsRefusal, *, acs_code: str = "", retry_after_s: float = 0.0) -> None:
-        retry = refusal in (AcsRefusal.THROTTLED, AcsRefusal.UNAVAILABLE)
-        super().__init__(message, retry=retry, retry_after_s=retry_after_s)
-        self.refusal = refusal
-        self.acs_code = acs_code
-
-    @property
-    def gone(self) -> bool:
-        return self.refusal in (AcsRefusal.GONE, AcsRefusal.STALE_CONTEXT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,23 +39,12 @@ class Connection:
     state: str
 
 
-class AcsClient:
+class AcsClient(AcsPeople):
     """Sends Call Automation requests; one instance per process. Methods raise `AcsError`. Call `aclose` at the end."""
 
     def __init__(self, address: AcsAddress, media: MediaFormat, *, deadline_s: float = DEADLINE_S) -> None:
+        super().__init__(address, deadline_s=deadline_s)
         self._media = media
-        self._deadline_s = deadline_s
-        self._identity = None if address.access_key else DefaultAzureCredential()
-        self._client = CallAutomationClient(
-            address.endpoint,
-            self._identity or AzureKeyCredential(address.access_key),
-            connection_timeout=CONNECT_TIMEOUT_S,
-            read_timeout=READ_TIMEOUT_S,
-            # With proxy settings, the client reads ~/.netrc in a thread before each request.
-            use_env_settings=bool(set(getproxies()) - {"no"}),
-            retry_total=0,
-            per_call_policies=[_AllowHttp()] if self._identity and address.endpoint.startswith("http://") else [],
-        )
 
     async def answer(
         self, context: str, *, callback_url: str, media_url: str, operation_context: str, request_id: str
@@ -149,7 +59,7 @@ class AcsClient:
             audio_format=_FORMATS[self._media.audio_format],
             enable_dtmf_tones=True,
         )
-        headers = _repeatable(request_id)
+        headers = repeatable(request_id)
         properties = await self._ask(
             "answer",
             lambda: self._client.answer_call(
@@ -159,173 +69,41 @@ class AcsClient:
         return _connection(properties)
 
     async def reject(self, context: str, reason: str, *, request_id: str) -> None:
-        headers = _repeatable(request_id)
+        headers = repeatable(request_id)
         await self._ask("reject", lambda: self._client.reject_call(context, call_reject_reason=reason, headers=headers))
 
     async def redirect(self, context: str, target: str, *, request_id: str) -> None:
         """Redirect a ringing call to `target`, a raw id."""
-        headers = _repeatable(request_id)
-        party = _party(target)
-        await self._ask("redirect", lambda: self._client.redirect_call(context, party, headers=headers))
+        headers = repeatable(request_id)
+        await self._ask("redirect", lambda: self._client.redirect_call(context, party(target), headers=headers))
 
     async def hang_up(self, connection_id: str, *, request_id: str) -> None:
         """End the call for all participants, the caller included."""
-        headers = _repeatable(request_id)
-        call = self._client.get_call_connection(connection_id)
+        headers = repeatable(request_id)
+        call = self._call(connection_id)
         await self._ask("hang up", lambda: call.hang_up(True, headers=headers))
 
-    async def transfer(
-        self, connection_id: str, target: str, *, callee: str, operation_context: str, request_id: str
-    ) -> None:
-        """Transfer the caller to `target`. A phone shows the called number as caller id; it belongs to the resource."""
-        call = self._client.get_call_connection(connection_id)
-        to_phone = target.startswith("4:") and callee.startswith("4:")
-        source = PhoneNumberIdentifier(callee.removeprefix("4:")) if to_phone else None
-        party, headers = _party(target), _repeatable(request_id)
-        await self._ask(
-            "transfer",
-            lambda: call.transfer_call_to_participant(
-                party,
-                operation_context=operation_context,
-                source_caller_id_number=source,
-                headers=headers,
-            ),
-        )
+    async def leave(self, connection_id: str) -> None:
+        """Leave the call. With one other participant the call ends; with more, ACS leaves open what happens to them."""
+        call = self._call(connection_id)
+        await self._act("leave", lambda: call.hang_up(False))
 
     async def start_media_streaming(self, connection_id: str, *, operation_context: str) -> None:
         """Ask ACS to connect to the media URL of the answer request."""
-        call = self._client.get_call_connection(connection_id)
+        call = self._call(connection_id)
         await self._ask(
             "start media streaming", lambda: call.start_media_streaming(operation_context=operation_context)
         )
 
     async def stop_media_streaming(self, connection_id: str, *, operation_context: str) -> None:
-        call = self._client.get_call_connection(connection_id)
+        call = self._call(connection_id)
         await self._ask("stop media streaming", lambda: call.stop_media_streaming(operation_context=operation_context))
 
-    async def send_dtmf(
-        self, connection_id: str, tones: str, target: str, *, operation_context: str, request_id: str
-    ) -> None:
-        """Send tones to `target`, the raw id of a phone in the call. ACS reports the outcome with a callback."""
-        call = self._client.get_call_connection(connection_id)
-        party, headers = _party(target), _repeatable(request_id)
-        await self._act(
-            "send tones",
-            lambda: call.send_dtmf_tones(
-                [_TONES[tone] for tone in tones], party, operation_context=operation_context, headers=headers
-            ),
-        )
-
     async def look_up(self, connection_id: str) -> Connection:
-        call = self._client.get_call_connection(connection_id)
+        call = self._call(connection_id)
         return _connection(await self._ask("look up", call.get_call_properties))
-
-    async def aclose(self) -> None:
-        await self._client.close()
-        if self._identity is not None:
-            await self._identity.close()
-
-    async def _act(self, doing: str, request: Callable[[], Awaitable[object]]) -> None:
-        """Send a request whose response body is not needed: any 2xx means that ACS has accepted it, even if the SDK
-        cannot decode the body.
-        """
-        try:
-            await self._ask(doing, request)
-        except AttributeError:
-            log.debug("ACS response has no body", extra=fields(doing=doing))
-        except AcsError as error:
-            cause = error.__cause__
-            if not (isinstance(cause, HttpResponseError) and 200 <= (cause.status_code or 0) < 300):
-                raise
-
-    async def _ask(self, doing: str, request: Callable[[], Awaitable[T]]) -> T:
-        """Send a request; retry retryable errors until the deadline."""
-        deadline = asyncio.get_running_loop().time() + self._deadline_s
-
-        async def attempt() -> T:
-            try:
-                async with asyncio.timeout_at(deadline):
-                    return await request()
-            except TimeoutError as error:
-                message = f"ACS request ({doing}) did not succeed within {self._deadline_s} s"
-                raise AcsError(message, AcsRefusal.UNAVAILABLE) from error
-            except (AzureError, ValueError) as error:
-                # The SDK raises ValueError for a response that it cannot decode.
-                raise refusal_of(error, doing) from error
-
-        def report(error: AcsError, delay_s: float) -> None:
-            log.warning(
-                "ACS request failed; retrying", extra=fields(doing=doing, reason=error.message, delay_s=delay_s)
-            )
-
-        return await retry(attempt, replace(_BACKOFF, budget_s=self._deadline_s), AcsError, on_failure=report)
-
-
-def refusal_of(error: AzureError | ValueError, doing: str) -> AcsError:
-    """Map an SDK error to an `AcsError`."""
-    if not isinstance(error, HttpResponseError) or error.status_code is None:
-        no_token = isinstance(error, ClientAuthenticationError)
-        refusal = AcsRefusal.AUTH if no_token else AcsRefusal.UNAVAILABLE
-        return AcsError(f"ACS request ({doing}) failed: {redacted(str(error))}", refusal)
-    status = error.status_code
-    acs_code = _code(error.error.code if error.error else "")
-    message = f"ACS rejected the request ({doing}): {status} {acs_code} {redacted(error.message or '')}".strip()
-    headers: Mapping[str, str] = getattr(error.response, "headers", {})
-    retry_after = headers.get("Retry-After", "")
-    refusal = _refusal(status, acs_code, error.message or "")
-    return AcsError(
-        message,
-        refusal,
-        acs_code=acs_code or str(status),
-        retry_after_s=float(retry_after) if retry_after.isdigit() else 0.0,
-    )
-
-
-def _code(given: object) -> str:
-    """Return the ACS error code, empty if its format is unknown: it becomes part of the call's end reason."""
-    return given if isinstance(given, str) and _CODE.fullmatch(given) else ""
-
-
-def _refusal(status: int, acs_code: str, message: str) -> AcsRefusal:
-    if status == 400 and _STALE_CONTEXT in message:
-        return AcsRefusal.STALE_CONTEXT
-    if status == 404 or acs_code == _TERMINATED:
-        return AcsRefusal.GONE
-    if status in (401, 403):
-        return AcsRefusal.AUTH
-    if status == 429:
-        return AcsRefusal.THROTTLED
-    return AcsRefusal.UNAVAILABLE if status == 408 or status >= 500 else AcsRefusal.REFUSED
-
-
-def _party(
-    raw_id: str,
-) -> PhoneNumberIdentifier | CommunicationUserIdentifier | MicrosoftTeamsUserIdentifier | MicrosoftTeamsAppIdentifier:
-    """Return the SDK identifier of a target. `raw_id` must be a result of `raw_id_of`."""
-    if raw_id.startswith("4:"):
-        return PhoneNumberIdentifier(raw_id.removeprefix("4:"), raw_id=raw_id)
-    if raw_id.startswith("8:orgid:"):
-        return MicrosoftTeamsUserIdentifier(raw_id.removeprefix("8:orgid:"), raw_id=raw_id)
-    if raw_id.startswith("28:orgid:"):
-        return MicrosoftTeamsAppIdentifier(raw_id.removeprefix("28:orgid:"), raw_id=raw_id)
-    return CommunicationUserIdentifier(raw_id, raw_id=raw_id)
-
-
-def _repeatable(request_id: str) -> dict[str, str]:
-    """Return the headers that make a request idempotent.
-
-    The SDK adds Repeatability-First-Sent to this dict at the first attempt; retries send both headers.
-    """
-    return {"Repeatability-Request-ID": request_id}
 
 
 def _connection(properties: CallConnectionProperties) -> Connection:
     state = properties.call_connection_state
     return Connection(properties.call_connection_id or "", str(getattr(state, "value", state) or ""))
-
-
-class _AllowHttp(SansIOHTTPPolicy[object, object]):
-    """Allows bearer tokens on an http endpoint, which only a simulator has: ACS itself has only https."""
-
-    def on_request(self, request: PipelineRequest[object]) -> None:
-        request.context.options["enforce_https"] = False

@@ -19,6 +19,7 @@ from bridge_common.wire.call_record import CallRecord
 from bridge_common.wire.entries import Instruct
 from call_control.acs_client import AcsClient, AcsError, Connection
 from call_control.call_telemetry import report_command
+from call_control.core.call_context import context_of
 from call_control.core.machine.call_commands import (
     AcsCommand,
     Answer,
@@ -161,6 +162,7 @@ class Effects:
                     connection_id,
                     command.target,
                     callee=record.callee,
+                    context=context_of(record, None),
                     operation_context=command.operation_context,
                     request_id=request_id,
                 )

@@ -10,7 +10,12 @@ from bridge_common.base.errors import InputError
 
 ANONYMOUS: Final = "anonymous"
 _NUMBER: Final = re.compile(r"\+[1-9][0-9]{4,14}")
-_RAW_ID: Final = re.compile(r"4:\+[1-9][0-9]{4,14}|(8:acs:|8:orgid:|28:orgid:)[0-9A-Za-z_.-]{1,200}")
+ACS_USERS: Final = ("8:acs:", "8:gcch-acs:", "8:dod-acs:")
+TEAMS_USERS: Final = ("8:orgid:", "8:gcch:", "8:dod:")
+TEAMS_APPS: Final = ("28:orgid:", "28:gcch:", "28:dod:")
+"""Prefixes of raw ids, by cloud: public, GCC High, DoD."""
+_PREFIXES: Final = "|".join((*ACS_USERS, *TEAMS_USERS, *TEAMS_APPS))
+_RAW_ID: Final = re.compile(rf"4:\+[1-9][0-9]{{4,14}}|({_PREFIXES})[0-9A-Za-z_.-]{{1,200}}")
 _PATTERN: Final = re.compile(
     r"\*|(?:\+[0-9?]{0,250}|4:\+?[0-9A-Za-z?]{0,250}|(?:\?|8:|28:)[0-9A-Za-z+:_.?-]{0,250})\*?"
 )
@@ -51,6 +56,17 @@ def decode_pattern(text: str) -> PartyPattern:
 def is_anonymous(raw_id: str) -> bool:
     """Return whether the caller is unknown or hides its number (ACS: `4:anonymous`)."""
     return not raw_id or (raw_id.startswith("4:") and not any(character.isdigit() for character in raw_id[2:]))
+
+
+def is_resource_account(raw_id: str) -> bool:
+    """Return whether a callee is a Teams resource account: its calls are Teams Phone calls."""
+    return raw_id.startswith("28:")
+
+
+def is_in_teams(raw_id: str) -> bool:
+    """Return whether a party uses Teams, also in a custom client (`8:acs:<resource>_<tenant>_<user>`)."""
+    dual_persona = raw_id.startswith(ACS_USERS) and raw_id.count("_") == 2
+    return dual_persona or raw_id.startswith((*TEAMS_USERS, *TEAMS_APPS))
 
 
 def raw_id_of(text: str) -> str:
