@@ -21,7 +21,12 @@ from azure.communication.callautomation import CommunicationIdentifier
 from azure.communication.callautomation._shared.models import identifier_from_raw_id
 from azure.communication.callautomation.aio import CallAutomationClient, CallConnectionClient
 from azure.core.credentials import AzureKeyCredential
-from azure.core.exceptions import AzureError, ClientAuthenticationError, HttpResponseError
+from azure.core.exceptions import (
+    AzureError,
+    ClientAuthenticationError,
+    DeserializationError,
+    HttpResponseError,
+)
 from azure.core.pipeline import PipelineRequest
 from azure.core.pipeline.policies import SansIOHTTPPolicy
 from azure.identity.aio import DefaultAzureCredential
@@ -103,15 +108,18 @@ class AcsRequests:
         """Send a request whose response body is not necessary: any 2xx means that ACS has accepted it. Return `None` if
         the SDK does not expect this status or cannot decode the body.
         """
-        try:
-            return await self._ask(doing, request)
-        except AttributeError:
-            log.debug("ACS response has no body", extra=fields(doing=doing))
-        except AcsError as error:
-            cause = error.__cause__
-            if not (isinstance(cause, HttpResponseError) and 200 <= (cause.status_code or 0) < 300):
-                raise
-        return None
+
+        async def accepted() -> T | None:
+            try:
+                return await request()
+            except (AttributeError, DeserializationError) as error:
+                log.debug("ACS response could not be decoded", extra=fields(doing=doing, reason=redacted(str(error))))
+            except HttpResponseError as error:
+                if not 200 <= (error.status_code or 0) < 300:
+                    raise
+            return None
+
+        return await self._ask(doing, accepted)
 
     async def _ask(self, doing: str, request: Callable[[], Awaitable[T]]) -> T:
         """Send a request; retry retryable errors until the deadline."""
