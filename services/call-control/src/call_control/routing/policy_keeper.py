@@ -19,6 +19,7 @@ from typing import Final, get_args
 from bridge_common.base.errors import EntryError, OutsideError
 from bridge_common.base.log import fields
 from bridge_common.observability.telemetry import Label, counter, gauge
+from call_control.core.policy.allowed_targets import disallowed_targets
 from call_control.core.policy.policy_in_force import (
     OutdatedError,
     PolicyInForce,
@@ -27,7 +28,7 @@ from call_control.core.policy.policy_in_force import (
     version_in,
 )
 from call_control.core.policy.policy_text import PolicyError
-from call_control.core.policy.routing import Overflow, Routed, Routing, disallowed_targets, fingerprint
+from call_control.core.policy.routing import Overflow, Routed, Routing, fingerprint
 from call_control.core.policy.routing_policy import Policy, digest_of, switched
 from call_control.routing.policy_store import PolicyStore
 
@@ -43,7 +44,7 @@ _RULE = Label("rule", most=16)
 """Label values: the rules of the policy in force, and the settings that decide if no rule does."""
 _ROUTED = counter(
     "bridge_calls_routed", "Incoming calls, by route and the rule that decided",
-    Label("action", ("agent", "redirect", "reject")), _RULE,
+    Label("action", ("agent", "connect", "redirect", "reject")), _RULE,
 )  # fmt: skip
 
 _OVERFLOWED = counter(

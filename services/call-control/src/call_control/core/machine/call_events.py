@@ -14,13 +14,14 @@ from bridge_common.wire.entries import (
     MediaLost,
     MediaOpen,
     Restored,
+    ScreeningOver,
     UplinkMissed,
     VoiceLost,
     VoiceReady,
 )
 from call_control.core.events.callbacks import AcsEvent
 from call_control.core.machine.call_commands import AcsCommand, AnyCommand, FindRelay
-from call_control.core.policy.routing import Accepted, Redirected, Rejected, Routed
+from call_control.core.policy.routing import Accepted, Connected, Redirected, Rejected, Routed
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +57,7 @@ class CommandFailed:
 
 CallEvent: TypeAlias = (
     Accepted
+    | Connected
     | Redirected
     | Rejected
     | Routed
@@ -69,6 +71,7 @@ CallEvent: TypeAlias = (
     | HangUp
     | Act
     | GoodbyeOver
+    | ScreeningOver
     | Due
     | Restored
     | AcsEvent
