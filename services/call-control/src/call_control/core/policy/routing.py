@@ -24,8 +24,10 @@ from call_control.core.policy.routing_policy import HUMAN_AGENTS, Policy, Rule
 from call_control.core.policy.schedule import is_in, zone_of
 from call_control.core.policy.transfer_targets import TransferTarget
 
-MOST_RING_MS: Final = 25_000
-"""A call waits at most this long for an agent: ACS lets a phone ring for about 30 s."""
+MOST_RING_MS: Final = 21_000
+"""A call waits at most this long for an agent: a phone rings for about 30 s, and the rule after the last wait may need
+`ANSWER_DEADLINE_S`, 8 s by default.
+"""
 ON_BEHALF: Final = "on_behalf_of_callee"
 """End reason of a call that a Teams user makes through our resource."""
 KILL_SWITCH: Final = "kill_switch"
