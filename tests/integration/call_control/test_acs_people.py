@@ -84,7 +84,7 @@ async def transfer(client: AcsClient) -> None:
     ids=lambda answer: f"{answer.status_code} {answer.body!r}",
 )
 async def test_any_success_counts_as_accepted(client: AcsClient, odd: AnsweringAcs, answer: Response) -> None:
-    """ACS has acted: a request that counted as failed would be repeated, or the caller told a wrong reason."""
+    """ACS has acted: a request that counted as failed would be repeated, or reported with a wrong reason."""
     for operation in (
         *("transferToParticipant", "participants", "add", "cancelAddParticipant", "remove", "mute"),
         *("hold", "unhold", "startContinuousDtmfRecognition", CONNECTION),

@@ -1,4 +1,4 @@
-"""What a person who is called into a call, or to whom it is transferred, learns about it (ADR 44)."""
+"""Context for a person who is called into a call, or to whom it is transferred (ADR 44)."""
 
 from __future__ import annotations
 
