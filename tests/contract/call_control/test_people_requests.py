@@ -52,7 +52,7 @@ async def stage() -> AsyncIterator[Stage]:
 
 @asynccontextmanager
 async def client_of(stage: Stage) -> AsyncIterator[AcsClient]:
-    client = AcsClient(AcsAddress(stage.url, LAB_ACCESS_KEY), MediaFormat("pcm16k", "unmixed"), deadline_s=2)
+    client = AcsClient(AcsAddress(stage.url, LAB_ACCESS_KEY), MediaFormat("pcm16k", "unmixed"), deadline_s=5)
     yield client
     await client.aclose()
 
