@@ -28,6 +28,7 @@ from call_control.http.error_responses import (
     NotFoundError,
     PreconditionRequiredError,
     SlowBodyError,
+    UnknownTargetError,
     UnsupportedMediaError,
 )
 from call_control.http.operator_api import DEFAULT_LIMIT, HIGHEST_LIMIT
@@ -105,7 +106,7 @@ OPERATIONS: Final[Mapping[tuple[str, str], Operation]] = {
         "Request an action of a connected call",
         202,
         "Action",
-        (*_CHANGES, NotFoundError, ConflictError),
+        (*_CHANGES, NotFoundError, ConflictError, UnknownTargetError),
         {"application/json": "ActionRequest"},
         (_IDEMPOTENCY_KEY,),
     ),

@@ -5,17 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, cast, get_type_hints
 
-from bridge_common.wire.action_kinds import DISPOSITION, HANG_UP, MAX_TEXT, NOTE, SEND_DTMF
-from bridge_common.wire.call_record import CallRecord, Status
+from bridge_common.wire import action_kinds as kinds
+from bridge_common.wire.call_record import CallRecord, Participant, Status, TransferStage
 from bridge_common.wire.entries import Notice, Turn
+from call_control.core.policy.parties import ACS_USERS, TEAMS_APPS, TEAMS_USERS
 from call_control.core.policy.routing_policy import Policy
+from call_control.core.policy.target_fields import NAME_PATTERN
 from call_control.core.routing_preview import PreviewRequest
-from call_control.http.operator_api import call_json
+from call_control.http.operator_api import call_json, participant_json
 
 Json = dict[str, Any]
 
 _TEXT: Final = {"type": "string", "minLength": 1, "pattern": r"[^\s\x00-\x1f\x7f-\x9f]"}
-_PARTY: Final = r"(4:)?\+[1-9][0-9]{4,14}|(8:acs:|8:orgid:|28:orgid:)[0-9A-Za-z_.-]{1,200}"
+_PARTY: Final = (
+    rf"(4:)?\+[1-9][0-9]{{4,14}}|({'|'.join((*ACS_USERS, *TEAMS_USERS, *TEAMS_APPS))})[0-9A-Za-z_.-]{{1,200}}"
+)
 """A number or a raw id (`parties.raw_id_of`)."""
 _TYPES: Final = {str: "string", int: "integer", bool: "boolean", float: "number"}
 
@@ -72,7 +76,7 @@ def schemas(codes: Sequence[str]) -> Json:
             {
                 "version": {"type": "integer"},
                 "at_ms": {"type": "integer"},
-                "action": {"enum": ["agent", "redirect", "reject"]},
+                "action": {"enum": ["agent", "connect", "redirect", "reject"]},
                 "rule": {"type": "string"},
                 "reason": {"type": "string"},
                 "agent": {"type": "string"},
@@ -109,20 +113,33 @@ def schemas(codes: Sequence[str]) -> Json:
 
 def _preview_request() -> Json:
     schema: Json = _plain(PreviewRequest.model_json_schema())
-    schema["properties"]["callee"]["pattern"] = f"^({_PARTY})$"
+    schema["properties"]["callee"]["pattern"] = f"^({_PARTY}|{NAME_PATTERN})$"
     schema["properties"]["caller"]["pattern"] = f"^(|anonymous|4:[^0-9]*|{_PARTY})$"
     return schema
 
 
 def _action_requests() -> Iterator[Json]:
     """The body for each action: its arguments are fields beside `action`."""
-    text = {**_TEXT, "maxLength": MAX_TEXT}
-    reason = {"type": "string", "maxLength": MAX_TEXT}
+    text = {**_TEXT, "maxLength": kinds.MAX_TEXT}
+    reason = {"type": "string", "maxLength": kinds.MAX_TEXT}
     tones = {"type": "string", "pattern": "^[0-9A-D*#]{1,18}$"}
-    yield _object({"action": {"const": HANG_UP}, "reason": reason}, optional=["reason"])
-    yield _object({"action": {"const": SEND_DTMF}, "tones": tones})
-    for kind in (NOTE, DISPOSITION):
+    target = {"type": "string", "pattern": f"^{NAME_PATTERN}$"}
+    participant = {"type": "string", "pattern": "^[A-Za-z0-9+][A-Za-z0-9+ :._-]{0,199}$"}
+    context = {
+        "topic": {"type": "string", "maxLength": kinds.MAX_TOPIC},
+        "summary": {"type": "string", "maxLength": kinds.MAX_SUMMARY},
+    }
+    yield _object({"action": {"const": kinds.HANG_UP}, "reason": reason}, optional=["reason"])
+    yield _object({"action": {"const": kinds.SEND_DTMF}, "tones": tones})
+    for kind in (kinds.NOTE, kinds.DISPOSITION):
         yield _object({"action": {"const": kind}, "text": text})
+    mode = {"mode": {"enum": [kinds.ATTENDED, kinds.BLIND]}}
+    for kind, more in ((kinds.TRANSFER, mode | context), (kinds.ADD_PARTICIPANT, context)):
+        yield _object({"action": {"const": kind}, "target": target, **more}, optional=[*more])
+    yield _object({"action": {"const": kinds.REMOVE_PARTICIPANT}, "participant": participant})
+    for kind in (kinds.HOLD, kinds.RESUME, kinds.MUTE):
+        yield _object({"action": {"const": kind}, "participant": participant}, optional=["participant"])
+    yield _object({"action": {"const": kinds.RETURN_TO_AGENT}})
 
 
 def _problem(codes: Sequence[str]) -> Json:
@@ -147,16 +164,26 @@ def _problem(codes: Sequence[str]) -> Json:
 def _call() -> Json:
     """Return the schema of a record as `call_json` formats it."""
     shown = call_json(CallRecord(call_id="call_1", status=Status.RINGING))
-    fields = {name: {"type": _TYPES[type(value)]} for name, value in shown.items() if not isinstance(value, dict)}
+    fields = _fields({name: value for name, value in shown.items() if not isinstance(value, dict | list)})
+    participant = _fields(participant_json(Participant("4:+14255550177")))
     groups = {
         "status": _status(),
         "route": _object({"rule": {"type": "string"}, "reason": {"type": "string"}}),
+        "transfer": _object({"action_id": {"type": "string"}, "stage": {"enum": [one.value for one in TransferStage]}}),
+        "participants": {
+            "type": "array",
+            "items": _object(participant | {"state": {"enum": ["ringing", "joined", "left", "failed"]}}),
+        },
         "custom_context": {
             "type": "object",
             "additionalProperties": {"type": "object", "additionalProperties": {"type": "string"}},
         },
     }
     return _object({name: groups.get(name) or fields[name] for name in shown})
+
+
+def _fields(shown: Mapping[str, object]) -> Json:
+    return {name: {"type": _TYPES[type(value)]} for name, value in shown.items()}
 
 
 def _entry(kind: str, cls: type[Turn] | type[Notice]) -> Json:

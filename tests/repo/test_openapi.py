@@ -10,7 +10,7 @@ from typing import Any
 import jsonschema
 import pytest
 
-from bridge_common.wire.call_record import CallRecord, Status
+from bridge_common.wire.call_record import CallRecord, Participant, Status, TransferStage
 from bridge_common.wire.entries import Notice, Turn
 from call_control.http import error_responses
 from call_control.http.operator_api import call_json, entry_json
@@ -43,6 +43,18 @@ def test_every_reference_resolves() -> None:
     ("schema", "answer"),
     [
         ("Call", call_json(CallRecord(call_id="call_1", status=Status.CONNECTED, custom_context=_CONTEXT))),
+        (
+            "Call",
+            call_json(
+                CallRecord(
+                    call_id="call_1",
+                    status=Status.CONNECTED,
+                    transfer="act_1",
+                    transfer_stage=TransferStage.BRIDGED,
+                    participants=(Participant("4:+14255550177", "billing", "joined", "act_1", "invitation", 1),),
+                )
+            ),
+        ),
         ("Turn", entry_json("1-0", Turn("agent", "item_1", "Hello.", 1))),
         ("Notice", entry_json("1-0", Notice("greeting", "", 1))),
     ],

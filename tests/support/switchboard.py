@@ -126,6 +126,12 @@ class Switchboard:
         self.relay = Leases(clients.control, keys, "agent-relay-of-the-test")
         self.inbox = Inbox(clients.control, clients.blocking, keys, "nobody")
 
+    async def set_policy(self, **content: object) -> None:
+        """Replace the routing policy in force. Without `rules`, all calls go to the agent profile `default`."""
+        policy = {"rules": [{"name": "rest", "agent": "default"}]} | content
+        reply = await self.http.put("/api/routing", headers=OPERATOR | {"If-Match": "*"}, json=policy)
+        assert reply.status_code == 200, reply.text
+
     async def ring(self, call: PhoneCall, **params: str) -> httpx.Response:
         return await self.http.post("/api/incomingCall", json=[call.incoming()], params=params)
 

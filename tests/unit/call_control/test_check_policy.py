@@ -12,6 +12,8 @@ rules:
   - {name: refused, caller: anonymous, reject: busy}
   - {name: gold, header: {X-Tier: gold}, agents: {gold-desk: 90, new-desk: 10}}
   - {name: rest, agent: front-desk}
+targets:
+  billing: {phone: +18005550001}
 """
 
 
@@ -23,7 +25,7 @@ def test_the_agents_of_each_rule_are_printed(tmp_path: Path, capsys: pytest.Capt
         "rules[1] (gold)": ["gold-desk", "new-desk"],
         "rules[2] (rest)": ["front-desk"],
     }
-    assert json.loads(capsys.readouterr().out) == {"agents": agents, "mistakes": []}
+    assert json.loads(capsys.readouterr().out) == {"agents": agents, "targets": ["billing"], "mistakes": []}
 
 
 @pytest.mark.parametrize(

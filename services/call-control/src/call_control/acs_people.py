@@ -49,8 +49,8 @@ class RosterEntry:
 
 
 class AcsPeople(AcsRequests):
-    """Methods raise `AcsError`. `request_id` makes a repeated request idempotent; the others are not repeatable, and
-    ACS answers them again in their effect.
+    """Methods raise `AcsError`. A repeated request with the same `request_id` has no effect; ACS has no such id for
+    `hold`, `unhold` and `start_dtmf`.
     """
 
     async def transfer(

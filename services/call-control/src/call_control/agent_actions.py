@@ -15,6 +15,7 @@ from bridge_common.store.inbox import Inbox
 from call_control.core import agent_requests as requests
 from call_control.core.agent_requests import Answer
 from call_control.core.token_bucket import TokenBuckets
+from call_control.routing.route_choice import RoutingSource
 
 log = logging.getLogger(__name__)
 
@@ -27,10 +28,11 @@ reference has 50 random bits.
 
 
 class AgentActions:
-    def __init__(self, store: CallStore, references: CallReferences, inbox: Inbox) -> None:
+    def __init__(self, store: CallStore, references: CallReferences, inbox: Inbox, routing: RoutingSource) -> None:
         self._store = store
         self._references = references
         self._inbox = inbox
+        self._routing = routing
         self._wrong = TokenBuckets(_WRONG_PER_MIN, 60.0)
 
     async def act(self, platform: str, name: str, arguments: Mapping[str, object]) -> Answer:
@@ -59,7 +61,8 @@ class AgentActions:
         known = requests.known_answer(tool, act, record, now_ms)
         if known is not None:
             return known
-        if reason := requests.refusal_of(tool, act, record, referred.tools, now_ms):
+        targets = (await self._routing.routing()).targets
+        if reason := requests.refusal_of(tool, act, record, referred.tools, now_ms, targets):
             log.info("agent action rejected", extra=fields(call_id=record.call_id, tool=name, reason=reason))
             return requests.refused(reason)
         await self._inbox.put(act)

@@ -79,7 +79,7 @@ class CallControl:
         self._places = RulePlaces(control, self._store)
         self._agent_tokens = _agent_tokens(settings)
         guard = AgentGuard(self._agent_tokens, settings.agent_tools_identities, revealed(settings.agent_tools_keys))
-        agent_actions = AgentActions(self._store, CallReferences(control), self._inbox)
+        agent_actions = AgentActions(self._store, CallReferences(control), self._inbox, self._routing)
         self._agent_api = AgentApi(agent_actions, guard, settings.base_url)
         self._grid_tokens = _event_grid_tokens(settings)
         self._grid_guard = EventGridGuard(revealed(settings.event_grid_secrets), self._grid_tokens)
@@ -101,7 +101,7 @@ class CallControl:
             most_a_minute=self._settings.say_per_minute,
             silence_s=self._timing.silence_s,
         )
-        actions = ActionApi(self._store, self._inbox, operators)
+        actions = ActionApi(self._store, self._inbox, self._routing, operators)
         of_operators = [*api.routes(), *actions.routes(), *routing.routes(), *announcements.routes()]
         return [*webhooks.routes(), *self._agent_api.routes(), *of_operators]
 

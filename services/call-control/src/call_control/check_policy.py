@@ -1,6 +1,7 @@
 """`python -m call_control.check_policy FILE`: checks a routing policy without starting the service.
 
-Prints a JSON object with the `agents` that each rule names and the `mistakes`, and exits with code 2 if there are any.
+Prints a JSON object with the `agents` that each rule names, the names of the `targets` and the `mistakes`, and exits
+with code 2 if there are any.
 """
 
 from __future__ import annotations
@@ -17,12 +18,15 @@ from call_control.settings import load_policy
 
 def main(argv: Sequence[str]) -> int:
     agents: dict[str, list[str]] = {}
+    targets: list[str] = []
     mistakes: list[str] = []
     try:
-        agents = {_place(number, rule): _agents(rule) for number, rule in enumerate(load_policy(Path(argv[0])).rules)}
+        policy = load_policy(Path(argv[0]))
+        agents = {_place(number, rule): _agents(rule) for number, rule in enumerate(policy.rules)}
+        targets = list(policy.targets)
     except PolicyError as error:
         mistakes += error.mistakes
-    json.dump({"agents": agents, "mistakes": mistakes}, sys.stdout)
+    json.dump({"agents": agents, "targets": targets, "mistakes": mistakes}, sys.stdout)
     return 2 if mistakes else 0
 
 

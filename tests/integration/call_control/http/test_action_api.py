@@ -123,7 +123,13 @@ async def test_a_call_has_a_limit_of_actions_and_forgets_none(board: Switchboard
             b'{"action":"note","text":"\\ud83d"}',
             "the body contains a lone surrogate; send the complete character",
         ),
-        (b'{"action":"dance"}', "unknown action 'dance'; use hang_up, send_dtmf, note, disposition"),
+        (
+            b'{"action":"dance"}',
+            (
+                "unknown action 'dance'; use hang_up, send_dtmf, note, disposition, transfer, add_participant, "
+                "remove_participant, hold, resume, mute, return_to_agent"
+            ),
+        ),
         (b'{"action":"send_dtmf","tones":"x"}', "tones must be 1 to 18 of 0-9, A-D, * and #"),
     ],
 )
@@ -153,6 +159,29 @@ async def test_the_outcome_of_a_call_can_be_recorded_after_its_end(board: Switch
         409,
         "the call ended more than 1 h ago; its record is complete",
     )
+
+
+async def test_a_target_is_a_name_in_the_policy_in_force(board: Switchboard) -> None:
+    call = PhoneCall()
+    connection_id = await board.connect(call)
+    reply = await act(board, call, action="transfer", target="billing")
+    assert (reply.status_code, reply.json()["code"]) == (422, "unknown_target")
+    assert reply.json()["detail"] == "the routing policy has no targets"
+    await board.set_policy(targets={"billing": {"phone": "+18005550001"}, "anna": {"phone": "+18005550002"}})
+    for action in ("transfer", "add_participant"):
+        reply = await act(board, call, action=action, target="bill")
+        assert reply.status_code == 422
+        assert reply.json()["detail"] == "the routing policy has no target 'bill'; the targets are billing, anna"
+    reply = await act(board, call, action="transfer", target="+14255550177")
+    assert (reply.status_code, reply.json()["detail"]) == (
+        400,
+        "target must be the name of a target in the routing policy",
+    )
+    assert await actions(board, call) == []
+    await board.call_back(call, call.callback("CallDisconnected", connection_id))
+    await board.reaches(call, Status.ENDED)
+    reply = await act(board, call, action="transfer", target="bill")
+    assert (reply.status_code, reply.json()["detail"]) == (409, "the call is ended; actions need a connected call")
 
 
 async def test_calls_that_cannot_act(board: Switchboard) -> None:

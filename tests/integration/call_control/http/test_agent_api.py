@@ -83,6 +83,29 @@ async def test_an_agent_hangs_up_through_the_openapi_tool(agents: Switchboard) -
     assert (record.end_reason, len(record.actions)) == ("hung_up_by_agent", 1)
 
 
+async def test_targets_are_names_in_the_policy(agents: Switchboard) -> None:
+    call = await connected(agents)
+    wanted = {"call": REFERENCE, "target": "billing", "topic": "Refund", "summary": ""}
+    assert (await use(agents, "transfer_call", **wanted)).json() == {
+        "ok": False,
+        "reason": "The routing policy has no targets.",
+    }
+    await agents.set_policy(targets={"billing": {"phone": "+18005550001"}, "anna": {"phone": "+18005550002"}})
+    assert (await use(agents, "add_participant", **wanted | {"target": "Bill"})).json() == {
+        "ok": False,
+        "reason": "The routing policy has no target 'Bill'; the targets are billing, anna.",
+    }
+    record = await agents.store.load(call.call_id)
+    assert record is not None
+    assert record.actions == ()
+    reply = (await use(agents, "transfer_call", **wanted)).json()
+    assert (reply["ok"], reply["state"]) == (True, "accepted")
+    record = await acted(agents, call)
+    action = record.actions[0]
+    assert (action.kind, action.by) == ("transfer", "agent")
+    assert json.loads(action.arguments) == {"target": "billing", "topic": "Refund", "summary": ""}
+
+
 async def test_an_agent_acts_through_mcp(agents: Switchboard) -> None:
     call = await connected(agents)
     async with mcp_client(agents) as client:

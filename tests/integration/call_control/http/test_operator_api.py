@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from bridge_common.redis.clients import RedisClients
 from bridge_common.store.call_store import CallStore
-from bridge_common.wire.call_record import Status
+from bridge_common.wire.call_record import Participant, Status, TransferStage
 from bridge_common.wire.entries import Notice, Turn
 from tests.support.scripted_acs import ScriptedAcs
 from tests.support.switchboard import API_KEY, OPERATOR, PhoneCall, Switchboard, switchboard
@@ -43,6 +45,34 @@ async def test_what_came_with_a_call_is_shown(board: Switchboard) -> None:
     }
     assert empty["caller_display_name"] == ""
     assert empty["custom_context"] == {"sip_headers": {}, "voip_headers": {}}
+
+
+async def test_people_in_the_call_are_shown(board: Switchboard) -> None:
+    call = PhoneCall()
+    await board.connect(call)
+    before = await board.store.load(call.call_id)
+    assert before is not None
+    shown = (await board.http.get(f"/api/calls/{call.call_id}", headers=OPERATOR)).json()
+    assert (shown["transfer"], shown["participants"]) == ({"action_id": "", "stage": ""}, [])
+    bob = Participant("4:+14255550177", "billing", "joined", "act_1", "invitation", 5, on_hold=True)
+    after = replace(
+        before, participants=(bob,), transfer="act_1", transfer_stage=TransferStage.BRIDGED, caller_muted=True
+    )
+    assert await board.store.save(before, after)
+    shown = (await board.http.get("/api/calls", headers=OPERATOR)).json()["calls"][0]
+    assert shown["transfer"] == {"action_id": "act_1", "stage": "bridged"}
+    assert (shown["caller_on_hold"], shown["caller_muted"]) == (False, True)
+    assert shown["participants"] == [
+        {
+            "raw_id": "4:+14255550177",
+            "name": "billing",
+            "state": "joined",
+            "action_id": "act_1",
+            "at_ms": 5,
+            "on_hold": True,
+            "muted": False,
+        }
+    ]
 
 
 async def test_transcript(board: Switchboard) -> None:

@@ -40,6 +40,17 @@ def test_refusals(record: CallRecord, allowed: frozenset[str], reason: str) -> N
     assert requests.refusal_of(END, act, record, allowed, 1) == reason
 
 
+def test_unknown_targets_are_refused_with_the_known_ones() -> None:
+    transfer = AGENT_TOOLS["transfer_call"]
+    arguments = {"target": "support", "topic": "", "summary": "wants a refund"}
+    act = requests.request_of(transfer, arguments, CONNECTED, "act-2")
+    assert requests.fault_in(transfer, arguments) == ""
+    reason = "The routing policy has no target 'support'; the targets are billing, anna."
+    assert requests.refusal_of(transfer, act, CONNECTED, ALL, 1, ("billing", "anna")) == reason
+    assert requests.refusal_of(transfer, act, CONNECTED, ALL, 1) == "The routing policy has no targets."
+    assert requests.refusal_of(transfer, act, CONNECTED, ALL, 1, ("support",)) == ""
+
+
 def test_bad_arguments_are_refused_with_their_fault() -> None:
     fault = "`digits` must be 1 to 18 of 0-9, A-D, * and #."
     assert requests.fault_in(DTMF, {"call": "7QK4-M2X9-RD", "digits": "hello"}) == fault

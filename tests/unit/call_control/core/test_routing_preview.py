@@ -34,7 +34,7 @@ def _preview(
     routing: Routing = ROUTING, calls: Mapping[str, int] | None = None, **request: object
 ) -> dict[str, object]:
     body = json.dumps({"caller": "+14255550100", "callee": "+18005551212"} | request).encode()
-    call = incoming_call(decode_preview(body), NOW)
+    call = incoming_call(decode_preview(body), NOW, routing.policy)
     return preview(routing, call, routing.options(call), calls or {})
 
 
@@ -118,6 +118,27 @@ def test_any_time_is_previewed_or_refused(at: datetime, holidays: object, zone: 
             _preview(routing, at=at.isoformat())
 
 
+ACCOUNT = "28:orgid:3e9b2b1c-1a2b-4c3d-8e4f-0123456789ab"
+
+
+@pytest.mark.parametrize("callee", ["Reception", "reception", "+18005550009", "4:+18005550009", ACCOUNT])
+def test_a_resource_account_by_its_name_and_its_number(callee: str) -> None:
+    policy = decode_policy(
+        {
+            "targets": {"billing": {"phone": "+18005550001"}},
+            "resource_accounts": {"Reception": {"teams_app": ACCOUNT, "number": "+18005550009"}},
+            "rules": [
+                {"name": "other", "called": "+18005550008", "agent": "other"},
+                {"name": "desk", "called": "reception", "redirect": "billing"},
+                {"name": "rest", "agent": "rest"},
+            ],
+        }
+    )
+    found = _preview(Routing(policy=policy), callee=callee)
+    assert (found["action"], found["rule"], found["target"]) == ("connect", "desk", "4:+18005550001")
+    assert found["passed_rules"] == [{"rule": "other", "condition": "called"}]
+
+
 @pytest.mark.parametrize("caller", ["", "anonymous", "4:anonymous"])
 def test_a_hidden_number(caller: str) -> None:
     assert "call drawn at" in str(_preview(caller=caller, at="2026-12-25T12:00:00Z")["reason"])
@@ -143,5 +164,5 @@ def test_a_hidden_number(caller: str) -> None:
 )
 def test_mistakes(body: bytes, fault: str) -> None:
     with pytest.raises(InputError) as caught:
-        incoming_call(decode_preview(body), NOW)
+        incoming_call(decode_preview(body), NOW, POLICY)
     assert fault in caught.value.message

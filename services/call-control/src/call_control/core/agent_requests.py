@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Mapping
 from typing import Any, Final
 
@@ -11,6 +12,7 @@ from bridge_common.wire.call_record import CallAction, CallRecord, Status
 from bridge_common.wire.entries import Act
 from call_control.core.machine.action_limits import limit_fault
 from call_control.core.machine.requested_actions import earlier
+from call_control.core.policy.transfer_targets import unknown_target
 
 CALL_ARGUMENT: Final = {
     "type": "string",
@@ -48,14 +50,18 @@ def fault_in(tool: AgentTool, arguments: Mapping[str, object]) -> str:
     return tool.fault_in({name: value for name, value in arguments.items() if name != "call"})
 
 
-def refusal_of(tool: AgentTool, act: Act, record: CallRecord, allowed: Collection[str], now_ms: int) -> str:
-    """Return why the action is not possible now, "" if it is possible."""
+def refusal_of(
+    tool: AgentTool, act: Act, record: CallRecord, allowed: Collection[str], now_ms: int, targets: Collection[str] = ()
+) -> str:
+    """Return why the action is not possible now, "" if it is possible. `targets`: names in the routing policy."""
     if tool.name not in allowed:
         return f"{tool.name} is not allowed in this call; these are: {', '.join(allowed) or 'none'}."
     if record.status is not Status.CONNECTED:
         return "The call has ended." if record.status in (Status.ENDING, Status.ENDED) else "The call is not connected."
     if record.closing and tool.action != "note":
         return "The call is being ended already."
+    if fault := unknown_target(act.action, json.loads(act.arguments), targets):
+        return f"{fault[0].upper()}{fault[1:]}."
     if limit := limit_fault(record, act.action, act.by, now_ms):
         return f"{limit[0].upper()}{limit[1:]}. Continue the conversation without it."
     return ""

@@ -17,6 +17,7 @@ from call_control.core.events.custom_context import MAX_HEADERS, MAX_NAME_LENGTH
 from call_control.core.policy.call_headers import headers_of
 from call_control.core.policy.parties import is_anonymous, raw_id_of
 from call_control.core.policy.routing import Accepted, Connected, Redirected, Routed, Routing, mismatch
+from call_control.core.policy.routing_policy import Policy
 
 _CALL_ID: Final = "preview"
 """Decides the share of a caller without a number; each real call of such a caller is drawn separately."""
@@ -33,7 +34,9 @@ _HeaderValue = Annotated[str, Field(max_length=MAX_VALUE_LENGTH)]
 
 
 class PreviewRequest(BaseModel):
-    """`caller`: a number or raw id; empty or `anonymous` for a hidden number. `at`: default: now."""
+    """`caller`: a number or raw id; empty or `anonymous` for a hidden number. `callee`: a number, a raw id, or the name
+    of a resource account. `at`: default: now.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -63,7 +66,7 @@ def _words(problem: Mapping[str, Any]) -> str:
     return f"{where}: {in_words(problem, _WORDS)}"
 
 
-def incoming_call(request: PreviewRequest, now: datetime) -> IncomingCall:
+def incoming_call(request: PreviewRequest, now: datetime, policy: Policy | None) -> IncomingCall:
     """The call as the webhook would receive it. Raises `InputError`."""
     at = request.at or now
     if not _FIRST <= at < _END:
@@ -73,7 +76,7 @@ def incoming_call(request: PreviewRequest, now: datetime) -> IncomingCall:
         call_id=_CALL_ID,
         event_id="",
         caller="" if hidden else _party("caller", request.caller),
-        callee=_party("callee", request.callee),
+        callee=_callee(request.callee, policy),
         incoming_call_context="",
         correlation_id="",
         server_call_id="",
@@ -87,6 +90,12 @@ def _party(name: str, text: str) -> str:
         return raw_id_of(text)
     except InputError:
         raise InputError(f"{name}: is neither +<number> nor a raw id (4:+…, 8:acs:…, 8:orgid:…, 28:orgid:…)") from None
+
+
+def _callee(text: str, policy: Policy | None) -> str:
+    """Return the raw id of the callee: that of the resource account for its name or its number."""
+    found = policy.account_of(text) if policy is not None else None
+    return found[1].teams_app if found is not None else _party("callee", text)
 
 
 def preview(

@@ -22,9 +22,11 @@ from bridge_common.wire.call_record import CallAction, CallRecord, Status
 from bridge_common.wire.entries import Act
 from bridge_common.wire.json_object import decode_object
 from call_control.core.machine.action_limits import limit_fault
+from call_control.core.policy.transfer_targets import unknown_target
 from call_control.http.audit import audit_of
-from call_control.http.error_responses import ConflictError, NotFoundError, read_body
+from call_control.http.error_responses import ConflictError, NotFoundError, UnknownTargetError, read_body
 from call_control.http.operator_access import Operators
+from call_control.routing.route_choice import RoutingSource
 
 _MAX_BODY: Final = 16 * 1024
 _MAX_KEY: Final = 200
@@ -33,9 +35,10 @@ WRAP_UP_S: Final = 3600
 
 
 class ActionApi:
-    def __init__(self, store: CallStore, inbox: Inbox, operators: Operators) -> None:
+    def __init__(self, store: CallStore, inbox: Inbox, routing: RoutingSource, operators: Operators) -> None:
         self._store = store
         self._inbox = inbox
+        self._routing = routing
         self._operators = operators
 
     def routes(self) -> list[Route]:
@@ -72,6 +75,9 @@ class ActionApi:
         now_ms = round(time.time() * 1000)
         if fault := _status_fault(record, action, now_ms):
             raise ConflictError(fault)
+        targets = (await self._routing.routing()).targets
+        if fault := unknown_target(action, json.loads(arguments), targets):
+            raise UnknownTargetError(fault)
         act = Act(record.call_id, action_id, action, arguments, OPERATOR)
         if limit := limit_fault(record, action, act.by, now_ms):
             raise ConflictError(f"{limit}; POST /api/calls/{{call_id}}/hangup still hangs up")

@@ -42,6 +42,10 @@ class ConflictError(InputError):
     code = "conflict"
 
 
+class UnknownTargetError(InputError):
+    code = "unknown_target"
+
+
 class InterruptedSayError(ConflictError):
     code = "interrupted"
 
@@ -74,6 +78,7 @@ STATUS: Final[tuple[tuple[type[BridgeError], int], ...]] = (
     (OutdatedError, 412),
     (UnsupportedMediaError, 415),
     (PolicyError, 422),
+    (UnknownTargetError, 422),
     (PreconditionRequiredError, 428),
     (BusyError, 429),
     (InputError, 400),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Mapping
 from typing import Final
 
@@ -14,7 +15,7 @@ from bridge_common.base.errors import InputError
 from bridge_common.base.ids import is_call_id
 from bridge_common.store.call_store import CallStore
 from bridge_common.store.inbox import Inbox
-from bridge_common.wire.call_record import CallRecord, Status
+from bridge_common.wire.call_record import CallRecord, Participant, Status
 from bridge_common.wire.entries import HangUp, InboxEntry, Notice, Turn
 from call_control.core.events.custom_context import shown_context
 from call_control.http.audit import audit_of
@@ -114,6 +115,10 @@ def call_json(record: CallRecord) -> dict[str, object]:
         "trace_id": record.traceparent[3:35],
         "server_call_id": record.server_call_id,
         "connection_id": record.connection_id,
+        "transfer": {"action_id": record.transfer, "stage": record.transfer_stage.value},
+        "participants": [participant_json(one) for one in record.participants],
+        "caller_on_hold": record.caller_on_hold,
+        "caller_muted": record.caller_muted,
         "conversation_id": record.conversation_id,
         "voice_session_id": record.voice_session_id,
         "voice_ready": record.voice_ready,
@@ -125,6 +130,12 @@ def call_json(record: CallRecord) -> dict[str, object]:
         "ended_ms": record.ended_ms,
         "end_reason": record.end_reason,
     }
+
+
+def participant_json(participant: Participant) -> dict[str, object]:
+    shown = dataclasses.asdict(participant)
+    del shown["invitation_id"]
+    return shown
 
 
 def entry_json(entry_id: str, entry: Turn | Notice) -> dict[str, object]:

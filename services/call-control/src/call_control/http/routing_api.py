@@ -67,8 +67,9 @@ class RoutingApi:
 
     async def preview(self, request: Request) -> Response:
         """Return the decision for a given call, without any effect."""
-        call = incoming_call(decode_preview(await read_body(request, MAX_BYTES)), datetime.now(UTC))
+        asked = decode_preview(await read_body(request, MAX_BYTES))
         routing = await self._keeper.routing()
+        call = incoming_call(asked, datetime.now(UTC), routing.policy)
         shown = {"version": self._keeper.held.version, "at_ms": call.received_ms}
         options = routing.options(call)
         calls = await self._places.count([one.rule for one in options if one.max_calls])

@@ -19,6 +19,7 @@ from typing import Final, get_args
 from bridge_common.base.errors import EntryError, OutsideError
 from bridge_common.base.log import fields
 from bridge_common.observability.telemetry import Label, counter, gauge
+from call_control.core.policy.allowed_targets import disallowed_targets
 from call_control.core.policy.policy_in_force import (
     OutdatedError,
     PolicyInForce,
@@ -27,7 +28,7 @@ from call_control.core.policy.policy_in_force import (
     version_in,
 )
 from call_control.core.policy.policy_text import PolicyError
-from call_control.core.policy.routing import Overflow, Routed, Routing, disallowed_targets, fingerprint
+from call_control.core.policy.routing import Overflow, Routed, Routing, fingerprint
 from call_control.core.policy.routing_policy import Policy, digest_of, switched
 from call_control.routing.policy_store import PolicyStore
 

@@ -29,6 +29,10 @@ from call_control.core.events.json_fields import Node
         ({"microsoftTeamsApp": {"appId": "cc", "cloud": "public"}}, "28:orgid:cc"),
         ({"microsoftTeamsApp": {"appId": "cc", "cloud": "dod"}}, "28:dod:cc"),
         ({"teamsExtensionUser": {"userId": "u", "tenantId": "t", "resourceId": "r"}}, "8:acs:r_t_u"),
+        (
+            {"teamsExtensionUser": {"userId": "u", "tenantId": "t", "resourceId": "r", "cloud": "gcch"}},
+            "8:gcch-acs:r_t_u",
+        ),
         ({"teamsExtensionUser": {"userId": "u", "tenantId": "t"}}, ""),
         ({"rawId": "4:+" + "1" * 300}, "4:+" + "1" * 253),
         ({"rawId": "\ud800"}, "?"),

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from call_control.core.policy.allowed_targets import disallowed_targets
 from call_control.core.policy.parties import PartyPattern
 from call_control.core.policy.policy_text import decode_policy
-from call_control.core.policy.routing import Routing, disallowed_targets
+from call_control.core.policy.routing import Routing
 from call_control.core.policy.routing_policy import Policy
 
 NUMBER, USER = "+18005550000", "8:acs:Resource_user"
@@ -38,3 +39,13 @@ def test_targets_of_the_settings_the_file_and_the_policy_in_force_need_no_patter
     assert disallowed_targets(policy(), Routing(policy=policy())) == []
     assert disallowed_targets(policy(), Routing(), in_force=policy()) == []
     assert len(disallowed_targets(policy(user="8:acs:other"), Routing(), in_force=policy())) == 1
+
+
+def test_targets_of_transfers_are_targets() -> None:
+    changed = decode_policy(
+        {"targets": {"billing": {"phone": NUMBER}}, "rules": [{"name": "rest", "redirect": "billing"}]}
+    )
+    text = "targets.billing: this target is not allowed; add it to ALLOWED_TARGETS"
+    assert disallowed_targets(changed, Routing()) == [text]
+    assert disallowed_targets(changed, Routing(allowed_targets=(PartyPattern("+1800555*"),))) == []
+    assert disallowed_targets(changed, Routing(), in_force=policy()) == []

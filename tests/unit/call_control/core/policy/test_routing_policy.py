@@ -62,6 +62,10 @@ def test_one_or_many() -> None:
         ({"teams_user": GUID}, f"8:orgid:{GUID}"),
         ({"teams_user": f"8:orgid:{GUID}"}, f"8:orgid:{GUID}"),
         ({"teams_app": GUID}, f"28:orgid:{GUID}"),
+        ({"acs_user": "8:acs:res_tenant_user"}, "8:acs:res_tenant_user"),
+        ({"acs_user": "8:gcch-acs:res_user"}, "8:gcch-acs:res_user"),
+        ({"teams_user": f"8:dod:{GUID}"}, f"8:dod:{GUID}"),
+        ({"teams_app": f"28:gcch:{GUID}"}, f"28:gcch:{GUID}"),
     ],
 )
 def test_human_agents_as_raw_ids(party: dict[str, str], raw_id: str) -> None:
@@ -135,7 +139,11 @@ def test_invalid_targets(party: dict[str, str]) -> None:
         ({"percent": "nan", "agent": "a"}, "rules[0] (first).percent: must be 0 or more"),
         ({"percent": 0.001, "agent": "a"}, "rules[0] (first).percent: has more than two decimal places; round it"),
         ({"percent": "25 %", "agent": "a"}, "rules[0] (first).percent: must be a number"),
-        ({"redirect": "somebody", "percent": 1}, "rules[0] (first).redirect: must be 'human_agents'"),
+        (
+            {"redirect": "somebody", "percent": 1},
+            "rules[0] (first).redirect: is not the name of a target; known are human_agents; or write",
+        ),
+        ({"redirect": 7, "percent": 1}, "rules[0] (first).redirect: must be a mapping"),
         (
             {"redirect": {"phone": "x"}, "percent": 1},
             "rules[0] (first).redirect.phone: is not a phone number",

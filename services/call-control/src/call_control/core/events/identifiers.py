@@ -44,7 +44,8 @@ def _from_parts(party: Node) -> str:
         return f"28:{_cloud(app)}:{app_id}"
     extension = party.part("teamsExtensionUser")
     parts = [extension.plain_text(name) for name in ("resourceId", "tenantId", "userId")]
-    return f"8:acs:{'_'.join(parts)}" if all(parts) else ""
+    prefix = {"dod": "8:dod-acs:", "gcch": "8:gcch-acs:"}.get(_cloud(extension), "8:acs:")
+    return f"{prefix}{'_'.join(parts)}" if all(parts) else ""
 
 
 def _phone(number: str) -> str:

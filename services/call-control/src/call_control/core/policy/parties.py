@@ -58,6 +58,11 @@ def is_anonymous(raw_id: str) -> bool:
     return not raw_id or (raw_id.startswith("4:") and not any(character.isdigit() for character in raw_id[2:]))
 
 
+def is_raw_id(text: str) -> bool:
+    """Return whether ACS can call a party with this raw id."""
+    return _RAW_ID.fullmatch(text) is not None
+
+
 def is_resource_account(raw_id: str) -> bool:
     """Return whether a callee is a Teams resource account: its calls are Teams Phone calls."""
     return raw_id.startswith("28:")

@@ -17,18 +17,18 @@ from bridge_common.base.errors import InputError
 from bridge_common.base.fault_texts import in_words, known_fields, location, unknown_field
 from bridge_common.base.yaml_faults import yaml_fault
 from call_control.core.policy.plain_yaml import PlainYaml
-from call_control.core.policy.routing_policy import HUMAN_AGENTS, MOST_RULES, OLD_NAMES, Policy, Rule, Target
+from call_control.core.policy.routing_policy import HUMAN_AGENTS, MOST_RULES, OLD_NAMES, Policy, Rule
+from call_control.core.policy.target_faults import rule_faults, target_faults
 
 MAX_BYTES: Final = 64 * 1024
 MOST_VALUES: Final = 5000
 """Maximum patterns, days and hours in all rules together: each incoming call is compared with all of them."""
 MOST_MISTAKES: Final = 100
 """Maximum reported errors; 64 KiB of arbitrary text can have tens of thousands."""
-RESERVED_NAMES: Final = frozenset({"DEFAULT_PROFILE", "REFUSED_CALLERS", *OLD_NAMES.values(), *OLD_NAMES})
+RESERVED_NAMES: Final = frozenset({"DEFAULT_PROFILE", "REFUSED_CALLERS", "on_behalf", *OLD_NAMES.values(), *OLD_NAMES})
 """Names that rules must not have: in a call record they show that a setting decided."""
 _ACTIONS: Final = ("agent", "agents", "redirect", "reject")
 _CONDITIONS: Final = ("called", "caller", "header", "days", "hours", "holidays")
-_PARTIES: Final = tuple(Target.model_fields)
 _WORDS: Final = {"missing": "is missing", "too_short": "needs at least one"}
 
 
@@ -155,7 +155,7 @@ def _length(value: object) -> int:
 
 # -- conflicts between fields: found in the unchecked content, so that they are reported with the errors of fields
 def _across(fields: Mapping[str, object], reserved: frozenset[str]) -> Iterator[str]:
-    yield from _one_party(fields.get(HUMAN_AGENTS), HUMAN_AGENTS)
+    yield from target_faults(fields)
     rules = fields.get("rules")
     if not isinstance(rules, list):
         return
@@ -194,15 +194,7 @@ def _within(rule: Mapping[str, object], where: str, fields: Mapping[str, object]
     timed = rule.get("days") or rule.get("hours") or rule.get("holidays")
     if timed and not (rule.get("time_zone") or fields.get("time_zone")):
         yield f"{where}.time_zone: is missing; days, hours and holidays need one, here or for the whole policy"
-    redirect = rule.get("redirect")
-    if redirect == HUMAN_AGENTS and not fields.get(HUMAN_AGENTS):
-        yield f"{where}.redirect: the policy has no {HUMAN_AGENTS}; add them, or redirect to a target"
-    yield from _one_party(redirect, f"{where}.redirect")
-
-
-def _one_party(value: object, where: str) -> Iterator[str]:
-    if isinstance(value, dict) and sum(value.get(party) is not None for party in _PARTIES) != 1:
-        yield f"{where}: needs exactly one of {', '.join(_PARTIES)}"
+    yield from rule_faults(rule, where, fields)
 
 
 def _takes_every_call(rule: Mapping[str, object], *, if_unreadable: bool) -> bool:

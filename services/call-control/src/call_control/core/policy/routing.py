@@ -19,16 +19,19 @@ from typing import Final, Literal, TypeAlias
 from bridge_common.wire.entries import IncomingCall
 from call_control.core.policy.call_headers import Headers, has_headers, headers_of
 from call_control.core.policy.holiday_dates import is_holiday
-from call_control.core.policy.parties import PartyPattern, is_anonymous
-from call_control.core.policy.routing_policy import HUMAN_AGENTS, Policy, Rule, Target
+from call_control.core.policy.parties import PartyPattern, is_anonymous, is_raw_id, is_resource_account
+from call_control.core.policy.routing_policy import HUMAN_AGENTS, Policy, Rule
 from call_control.core.policy.schedule import is_in, zone_of
 from call_control.core.policy.transfer_targets import TransferTarget
 
-MOST_RING_MS: Final = 25_000
-"""A call waits at most this long for an agent: ACS lets a phone ring for about 30 s."""
+MOST_RING_MS: Final = 21_000
+"""A call waits at most this long for an agent: a phone rings for about 30 s, and the rule after the last wait may need
+`ANSWER_DEADLINE_S`, 8 s by default.
+"""
 ON_BEHALF: Final = "on_behalf_of_callee"
 """End reason of a call that a Teams user makes through our resource."""
 KILL_SWITCH: Final = "kill_switch"
+ON_BEHALF_RULE: Final = "on_behalf"
 STEPS: Final = 10_000
 """Buckets of a share: hundredths of a percent."""
 _LONGEST_REASON: Final = 1000
@@ -123,7 +126,7 @@ class Routing:
     @property
     def targets(self) -> Mapping[str, TransferTarget]:
         """The targets of transfers, by name."""
-        return {}
+        return {name: target.named(name) for name, target in self.policy.targets.items()} if self.policy else {}
 
     @property
     def human_agents(self) -> str:
@@ -145,18 +148,28 @@ class Routing:
         return [replace(routed, after=after)] if routed is not None else list(self._by_rules(call, after))
 
     def _without_rules(self, call: IncomingCall) -> Routed | None:
-        if call.on_behalf_of:
-            # No agent, because it would talk to the Teams user; no redirect, because ACS supports none for such a call.
-            decision = Rejected(self.on_behalf_reject_reason, ON_BEHALF)
-            return Routed(decision, "ON_BEHALF_REJECT_REASON", "a call on behalf of a callee is not answered")
         caller = call.caller.lower()
-        if any(refused.lower() in (caller, caller.removeprefix("4:")) for refused in self.refused_callers):
+        refused = any(one.lower() in (caller, caller.removeprefix("4:")) for one in self.refused_callers)
+        if call.on_behalf_of:
+            return self._on_behalf(call, refused=refused)
+        if refused:
             return Routed(Rejected("forbidden"), "REFUSED_CALLERS", "the caller is refused")
         if self.policy is None:
             return Routed(Accepted(self.profile), "DEFAULT_PROFILE", f"no policy: agent {self.profile}")
         if self.policy.kill_switch:
             return self._by_kill_switch(call)
         return None
+
+    def _on_behalf(self, call: IncomingCall, *, refused: bool) -> Routed:
+        """Connect the callee or reject the call: an agent would talk to the Teams user, and ACS supports no redirect.
+
+        A callee that could not be decoded cannot be connected.
+        """
+        connects = self.policy is not None and self.policy.on_behalf == "connect"
+        if connects and not refused and is_raw_id(call.on_behalf_of):
+            return Routed(Connected(call.on_behalf_of), ON_BEHALF_RULE, "a call on behalf of a callee: connect")
+        decision = Rejected(self.on_behalf_reject_reason, ON_BEHALF)
+        return Routed(decision, "ON_BEHALF_REJECT_REASON", "a call on behalf of a callee is not answered")
 
     def _by_kill_switch(self, call: IncomingCall) -> Routed:
         target, why = self.human_agents or self.redirect_target, "the kill switch is on"
@@ -212,7 +225,7 @@ class Routing:
             return Routed(Accepted(rule.agent), rule.name, f"{why}agent {rule.agent}{before}")
         if rule.reject is not None:
             return Routed(Rejected(rule.reject), rule.name, f"{why}reject {rule.reject}{before}")
-        target = rule.redirect.raw_id if isinstance(rule.redirect, Target) else self.human_agents
+        target = self.policy.target_of(rule.redirect) if self.policy else ""
         return redirect_unless_circular(target, call, rule.name, f"{why}redirect{before}")
 
     def _bucket(self, rule: Rule, call: IncomingCall) -> tuple[int, str]:
@@ -245,6 +258,10 @@ def redirect_unless_circular(target: str, call: IncomingCall, rule: str, reason:
         return Routed(
             Rejected("busy"), rule, f"{reason}, but the target is the called number: it would ring here again"
         )
+    if is_resource_account(call.callee):
+        return Routed(
+            Connected(target), rule, f"{reason}, by connecting: a call to a resource account is answered first"
+        )
     return Routed(Redirected(target), rule, reason)
 
 
@@ -263,34 +280,11 @@ def fingerprint(key: bytes) -> str:
     return hmac.digest(key, b"fingerprint", "sha256")[:4].hex() if key else ""
 
 
-def disallowed_targets(policy: Policy, settings: Routing, in_force: Policy | None = None) -> list[str]:
-    """Return an error text for each target that a policy set at run time must not contain.
-
-    A stolen API key must not send callers to an attacker's number. Targets of the deployment itself (settings, policy
-    file) and of the policy in force are allowed.
-    """
-    known = {settings.redirect_target.lower(), settings.transfer_target.lower()}
-    known |= {raw_id.lower() for one in (settings.policy, in_force) if one for _, raw_id in _targets(one)}
-    return [
-        f"{location}: this target is not allowed; add it to ALLOWED_TARGETS"
-        for location, raw_id in _targets(policy)
-        if raw_id.lower() not in known and not any(pattern.matches(raw_id) for pattern in settings.allowed_targets)
-    ]
-
-
-def _targets(policy: Policy) -> Iterator[tuple[str, str]]:
-    """Yield location and raw id of each target."""
-    if policy.human_agents is not None:
-        yield HUMAN_AGENTS, policy.human_agents.raw_id
-    for index, rule in enumerate(policy.rules):
-        if isinstance(rule.redirect, Target):
-            yield f"rules[{index}] ({rule.name}).redirect", rule.redirect.raw_id
-
-
 def mismatch(rule: Rule, policy: Policy, call: IncomingCall, headers: Headers) -> str:
     """The first condition that the call does not meet, empty if it meets all; `percent` is not considered."""
-    for name, patterns, party in (("called", rule.called, call.callee), ("caller", rule.caller, call.caller)):
-        if patterns and not any(pattern.matches(party) for pattern in patterns):
+    called = policy.names_of(call.callee)
+    for name, patterns, parties in (("called", rule.called, called), ("caller", rule.caller, (call.caller,))):
+        if patterns and not any(pattern.matches(party) for pattern in patterns for party in parties):
             return name
     if rule.header and not has_headers(rule.header, headers):
         return "header"

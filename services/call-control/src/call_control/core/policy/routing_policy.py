@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Final, Literal, TypeAlias, TypeVar
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Discriminator,
     Field,
     PlainSerializer,
@@ -31,12 +28,24 @@ from call_control.core.policy.holiday_dates import (
     decode_date,
     decode_public_holidays,
 )
-from call_control.core.policy.parties import PartyPattern, decode_pattern, raw_id_of
+from call_control.core.policy.parties import PartyPattern, decode_pattern
 from call_control.core.policy.schedule import DaySpan, HourSpan, decode_days, decode_hours, zone_of
+from call_control.core.policy.target_fields import (
+    Name,
+    NamedTarget,
+    ResourceAccount,
+    StrictModel,
+    Target,
+    TargetName,
+    decode_called,
+    not_boolean,
+)
 
 T = TypeVar("T")
 
 MOST_RULES: Final = 256
+MOST_NAMES: Final = 256
+"""Limit for targets, and for resource accounts."""
 _MOST_PATTERNS: Final = 1000
 _MOST_AGENTS: Final = 16
 _MOST_CALLS: Final = 100_000
@@ -46,10 +55,7 @@ HUMAN_AGENTS: Final = "human_agents"
 OLD_NAMES: Final = {"people": HUMAN_AGENTS, "everyone_to_people": "kill_switch"}
 """Old names, accepted until 0.2.0. The stored policy has them too: replicas of the previous release read the same key
 during a rolling update."""
-_GUID: Final = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
-_NAME: Final = r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,63}"
 _AGENT_NAME: Final = r"[^\s\x00-\x1f][^\x00-\x1f]{0,99}"
-_NEVER: Final = re.compile(r"(?!)")
 
 
 # -- fields: pydantic collects `ValueError`, not `InputError`
@@ -75,21 +81,6 @@ def _from_text(decode: Callable[[str], T]) -> Callable[[object], T]:
     return checked
 
 
-def _party(prefix: str, without_prefix: re.Pattern[str], fault: str) -> Callable[[str], str]:
-    """Return a converter to raw ids. `without_prefix`: pattern of the texts to which `prefix` is added."""
-
-    def raw_id(text: str) -> str:
-        try:
-            found = raw_id_of(prefix + text if without_prefix.fullmatch(text) else text)
-        except InputError:
-            found = ""
-        if not found.startswith(prefix):
-            raise ValueError(fault)
-        return found
-
-    return raw_id
-
-
 def _as_list(value: object) -> object:
     return [value] if isinstance(value, Mapping) else _split(value)
 
@@ -106,12 +97,6 @@ def _whole(shares: dict[str, float]) -> dict[str, float]:
     return shares
 
 
-def _not_boolean(value: object) -> object:
-    if isinstance(value, bool):
-        raise ValueError("must be a number")
-    return value
-
-
 def _hundredths(value: float) -> float:
     if abs(value * 100 - round(value * 100)) > 1e-6:
         raise ValueError("has more than two decimal places; round it to hundredths of a percent")
@@ -124,6 +109,11 @@ Patterns: TypeAlias = Annotated[
     BeforeValidator(_split),
     Field(max_length=_MOST_PATTERNS),
 ]
+CalledPatterns: TypeAlias = Annotated[
+    tuple[Annotated[PartyPattern, Plain(_from_text(decode_called)), _AsText], ...],
+    BeforeValidator(_split),
+    Field(max_length=_MOST_PATTERNS),
+]
 Days: TypeAlias = Annotated[
     tuple[Annotated[DaySpan, Plain(_from_text(decode_days)), _AsText], ...], BeforeValidator(_split)
 ]
@@ -131,54 +121,14 @@ Hours: TypeAlias = Annotated[
     tuple[Annotated[HourSpan, Plain(_from_text(decode_hours)), _AsText], ...], BeforeValidator(_split)
 ]
 Zone: TypeAlias = Annotated[str, AfterValidator(lambda name: _from_text(zone_of)(name).key)]
-Share: TypeAlias = Annotated[float, BeforeValidator(_not_boolean), Field(ge=0, le=100), AfterValidator(_hundredths)]
-Name: TypeAlias = Annotated[
-    str,
-    AfterValidator(
-        matching(
-            _NAME,
-            "must begin with a letter or a digit, and consist of up to 64 letters (A to Z, a to z), digits, spaces, "
-            "., _ and -",
-        )
-    ),
-    Field(json_schema_extra={"pattern": f"^{_NAME}$"}),
-]
-Phone: TypeAlias = Annotated[
-    str, AfterValidator(_party("4:", re.compile(r"\+.*"), "is not a phone number; write + and digits"))
-]
-AcsUser: TypeAlias = Annotated[str, AfterValidator(_party("8:acs:", _NEVER, "is not an ACS user; write 8:acs:…"))]
-TeamsUser: TypeAlias = Annotated[
-    str, AfterValidator(_party("8:orgid:", _GUID, "is not a Teams user; write the object id or 8:orgid:…"))
-]
-TeamsApp: TypeAlias = Annotated[
-    str, AfterValidator(_party("28:orgid:", _GUID, "is not a Teams app; write the object id or 28:orgid:…"))
-]
-
-
-class _Strict(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Target(_Strict):
-    """Redirect target: exactly one of the fields is set, as a raw id."""
-
-    phone: Phone | None = None
-    acs_user: AcsUser | None = None
-    teams_user: TeamsUser | None = None
-    teams_app: TeamsApp | None = None
-
-    @property
-    def raw_id(self) -> str:
-        return self.phone or self.acs_user or self.teams_user or self.teams_app or ""
-
-
+Share: TypeAlias = Annotated[float, BeforeValidator(not_boolean), Field(ge=0, le=100), AfterValidator(_hundredths)]
 Redirect: TypeAlias = Annotated[
-    Annotated[Target, Tag("<target>")] | Annotated[Literal["human_agents"], Tag("<word>")],
+    Annotated[Target, Tag("<target>")] | Annotated[TargetName, Tag("<word>")],
     Discriminator(lambda value: "<word>" if isinstance(value, str) else "<target>"),
 ]
 
 
-class Calendar(_Strict):
+class Calendar(StrictModel):
     """Public holidays."""
 
     country: Annotated[str, BeforeValidator(_country)]
@@ -222,9 +172,9 @@ AgentName: TypeAlias = Annotated[
 ]
 
 
-class Rule(_Strict):
+class Rule(StrictModel):
     name: Name
-    called: Patterns = ()
+    called: CalledPatterns = ()
     caller: Patterns = ()
     header: Annotated[dict[HeaderName, HeaderPatterns], Field(max_length=16)] = Field(default_factory=dict)
     """Values by name of a SIP or VoIP header; all of them must match."""
@@ -241,9 +191,9 @@ class Rule(_Strict):
     """Share of each agent profile, 100 % in total."""
     redirect: Redirect | None = None
     reject: Literal["busy", "forbidden"] | None = None
-    max_calls: Annotated[int, BeforeValidator(_not_boolean), Field(ge=1, le=_MOST_CALLS)] | None = None
+    max_calls: Annotated[int, BeforeValidator(not_boolean), Field(ge=1, le=_MOST_CALLS)] | None = None
     """Maximum calls at the same time that this rule sent to its agent; further calls continue with the next rule."""
-    wait: Annotated[float, BeforeValidator(_not_boolean), Field(ge=1, le=MOST_WAIT_S)] | None = None
+    wait: Annotated[float, BeforeValidator(not_boolean), Field(ge=1, le=MOST_WAIT_S)] | None = None
     """Seconds for which a call rings until the agent can take it; then it continues with the next rule."""
 
     @property
@@ -257,14 +207,42 @@ class Rule(_Strict):
         return [one.days if isinstance(one, Calendar) else one for one in self.holidays]
 
 
-class Policy(_Strict):
+class Policy(StrictModel):
     human_agents: Target | None = None
     """Receive all calls while the kill switch is on, calls that no relay could accept, and running calls whose voice
     session cannot be restored."""
     kill_switch: StrictBool = False
     time_zone: Zone | None = None
     """For rules without a time zone."""
+    targets: Annotated[dict[Name, NamedTarget], Field(max_length=MOST_NAMES)] = Field(default_factory=dict)
+    """Parties that agents and operators may call into a call or transfer it to, by name."""
+    resource_accounts: Annotated[dict[Name, ResourceAccount], Field(max_length=MOST_NAMES)] = Field(
+        default_factory=dict
+    )
+    """Teams resource accounts that bring calls, by name."""
+    on_behalf: Literal["connect", "reject"] = "reject"
+    """Treatment of calls that a Teams user makes through our resource."""
     rules: Annotated[tuple[Rule, ...], Field(min_length=1, max_length=MOST_RULES)]
+
+    def target_of(self, redirect: Target | str | None) -> str:
+        """Return the raw id of a redirect target, empty if there is none."""
+        if isinstance(redirect, Target):
+            return redirect.raw_id
+        named = self.human_agents if redirect == HUMAN_AGENTS else self.targets.get(redirect or "")
+        return named.raw_id if named is not None else ""
+
+    def account_of(self, party: str) -> tuple[str, ResourceAccount] | None:
+        """Return name and resource account for a raw id, a number or the name; upper and lower case are equal."""
+        wanted = party.strip().lower().removeprefix("4:")
+        accounts = self.resource_accounts.items()
+        return next(((name, one) for name, one in accounts if wanted in (name.lower(), *one.ids)), None)
+
+    def names_of(self, callee: str) -> tuple[str, ...]:
+        """Return what patterns of `called` are compared with: the raw id and, for a resource account, whose number the
+        event does not contain, also its number and its name.
+        """
+        found = self.account_of(callee)
+        return (callee,) if found is None else (callee, *found[1].ids, found[0])
 
     @property
     def shares(self) -> tuple[str, ...]:

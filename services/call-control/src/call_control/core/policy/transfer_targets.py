@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from typing import Final
 
-from bridge_common.wire.action_kinds import ATTENDED
+from bridge_common.wire import action_kinds
 
 STAY = "stay"
 LEAVE = "leave"
 TRANSFER = "transfer"
 RETURN = "return"
 HANG_UP = "hang_up"
+_WITH_TARGET: Final = (action_kinds.TRANSFER, action_kinds.ADD_PARTICIPANT)
+_MOST_SHOWN: Final = 50
 
 
 @dataclass(frozen=True, slots=True)
 class TransferTarget:
     name: str
     raw_id: str
-    mode: str = ATTENDED
+    mode: str = action_kinds.ATTENDED
     """Mode of a transfer that does not state one: `attended` or `blind`."""
     ring_s: int = 30
     """Ringing time of an attended transfer or an invitation."""
@@ -27,3 +31,17 @@ class TransferTarget:
     """
     when_person_leaves: str = RETURN
     """Whether the agent continues with the caller (`return`) or the call is hung up (`hang_up`)."""
+
+
+def unknown_target(action: str, arguments: Mapping[str, object], known: Collection[str]) -> str:
+    """Return the fault in the target of an action with valid arguments, "" if there is none.
+
+    `known`: names of the targets in the policy in force. The text contains names only, no numbers.
+    """
+    name = arguments.get("target")
+    if action not in _WITH_TARGET or name in known:
+        return ""
+    if not known:
+        return "the routing policy has no targets"
+    names = ", ".join([*known][:_MOST_SHOWN])
+    return f"the routing policy has no target {name!r}; the targets are {names}"
