@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
+from bridge_common.wire.call_record import Participant
+
 CALLER: Final = ""
 """Source of the caller's audio, and the id in frames without an id."""
 MOST_SPEAKERS: Final = 8
@@ -17,6 +19,7 @@ SPEAKING_S: Final = 1.0
 """A participant without frames for this time does not count as a speaker."""
 STRANGER_S: Final = 5.0
 """An unknown id is looked up in the call's record for this time; after it the id counts as our own."""
+_JOINED: Final = "joined"
 _APPLICATION: Final = "8:acs:"
 """Prefix of our own id, and of people who use ACS."""
 
@@ -24,36 +27,45 @@ _APPLICATION: Final = "8:acs:"
 class Speakers:
     """The participants of one media socket. At first the agent hears the caller."""
 
-    def __init__(self, caller: str, others: Iterable[str] = (), *, mixed: bool = False) -> None:
-        """Create the selection. `others`: ids of the other people in the call's record. `mixed`: the frames contain the
-        audio of all participants, so their ids are ignored.
+    def __init__(self, caller: str, others: Iterable[Participant] = (), *, mixed: bool = False) -> None:
+        """Create the selection. `others`: see `know`. `mixed`: the frames contain the audio of all participants, so their
+        ids are ignored.
         """
         self.mixed = mixed
         self.several = False
-        """Whether frames of more than one person have arrived."""
+        """Whether more than one person has been in the call."""
         self._caller = caller.casefold()
         self._caller_seen = False
         self._everyone = False
-        self._others = _folded(others)
+        self._others = frozenset[str]()
         self._people: set[str] = set()
         self._speaking: dict[str, float] = {}
         """Time of the latest frame, by id."""
         self._strangers: dict[str, float] = {}
         """Time of the first frame of ids that may be our own."""
+        self._selected = False
+        """Whether the selection has changed since the last `know`."""
+        self.know(others)
 
     def listen(self, *, everyone: bool) -> None:
         """Select everyone, or the caller only."""
         self._everyone = everyone
         self._strangers.clear()
+        self._selected = True
 
-    def know(self, others: Iterable[str]) -> None:
-        """Replace the ids of the other people in the call's record."""
-        self._others = _folded(others)
+    def know(self, others: Iterable[Participant]) -> None:
+        """Replace the other people in the call's record."""
+        people = list(others)
+        self._others = frozenset(one.raw_id.casefold() for one in people)
         self._strangers = {one: at for one, at in self._strangers.items() if one not in self._others}
+        self._selected = False
+        self.several |= not self.mixed and any(one.state == _JOINED for one in people)
 
     def lookup_due(self, now: float) -> bool:
-        """Whether an id is unknown, so that `know` should be called with a newer record."""
-        return any(now - since_s < STRANGER_S for since_s in self._strangers.values())
+        """Whether `know` should be called with a newer record: an id is unknown, or the selection has changed, as when
+        people join.
+        """
+        return self._selected or any(now - since_s < STRANGER_S for since_s in self._strangers.values())
 
     def count(self, now: float) -> int:
         """Return how many participants have frames at this time, at least 1."""
@@ -95,7 +107,3 @@ class Speakers:
         if len(self._strangers) < MOST_SPEAKERS:
             self._strangers.setdefault(one, now)
         return True
-
-
-def _folded(raw_ids: Iterable[str]) -> frozenset[str]:
-    return frozenset(raw_id.casefold() for raw_id in raw_ids)

@@ -70,8 +70,8 @@ class AcsReceiver:
         self._idle_s = context.limits.idle_s
         self._ticker = context.ticker
         self._call_id = record.call_id
-        others = [person.raw_id for person in record.participants]
-        self._speakers = Speakers(record.caller, others, mixed=context.settings.acs_audio_channels == "mixed")
+        mixed = context.settings.acs_audio_channels == "mixed"
+        self._speakers = Speakers(record.caller, record.participants, mixed=mixed)
         self._clock = clock
         self._audio: SpeakerAudio | None = None
         self._direct: UplinkEncoder | None = None
@@ -99,14 +99,15 @@ class AcsReceiver:
     # -- speakers
     @property
     def lookup_due(self) -> bool:
-        """Whether a frame has an unknown id, so that `know` should be called with a newer record."""
+        """Whether `know` should be called with a newer record."""
         return self._speakers.lookup_due(self._clock())
 
     def know(self, record: CallRecord) -> None:
-        self._speakers.know(person.raw_id for person in record.participants)
+        if self._audio is not None:
+            self._audio.know(record.participants)
 
     def listen(self, *, everyone: bool) -> None:
-        """Select the participants that the agent hears from now on. Without effect before `rate_known`."""
+        """Select the participants that the agent hears from now on."""
         if self._audio is not None:
             self._audio.listen(everyone=everyone)
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from bridge_common.wire.audio import frame_bytes
+from bridge_common.wire.call_record import Participant
 from media_gateway import metrics
 from media_gateway.core.acs_media import AudioData
 from media_gateway.core.participant_mix import ParticipantMix
@@ -14,9 +17,9 @@ from media_gateway.ticker import Ticker
 class SpeakerAudio:
     """Forwards the audio of the selected speakers to the uplink, from the moment the sample rate is known.
 
-    While frames of one person arrive, they are forwarded at once. When frames of a second person have arrived, slots
-    begin and continue as long as the socket, also if only the caller is heard: ACS may send no frames of participants
-    who are silent, and the voice service needs their silence.
+    While one person is in the call, frames are forwarded at once. With the second person slots begin, and continue as
+    long as the socket, also if only the caller is heard: ACS may send no frames of participants who are silent, and the
+    voice service needs their silence.
     """
 
     def __init__(self, uplink: UplinkEncoder, speakers: Speakers, ticker: Ticker, rate_hz: int) -> None:
@@ -52,10 +55,14 @@ class SpeakerAudio:
     def listen(self, *, everyone: bool) -> None:
         """Select the participants that the agent hears from now on."""
         self._speakers.listen(everyone=everyone)
-        if not self._speakers.mixed:
-            self._uplink.speaker = b""
+        self._look_again()
         if self._mix is not None and not everyone:
             self._mix.keep_only(CALLER)
+
+    def know(self, others: Iterable[Participant]) -> None:
+        """Replace the other people in the call's record."""
+        self._speakers.know(others)
+        self._look_again()
 
     def tick(self, now: float) -> None:
         """Write the slots that are complete now."""
@@ -66,6 +73,11 @@ class SpeakerAudio:
         """End the slots. Further audio may arrive, but is not written."""
         self._stopped = True
         self._ticker.wake(self, None)
+
+    def _look_again(self) -> None:
+        """Let the next frame be decoded, because its speaker may be selected differently now."""
+        if not self._speakers.mixed:
+            self._uplink.speaker = b""
 
     def _write(self, mix: ParticipantMix, now: float) -> None:
         if self._stopped:
