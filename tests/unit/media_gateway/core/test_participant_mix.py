@@ -161,7 +161,7 @@ SPEAKERS = st.lists(
     min_size=2,
     max_size=5,
 )
-"""Of each speaker: the first frame (number), the delay of each frame in ms, and the phase of their frames in ms."""
+"""For each speaker: number of the first frame, the delay of each frame in ms, and the phase of the frames in ms."""
 
 
 @settings(max_examples=150, deadline=None)

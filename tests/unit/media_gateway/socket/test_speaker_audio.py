@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from typing import Literal
 
 import numpy as np
@@ -52,6 +53,7 @@ class Socket:
         self.ticker = Due()
         speakers = Speakers(CALLER, mixed=mixed)
         self.audio = SpeakerAudio(UplinkEncoder(self.outlet, RATE_HZ), speakers, self.ticker, RATE_HZ)
+        self._beat = -1
         self.fast = 0
         """Number of frames that were not decoded."""
 
@@ -67,12 +69,12 @@ class Socket:
         self.audio.take(decoded, now)
 
     def until(self, now: float) -> None:
-        at = self.ticker.at
-        while at is not None and (beat := np.ceil(at / BEAT_S) * BEAT_S) <= now:
-            self.ticker.at = None
-            self.audio.tick(float(beat))
-            assert self.ticker.at is not None
-            at = max(self.ticker.at, float(beat) + BEAT_S / 2)
+        while (at := self.ticker.at) is not None:
+            beat = max(math.ceil(at / BEAT_S), self._beat + 1)
+            if beat * BEAT_S > now:
+                return
+            self._beat = beat
+            self.audio.tick(beat * BEAT_S)
 
     @property
     def pcm(self) -> bytes:

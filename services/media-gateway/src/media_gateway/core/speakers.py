@@ -28,8 +28,8 @@ class Speakers:
     """The participants of one media socket. At first the agent hears the caller."""
 
     def __init__(self, caller: str, others: Iterable[Participant] = (), *, mixed: bool = False) -> None:
-        """Create the selection. `others`: see `know`. `mixed`: the frames contain the audio of all participants, so their
-        ids are ignored.
+        """Create the selection. `others`: see `know`. `mixed`: each frame contains the audio of all participants, and
+        its id is ignored.
         """
         self.mixed = mixed
         self.several = False
