@@ -37,7 +37,7 @@ async def change(clients: RedisClients, keys: Keys, line: Line, **changes: objec
     record = await line.store.load(line.call_id)
     assert record is not None
     record = dataclasses.replace(record, **changes)  # type: ignore[arg-type]
-    await clients.control.hset(keys.record(line.call_id), mapping={**encode_record(record)})
+    await clients.control.hset(keys.record(line.call_id), mapping=dict(encode_record(record).items()))
     return record
 
 
