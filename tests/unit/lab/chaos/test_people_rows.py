@@ -21,7 +21,7 @@ def test_every_process_has_a_row_in_which_nobody_is_left_alone() -> None:
         figures = {one.figure for one in row.targets}
         assert {"left_alone", "invited_twice", "not_ended"} <= figures
         assert {"outcomes_open", "outcomes_untrue", "intended_pct"} <= figures or row.name not in crashes
-        assert len(STORIES) <= 20 * row.people_pct // 100 <= MOST_CALLS, "every story is told in every repetition"
+        assert len(STORIES) <= 20 * row.people_pct // 100 <= MOST_CALLS, "every story is part of every repetition"
         assert "targets" in json.loads(row.plan.routing)
 
 
