@@ -46,8 +46,9 @@ class AcsMediaPeer:
     async def silent_frame(self) -> None:
         await self._send({"kind": "AudioData", "audioData": {"timestamp": "t", "silent": True}})
 
-    async def tone(self, tone: str) -> None:
-        await self._send({"kind": "DtmfData", "dtmfData": {"data": tone}})
+    async def tone(self, tone: str, *, participant: str | None = None) -> None:
+        named = {} if participant is None else {"participantRawID": participant}
+        await self._send({"kind": "DtmfData", "dtmfData": {"data": tone, **named}})
 
     async def closed(self, within_s: float = 5.0) -> int | None:
         """Return the code with which the gateway closed the socket."""

@@ -61,6 +61,12 @@ def test_what_is_no_recording_is_refused(tmp_path: Path) -> None:
         load_recordings(str(tmp_path / "text.wav"), APOLOGY)
 
 
+def test_a_path_that_is_too_long_is_refused_in_a_readable_line() -> None:
+    with pytest.raises(InputError, match="cannot be read: File name too long") as caught:
+        load_recordings("x" * 30_000, APOLOGY)
+    assert len(caught.value.message) < 300
+
+
 def test_a_folder_has_a_recording_for_each_profile(tmp_path: Path) -> None:
     _recording(tmp_path / "sales-de.wav", seconds=2.0)
     own = load_recordings(str(tmp_path), WAIT)

@@ -69,7 +69,7 @@ class ActingCrowd:
             body = part.script.model_dump(mode="json")
             call_json("PUT", f"{self.stack.url('voice-live')}/lab/agents/{part.agent}", body)
         self.calls = [ActingCall(part, self._place(number, part)) for number, part in enumerate(self.parts)]
-        _await(self._greeted, CONNECT_S, "not every acting caller has heard the greeting")
+        await_fact(self._greeted, CONNECT_S, "not every acting caller has heard the greeting")
 
     def _place(self, number: int, part: Part) -> str:
         caller = f"+1425556{self.turn * len(self.parts) + number:04d}"
@@ -88,7 +88,7 @@ class ActingCrowd:
             if not call.part.role.by_operator:
                 call_json("POST", f"{self.stack.url('acs')}/lab/calls/{call.lab_id}/say", {"text": "Please."})
         lead = next(call for call in self.calls if call.part.role.name == LEAD)
-        _await(lambda: self._requested_at(lead) < _NEVER, CONNECT_S, "the agent did not act")
+        await_fact(lambda: self._requested_at(lead) < _NEVER, CONNECT_S, "the agent did not act")
         records = self._records()
         for call in self.calls:
             if call.part.role.by_operator:
@@ -105,7 +105,7 @@ class ActingCrowd:
         for action in call.part.role.actions:
             body = {"action": action.action, **action.arguments}
             key = hashlib.sha256(f"{call_id} {json.dumps(body)}".encode()).hexdigest()
-            call.refused |= not _repeat(partial(_post, f"{url}/actions", body, key), REPEATED_S)
+            call.refused |= not repeat_until(partial(post_keyed, f"{url}/actions", body, key), REPEATED_S)
         call.accepted_at = time.monotonic()
 
     # -- the evidence
@@ -118,7 +118,7 @@ class ActingCrowd:
         for call in self.calls:
             if phones[call.lab_id]["state"] not in FINISHED:
                 call_json("POST", f"{self.stack.url('acs')}/lab/calls/{call.lab_id}/hangup", {})
-        _await(self._all_ended, END_S, "call-control does not know that every acting call has ended")
+        await_fact(self._all_ended, END_S, "call-control does not know that every acting call has ended")
         business = call_json("GET", f"{self.stack.url('business')}/lab/requests")
         records = self._records()
         return [self._evidence(call, phones[call.lab_id], records.get(call.lab_id), business) for call in self.calls]
@@ -204,7 +204,8 @@ def share_heard(agent: Samples, rate_hz: int, spoken: Samples, begun_s: Iterable
     return max(shares, default=0.0)
 
 
-def _post(url: str, body: Json, key: str) -> bool:
+def post_keyed(url: str, body: Json, key: str) -> bool:
+    """Send a request with an idempotency key. Returns whether it was accepted."""
     try:
         call_json("POST", url, body, headers={"Idempotency-Key": key})
     except WireError:
@@ -212,7 +213,8 @@ def _post(url: str, body: Json, key: str) -> bool:
     return True
 
 
-def _repeat(attempt: Callable[[], bool], within_s: float) -> bool:
+def repeat_until(attempt: Callable[[], bool], within_s: float) -> bool:
+    """Repeat the attempt until it succeeds. Returns False if it has not within this time."""
     deadline = time.monotonic() + within_s
     while not attempt():
         if time.monotonic() > deadline:
@@ -221,6 +223,7 @@ def _repeat(attempt: Callable[[], bool], within_s: float) -> bool:
     return True
 
 
-def _await(fact: Callable[[], bool], within_s: float, otherwise: str) -> None:
-    if not _repeat(fact, within_s):
+def await_fact(fact: Callable[[], bool], within_s: float, otherwise: str) -> None:
+    """Wait until the fact is true. Raises `StackError` with the text `otherwise`."""
+    if not repeat_until(fact, within_s):
         raise StackError(f"{otherwise} after {within_s:g} s")

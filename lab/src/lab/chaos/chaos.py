@@ -25,6 +25,8 @@ from lab.chaos.call_evidence import CallOutcome, outcome
 from lab.chaos.crowd import Crowd
 from lab.chaos.local_fleet import FleetPlan, LocalFleet, running_fleet
 from lab.chaos.page import PAGE_PATH, with_table
+from lab.chaos.people_calls import PeopleCrowd
+from lab.chaos.people_stories import cast_people
 from lab.chaos.result import RowResult, head, line
 from lab.chaos.row import BEGAN, ChaosRow, Facts, Scene
 from lab.chaos.rows import ROWS, chosen
@@ -107,10 +109,14 @@ def repeat(
     fleet.heal()
     fleet.clear_faults()
     row.before_dialing(fleet)
-    acting = calls * row.acting_pct // 100
-    calls -= acting
+    acting, people = calls * row.acting_pct // 100, calls * row.people_pct // 100
+    calls -= acting + people
     crowd = make_crowd(fleet, first=1 + turn * calls, count=calls, recorded=row.recorded)
-    scene = Scene(fleet, crowd, turn, ActingCrowd(fleet, tuple(cast(acting, turn)), turn) if acting else None)
+    scene = Scene(
+        *(fleet, crowd, turn),
+        ActingCrowd(fleet, tuple(cast(acting, turn)), turn) if acting else None,
+        PeopleCrowd(fleet, tuple(cast_people(people, turn)), turn) if people else None,
+    )
     if row.dials:
         crowd.dial()
         crowd.await_talking()

@@ -72,6 +72,13 @@ LABELS: Final = {
     "goodbyes_whole_pct": ("goodbyes heard whole", "%"),
     "announcement_heard_pct": ("smallest part of an announcement heard", "%"),
     "goodbyes_cut": ("goodbyes cut by the time limit", ""),
+    "left_alone": ("people left alone in a call", ""),
+    "invited_twice": ("invitations and outcomes too many", ""),
+    "not_ended": ("calls that continue after the caller hung up", ""),
+    "outcomes_open": ("actions without an outcome", ""),
+    "outcomes_untrue": ("outcomes that did not happen", ""),
+    "intended_pct": ("calls that end up as intended", "%"),
+    "disturbed": ("conversations of people disturbed by a tone", ""),
     "closing_s": ("from the request to the hang-up", "s"),
 }
 _SIGNS: Final = {"<=": "≤", ">=": "≥", "==": "="}

@@ -11,6 +11,7 @@ from lab.chaos.acting_calls import ActingCrowd
 from lab.chaos.call_evidence import CallEvidence
 from lab.chaos.crowd import Crowd
 from lab.chaos.local_fleet import GATEWAY, FleetPlan, LocalFleet
+from lab.chaos.people_calls import PeopleCrowd
 
 Facts: TypeAlias = dict[str, float]
 """Figures of a whole repetition, not of one call. The worst value of all repetitions counts."""
@@ -34,6 +35,7 @@ class Scene:
     turn: int = 0
     """Number of the repetition, from 0."""
     acting: ActingCrowd | None = None
+    people: PeopleCrowd | None = None
     moments: dict[str, float] = field(default_factory=dict)
 
 
@@ -86,6 +88,8 @@ class ChaosRow:
     plan: FleetPlan = USUAL
     acting_pct: int = 0
     """Share of the calls whose agents and operators act; `inject` dials them. The others exchange marks."""
+    people_pct: int = 0
+    """Share of the calls into which people are brought; `inject` dials them. The others exchange marks."""
     dials: bool = True
     """True if the callers are connected before the fault; otherwise `inject` makes them dial."""
     recorded: bool = False

@@ -12,6 +12,7 @@ from lab.chaos.action_rows import ACTION_ROWS
 from lab.chaos.attack import added_delay, hostile_requests, hostile_sockets
 from lab.chaos.local_fleet import RELAY
 from lab.chaos.media_rows import GATEWAY_ROWS, ROLLING_ROWS
+from lab.chaos.people_rows import PEOPLE_ROWS
 from lab.chaos.row import (
     EXTRA,
     GOES_ON,
@@ -179,6 +180,7 @@ ROWS: Final = (
     ),
     *VOICE_ROWS,
     *ACTION_ROWS,
+    *PEOPLE_ROWS,
     ChaosRow(
         name="no-relay",
         fault="relay: kill -9 of all, started again after 5 s",

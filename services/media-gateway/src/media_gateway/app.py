@@ -72,7 +72,8 @@ class MediaGateway:
             wait_phrases=load_recordings(settings.wait_audio, WAIT),
         )
         self._fleet = Fleet(control, self.name, KIND, keys)
-        self._watch = RelayWatch(Leases(control, keys, self.name), self.context.inbox, self._sessions, watch)
+        leases = Leases(control, keys, self.name)
+        self._watch = RelayWatch(leases, self.context.inbox, self.context.store, self._sessions, watch)
         self._tokens = settings.acs_tokens()
 
     def server(self, ws: str = "") -> WebServer:

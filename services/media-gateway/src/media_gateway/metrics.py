@@ -33,7 +33,10 @@ FRAMES: Final = Frames()
 REGISTRY.register(FRAMES)
 BAD_FRAMES: Final = counter("bridge_gateway_bad_frames_total", "Messages from ACS that were dropped as invalid")
 OTHER_PARTICIPANT_FRAMES: Final = counter(
-    "bridge_gateway_foreign_frames_total", "Audio frames of another participant, which were dropped"
+    "bridge_gateway_foreign_frames_total", "Audio frames of a participant that the agent does not hear"
+)
+CUT_FRAMES: Final = counter(
+    "bridge_gateway_cut_frames_total", "Audio frames that were dropped because a participant's burst was too long"
 )
 CLEARS: Final = counter("bridge_gateway_clears_total", "StopAudio messages sent")
 SOCKETS: Final = counter("bridge_gateway_sockets_total", "Media sockets by close code", _CODE)

@@ -20,6 +20,7 @@ APOLOGY: Final = Path(__file__).with_name("apology.wav")
 WAIT: Final = Path(__file__).with_name("wait.wav")
 NONE: Final = "none"
 MAX_BYTES: Final = 4 * 1024 * 1024
+_SHOWN_CHARACTERS: Final = 200
 LONGEST_S: Final = 10.0
 """Maximum length: call-control hangs up after 12 s in any case."""
 
@@ -43,9 +44,12 @@ def load_recordings(setting: str, default: Path) -> Recordings:
     if setting == NONE:
         return Recordings()
     path = Path(setting) if setting else default
-    if not path.is_dir():
+    try:
+        files = sorted(path.glob("*.wav")) if path.is_dir() else None
+    except OSError as error:  # for example, the path is too long
+        raise InputError(f"{str(path)[:_SHOWN_CHARACTERS]} cannot be read: {error.strerror}") from error
+    if files is None:
         return Recordings(_load(path))
-    files = sorted(path.glob("*.wav"))
     if not files:
         raise InputError(f"{path} contains no WAV file; add default.wav, or <profile>.wav for an agent profile")
     found: dict[str, bytes] = {}

@@ -17,8 +17,8 @@ class GatewaySettings(AcsTrustSettings):
 
     acs_audio_format: Annotated[Literal["pcm16k", "pcm24k"], BeforeValidator(lower)] = "pcm16k"
     """Audio format that call-control negotiated with ACS. The rate that ACS announces on a socket takes precedence."""
-    accept_participants: Annotated[Literal["all", "caller"], BeforeValidator(lower)] = "all"
-    """Whose audio frames are forwarded. `caller`: drop frames with the raw id of another participant."""
+    acs_audio_channels: Annotated[Literal["mixed", "unmixed"], BeforeValidator(lower)] = "unmixed"
+    """Channels that call-control negotiated with ACS. `mixed`: frames contain the audio of all participants."""
 
     gateway_capacity: int = Field(default=100, ge=1, le=10_000)
     """Maximum concurrent media sockets."""

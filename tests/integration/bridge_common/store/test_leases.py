@@ -11,7 +11,7 @@ from bridge_common.base.errors import OutsideError
 from bridge_common.base.ids import call_id_of
 from bridge_common.redis.clients import RedisClients
 from bridge_common.store.call_store import CallStore
-from bridge_common.store.leases import Claim, Leases
+from bridge_common.store.leases import Claim, Leases, OverdueLease
 from bridge_common.wire.call_record import CallRecord, Status
 from bridge_common.wire.keys import Keys
 from tests.integration.support.tcp_proxy import TcpProxy
@@ -382,7 +382,12 @@ async def test_calls_without_a_relay_are_returned_with_their_last_owner(
     found = await rival.overdue(calls)
     assert [one.call_id for one in found] == calls[:2]
     assert [one.epoch for one in found] == [claims[call_id].epoch for call_id in calls[:2]]
-    assert all(4 < one.since_s < 60 for one in found)
+    assert all(one.since_s is not None and 4 < one.since_s < 60 for one in found)
+
+
+async def test_a_call_without_a_lease_has_no_relay(mine: Leases) -> None:
+    never_offered = call_id_of("a")
+    assert await mine.overdue([never_offered]) == [OverdueLease(never_offered, None, "")]
 
 
 def test_each_call_belongs_to_one_part(clients: RedisClients) -> None:

@@ -18,6 +18,7 @@ from bridge_common.wire.entries import (
     Stamp,
 )
 from bridge_common.wire.keys import Keys
+from tests.integration.support.acs_media_peer import CALLER
 from tests.integration.support.gateway_under_test import Gateway, Line, OpenLine, StartGateway, audio_of, level, tone
 from tests.support.eventually import eventually
 
@@ -83,26 +84,62 @@ async def test_tones_arrive_between_the_frames(gateway: Gateway, line: Line) -> 
     assert line.said(Dtmf) == [Dtmf("1"), Dtmf("#")]
 
 
-async def test_only_the_caller_is_heard_where_that_is_asked_for(start_gateway: StartGateway, line: Line) -> None:
-    async with start_gateway(accept_participants="caller") as gateway, gateway.dial(line.call_id) as acs:
+async def test_only_the_caller_is_heard_at_first(gateway: Gateway, line: Line) -> None:
+    async with gateway.dial(line.call_id) as acs:
         await acs.metadata(24_000)
         await acs.frame(b"\x01\x00" * 480)
-        await acs.frame(b"\x02\x00" * 480, participant="8:acs:somebody-else")
+        await acs.frame(b"\x02\x00" * 480, participant="8:acs:ourselves")
         await acs.frame(b"\x03\x00" * 480, participant=None)
-        await eventually(lambda: len(audio_of(line)) == 2)
-    assert audio_of(line) == [b"\x01\x00" * 480, b"\x03\x00" * 480]
+        await acs.frame(b"\x04\x00" * 480, participant="4:+14255550177")
+        await acs.frame(b"\x05\x00" * 480)
+        await eventually(lambda: b"\x05\x00" * 480 in audio_of(line))
+        assert not {b"\x02\x00" * 480, b"\x04\x00" * 480} & set(audio_of(line))
+        assert [frame for frame in audio_of(line) if any(frame)] == [
+            b"\x01\x00" * 480,
+            b"\x03\x00" * 480,
+            b"\x05\x00" * 480,
+        ]
 
 
 @pytest.mark.parametrize("caller", ["", "4:anonymous"])
-async def test_a_caller_without_an_id_is_heard_whoever_acs_says_speaks(
-    start_gateway: StartGateway, line: Line, clients: RedisClients, keys: Keys, caller: str
+async def test_a_caller_without_an_id_is_heard_whatever_id_acs_sends(
+    gateway: Gateway, line: Line, clients: RedisClients, keys: Keys, caller: str
 ) -> None:
     await clients.control.hset(keys.record(line.call_id), "caller", caller)
-    async with start_gateway(accept_participants="caller") as gateway, gateway.dial(line.call_id) as acs:
+    async with gateway.dial(line.call_id) as acs:
         await acs.metadata(24_000)
-        await acs.frame(b"\x01\x00" * 480, participant="8:acs:a-guest")
-        await acs.frame(b"\x02\x00" * 480, participant="4:anonymous")
-        await eventually(lambda: len(audio_of(line)) == 2)
+        await acs.frame(b"\x01\x00" * 480, participant="4:+14255550111")
+        await acs.frame(b"\x02\x00" * 480, participant="4:+14255550111")
+        await eventually(lambda: audio_of(line) == [b"\x01\x00" * 480, b"\x02\x00" * 480])
+
+
+async def test_ids_of_mixed_audio_are_ignored(start_gateway: StartGateway, line: Line) -> None:
+    async with start_gateway(acs_audio_channels="mixed") as gateway, gateway.dial(line.call_id) as acs:
+        await acs.metadata(24_000)
+        for number, participant in enumerate([None, "4:+14255550177", CALLER, "8:acs:ourselves"]):
+            await acs.frame(bytes([number, 0]) * 480, participant=participant)
+        await eventually(lambda: audio_of(line) == [bytes([number, 0]) * 480 for number in range(4)])
+
+
+async def test_a_tone_names_the_person_who_pressed_the_key_if_acs_does(gateway: Gateway, line: Line) -> None:
+    async with gateway.dial(line.call_id) as acs:
+        await acs.metadata(24_000)
+        await acs.tone("1", participant="4:+14255550177")
+        await acs.tone("2")
+        await eventually(lambda: line.said(Dtmf) == [Dtmf("1", "4:+14255550177"), Dtmf("2")])
+
+
+async def test_five_people_who_speak_at_once_are_no_flood(gateway: Gateway, line: Line) -> None:
+    """After a stall, six seconds of each arrive at once: 30 s of audio, three times the limit of one speaker."""
+    ids = [CALLER, *(f"4:+142555501{number}" for number in range(70, 74))]
+    async with gateway.dial(line.call_id) as acs:
+        await acs.metadata(24_000)
+        for _ in range(300):
+            for participant in ids:
+                await acs.frame(bytes(960), participant=participant)
+        await acs.tone("1")
+        await eventually(lambda: line.said(Dtmf))
+        assert acs.close_code is None
 
 
 async def test_ten_bad_frames_close_the_socket_and_no_other(gateway: Gateway, open_line: OpenLine) -> None:

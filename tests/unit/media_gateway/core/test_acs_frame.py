@@ -119,6 +119,16 @@ def test_everything_else_is_left_alone(text: bytes) -> None:
     assert resampler.feed(PCM) == CompiledResampler(16_000, 24_000).feed(PCM), "nothing was fed"
 
 
+def test_only_frames_of_the_named_speaker_are_processed() -> None:
+    unnamed = message(**{name: value for name, value in MEMBERS.items() if name != "participantRawID"})
+    resampler = CompiledResampler(16_000, 24_000)
+    for speaker in (b"4:+1425555010", b"4:+142555501000", b"4:+14255550101", b""):
+        assert resampler.feed_message(memoryview(PLAIN), speaker) is None
+    assert resampler.feed_message(memoryview(unnamed), b"4:+14255550100") is None
+    assert resampler.feed_message(memoryview(PLAIN), b"4:+14255550100") == expected(PLAIN), "nothing was fed before"
+    assert CompiledResampler(16_000, 24_000).feed_message(memoryview(unnamed), b"") == expected(unnamed)
+
+
 def test_a_message_may_end_anywhere() -> None:
     assert [length for length in range(len(PLAIN) + 1) if heard(PLAIN[:length]) is not None] == [len(PLAIN)]
 

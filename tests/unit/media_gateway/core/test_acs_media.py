@@ -58,7 +58,12 @@ def test_a_silent_frame_may_come_without_data(data: str) -> None:
 
 def test_reads_a_tone() -> None:
     assert decode(DTMF) == DtmfData("3")
-    assert decode('{"kind":"DtmfData","dtmfData":{"data":"#","timestamp":"t","participantRawID":"x"}}') == DtmfData("#")
+
+
+@pytest.mark.parametrize("name", ["participantRawID", "ParticipantRawId", "participant"])
+def test_a_tone_may_name_the_person_who_pressed_the_key(name: str) -> None:
+    assert decode(f'{{"kind":"DtmfData","dtmfData":{{"data":"#","{name}":"{CALLER}"}}}}') == DtmfData("#", CALLER)
+    assert decode(f'{{"kind":"DtmfData","dtmfData":{{"data":"#","{name}":null}}}}') == DtmfData("#")
 
 
 def test_unknown_kinds_are_named_not_refused() -> None:

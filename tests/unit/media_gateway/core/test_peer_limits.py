@@ -25,6 +25,15 @@ def test_ten_times_real_time_is_stopped_within_seconds() -> None:
     assert not stream(Pace(0.0), times_real_time=10.0, seconds=2.0)
 
 
+def test_each_of_several_speakers_may_use_the_limit() -> None:
+    pace = Pace(0.0)
+    assert not stream(pace, times_real_time=5.0, seconds=60)
+    pace = Pace(0.0)
+    pace.speakers = 4
+    assert stream(pace, times_real_time=5.0, seconds=600), "five participants"
+    assert not stream(pace, times_real_time=20.0, seconds=60)
+
+
 def test_a_flood_of_sockets_of_one_call_is_refused_and_others_are_not() -> None:
     limit = AttachLimit()
     taken = [limit.take("a", 10.0 + number / 570) for number in range(570)]

@@ -28,7 +28,7 @@ def test_numpy_serves_where_nothing_was_compiled(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setitem(sys.modules, _COMPILED, None)  # importing it is a ModuleNotFoundError
     resampler, read_frame = module._fastest()
     assert resampler is Resampler
-    assert read_frame(memoryview(b"{}"), 960) is None
+    assert read_frame(memoryview(b"{}"), 960, None) is None
 
 
 def test_a_compiled_module_that_does_not_load_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:

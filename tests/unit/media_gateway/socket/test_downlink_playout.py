@@ -8,7 +8,7 @@ import json
 import pytest
 
 from bridge_common.observability.telemetry import now_us
-from bridge_common.wire.entries import Audio, AudioFrame, Clear, Ended, Hold, ItemEnd, Played, Playing, Stamp
+from bridge_common.wire.entries import Audio, AudioFrame, Clear, Ended, Hold, ItemEnd, Listen, Played, Playing, Stamp
 from media_gateway.core.acs_media import STOP_AUDIO
 from media_gateway.core.playout import Report
 from media_gateway.settings import GatewaySettings
@@ -60,6 +60,7 @@ class Call:
         self.reports: list[Report] = []
         self.stopped: list[Clear] = []
         self.ended: list[Ended] = []
+        self.listened: list[Listen] = []
         self.downlink = DownlinkPlayout(
             rate_hz,
             GatewaySettings.model_validate(values),
@@ -69,6 +70,7 @@ class Call:
             report=self.reports.append,
             on_stopped=self.stopped.append,
             on_ended=self.ended.append,
+            on_listen=self.listened.append,
         )
 
     def run(self, seconds: float) -> None:
@@ -143,6 +145,36 @@ def test_hold_sounds_at_the_next_beats() -> None:
     call.downlink.take("1-1", Hold(on=True))
     call.run(0.3)
     assert any(call.buffer.pcm())
+
+
+def test_no_hold_tone_without_a_relay_while_people_talk() -> None:
+    call = Call()
+    call.downlink.alone(True, bridged=True)
+    call.run(1.0)
+    assert not any(call.buffer.pcm())
+    call.downlink.alone(True, bridged=False)
+    call.run(0.5)
+    assert any(call.buffer.pcm())
+    call.downlink.alone(True, bridged=True)
+    call.run(0.1)
+    sent = len(call.buffer.pcm())
+    call.run(1.0)
+    assert len(call.buffer.pcm()) == sent
+
+
+def test_the_hold_tone_of_the_relay_sounds_also_while_people_talk() -> None:
+    call = Call()
+    call.downlink.alone(False, bridged=True)
+    call.downlink.take("1-1", Hold(on=True))
+    call.run(0.5)
+    assert any(call.buffer.pcm())
+
+
+def test_the_selection_of_participants_is_reported() -> None:
+    call = Call()
+    call.downlink.take("1-1", Listen("all"))
+    call.downlink.take("1-2", Listen("caller", bridged=True))
+    assert call.listened == [Listen("all"), Listen("caller", bridged=True)]
 
 
 def test_the_end_is_passed_on() -> None:

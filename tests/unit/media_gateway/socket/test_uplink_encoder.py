@@ -3,14 +3,12 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from bridge_common.redis.clients import open_clients
 from bridge_common.streams.writer import Outlet, StreamWriter
 from bridge_common.wire.entries import AudioFrame, Entry
 from media_gateway.core.acs_media import AudioData
-from media_gateway.socket.uplink_encoder import Framing, UplinkEncoder
+from media_gateway.socket.uplink_encoder import UplinkEncoder
 
 
 class RecordingOutlet(Outlet):
@@ -43,7 +41,7 @@ def audio(pcm: bytes, *, silent: bool = False) -> AudioData:
 
 def test_24_khz_passes_as_it_is(uplink_at: UplinkAt) -> None:
     uplink, entries = uplink_at(24_000)
-    uplink.audio(audio(b"\x01\x02" * 480))
+    uplink.write(uplink.pcm_of(audio(b"\x01\x02" * 480)))
     assert entries == [AudioFrame(b"\x01\x02" * 480)]
 
 
@@ -51,14 +49,14 @@ def test_whatever_the_length_entries_have_20_ms(uplink_at: UplinkAt) -> None:
     uplink, entries = uplink_at(24_000)
     pcm = bytes(range(256)) * 15
     for at in range(0, len(pcm), 700):
-        uplink.audio(audio(pcm[at : at + 700]))
+        uplink.write(uplink.pcm_of(audio(pcm[at : at + 700])))
     assert entries == [AudioFrame(pcm[at : at + 960]) for at in range(0, 3840, 960)]
 
 
 def test_each_16_khz_frame_is_one_entry_at_once(uplink_at: UplinkAt) -> None:
     uplink, entries = uplink_at(16_000)
     for count in range(1, 10):
-        uplink.audio(audio(b"\x00\x10" * 320))
+        uplink.write(uplink.pcm_of(audio(b"\x00\x10" * 320)))
         assert len(entries) == count
     assert all(isinstance(entry, AudioFrame) and len(entry.pcm24k) == 960 for entry in entries)
 
@@ -66,14 +64,5 @@ def test_each_16_khz_frame_is_one_entry_at_once(uplink_at: UplinkAt) -> None:
 @pytest.mark.parametrize("pcm", [b"", bytes(640), b"\x01\x00" * 320])
 def test_silent_frames_are_20_ms_of_zeros(uplink_at: UplinkAt, pcm: bytes) -> None:
     uplink, entries = uplink_at(16_000)
-    uplink.audio(audio(pcm, silent=True))
+    uplink.write(uplink.pcm_of(audio(pcm, silent=True)))
     assert entries == [AudioFrame(bytes(960))]
-
-
-@given(st.lists(st.binary(max_size=2500), max_size=20))
-def test_frames_join_to_what_was_fed(pieces: list[bytes]) -> None:
-    framing = Framing(960)
-    frames = [frame for piece in pieces for frame in framing.feed(piece)]
-    fed = b"".join(pieces)
-    assert all(len(frame) == 960 for frame in frames)
-    assert b"".join(frames) == fed[: len(fed) // 960 * 960]

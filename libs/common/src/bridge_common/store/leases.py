@@ -53,7 +53,8 @@ class OverdueLease:
     """A call whose relay has not renewed its lease; `owner_text` is its entry in the owners table."""
 
     call_id: str
-    since_s: float
+    since_s: float | None
+    """None: the call has no lease."""
     owner_text: str
 
     @property
@@ -159,7 +160,7 @@ class Leases:
         return lost
 
     async def overdue(self, call_ids: Iterable[str]) -> list[OverdueLease]:
-        """Return the expired leases of `call_ids`. These calls currently have no live relay."""
+        """Return the expired and missing leases of `call_ids`. These calls currently have no live relay."""
         by_tag: dict[str, list[str]] = defaultdict(list)
         for call_id in call_ids:
             by_tag[self._keys.tag(call_id)].append(call_id)
@@ -168,7 +169,7 @@ class Leases:
             async with redis_errors("checking for calls without a relay"):
                 rows: Sequence[Any] = await self._overdue(keys=self._tables(tag), args=ours)
             found += [
-                OverdueLease(rows[i].decode(), int(rows[i + 1]) / 1000, rows[i + 2].decode())
+                OverdueLease(rows[i].decode(), _seconds(int(rows[i + 1])), rows[i + 2].decode())
                 for i in range(0, len(rows), 3)
             ]
         return found
@@ -242,3 +243,7 @@ class Leases:
 
     def _tables(self, tag: str) -> list[str]:
         return [self._keys.leases(tag), self._keys.owners(tag)]
+
+
+def _seconds(ms: int) -> float | None:
+    return None if ms < 0 else ms / 1000

@@ -68,12 +68,15 @@ static const uint8_t *string_end(const uint8_t *text, const uint8_t *end)
     return text < end ? text + 1 : NULL;
 }
 
-/* Writes the `length` bytes of audio in such a message, zeros if it is silent. Returns 0 for any other message. */
-static int acs_frame(const uint8_t *text, size_t size, uint8_t *pcm, size_t length)
+/* Writes the `length` bytes of audio in such a message, zeros if it is silent. Returns 0 for any other message.
+   `speaker`: the participant id that the message has to contain, empty for none; NULL: any. */
+static int acs_frame(const uint8_t *text, size_t size, const uint8_t *speaker, size_t speaker_size, uint8_t *pcm,
+                     size_t length)
 {
     enum { DATA = 1, SILENT = 2, TIMESTAMP = 4, PARTICIPANT = 8 };
     const uint8_t *end = text + size, *data = NULL;
-    size_t data_size = 0;
+    const uint8_t *participant = NULL;
+    size_t data_size = 0, participant_size = 0;
     int seen = 0, silent = 0;
     if (!SKIPPED(text, end, "{\"kind\":\"AudioData\",\"audioData\":{"))
         return 0;
@@ -96,17 +99,21 @@ static int acs_frame(const uint8_t *text, size_t size, uint8_t *pcm, size_t leng
             if (SKIPPED(text, end, "\"timestamp\":\""))
                 member = TIMESTAMP;
             else if (SKIPPED(text, end, "\"participantRawID\":\""))
-                member = PARTICIPANT;
+                member = PARTICIPANT, participant = text;
             else
                 return 0;
             text = string_end(text, end);
             if (!text)
                 return 0;
+            if (member == PARTICIPANT)
+                participant_size = (size_t)(text - 1 - participant);
         }
         if (seen & member)
             return 0;
         seen |= member;
     } while (SKIPPED(text, end, ","));
+    if (speaker && (participant_size != speaker_size || (speaker_size && memcmp(participant, speaker, speaker_size))))
+        return 0;
     if (!SKIPPED(text, end, "}}") || text != end || !data || !base64_decoded(data, data_size, pcm, length))
         return 0;
     if (silent)

@@ -55,6 +55,8 @@ class _AudioMessage(msgspec.Struct, tag_field="kind", tag="AudioData", frozen=Tr
 @dataclass(frozen=True, slots=True)
 class DtmfData:
     tone: str
+    participant: str = ""
+    """Raw id of the person who pressed the key; empty if ACS did not send one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,13 +141,11 @@ def _audio_data(body: dict[str, object]) -> AudioData:
     silent = body.get("silent")
     if silent is not None and type(silent) is not bool:
         raise FrameError("`silent` of AudioData must be true or false")
-    participant = body.get("participantRawID")
-    timestamp = body.get("timestamp")
     return AudioData(
         pcm=_pcm(body.get("data"), silent=bool(silent)),
         silent=bool(silent),
-        participant=participant if type(participant) is str else "",
-        timestamp=timestamp if type(timestamp) is str else "",
+        participant=_text(body.get("participantRawID")),
+        timestamp=_text(body.get("timestamp")),
     )
 
 
@@ -193,4 +193,8 @@ def _dtmf_data(body: dict[str, object]) -> DtmfData:
     tone = body.get("data")
     if type(tone) is not str or tone.upper() not in TONES:
         raise FrameError("`data` of DtmfData must be one of 0-9, *, #, A-D")
-    return DtmfData(tone.upper())
+    return DtmfData(tone.upper(), _text(body.get("participantrawid", body.get("participant"))))
+
+
+def _text(value: object) -> str:
+    return value if type(value) is str else ""

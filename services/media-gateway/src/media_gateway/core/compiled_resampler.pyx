@@ -26,23 +26,25 @@ cdef extern from "polyphase.h" nogil:
 cdef extern from "acs_frame.h" nogil:
     enum: MOST_FRAME
     void make_base64_values()
-    int acs_frame(const uint8_t *text, size_t size, uint8_t *pcm, size_t length)
+    int acs_frame(const uint8_t *text, size_t size, const uint8_t *speaker, size_t speaker_size, uint8_t *pcm, size_t length)
 
 make_base64_values()
 cdef feed_function *_feed = fastest_feed()
 cdef int16_t _SILENCE[MOST_KEPT]
 
 
-def plain_frame(message, Py_ssize_t length):
+def plain_frame(message, Py_ssize_t length, bytes speaker):
     """The `length` bytes of audio in an ACS message that is a plain frame; None for every other message."""
     pcm = PyBytes_FromStringAndSize(NULL, length)
-    return pcm if _is_plain(message, <uint8_t *> PyBytes_AS_STRING(pcm), length) else None
+    return pcm if _is_plain(message, speaker, <uint8_t *> PyBytes_AS_STRING(pcm), length) else None
 
 
-cdef bint _is_plain(message, uint8_t *pcm, Py_ssize_t length) except -1:
+cdef bint _is_plain(message, bytes speaker, uint8_t *pcm, Py_ssize_t length) except -1:
     cdef Py_buffer text  # a typed memoryview of Cython would need ten times as much code as this module
+    cdef const uint8_t *name = NULL if speaker is None else <const uint8_t *> PyBytes_AS_STRING(speaker)
+    cdef Py_ssize_t name_size = 0 if speaker is None else len(speaker)
     PyObject_GetBuffer(message, &text, PyBUF_SIMPLE)
-    plain = acs_frame(<const uint8_t *> text.buf, text.len, pcm, length)
+    plain = acs_frame(<const uint8_t *> text.buf, text.len, name, name_size, pcm, length)
     PyBuffer_Release(&text)
     return plain
 
@@ -80,9 +82,9 @@ cdef class CompiledResampler:
             raise ValueError("PCM ends within a sample")
         return self._fed(<const int16_t *> PyBytes_AS_STRING(pcm), size // sizeof(int16_t))
 
-    def feed_message(self, message):
+    def feed_message(self, message, bytes speaker=None):
         cdef int16_t pcm[MOST_FRAME]
-        plain = _is_plain(message, <uint8_t *> pcm, self._frame * sizeof(int16_t))
+        plain = _is_plain(message, speaker, <uint8_t *> pcm, self._frame * sizeof(int16_t))
         return self._fed(pcm, self._frame) if plain else None
 
     def flush(self):

@@ -18,9 +18,13 @@ MOST_CALLS: Final = 1000
 
 
 class Pace:
-    """A leaky bucket: filled by the length of each message, drained at `FASTEST` times real time."""
+    """A leaky bucket: filled by the length of each message, drained at `FASTEST` times real time.
+
+    `speakers`: number of participants who send audio at the same time; each may use the limits.
+    """
 
     def __init__(self, now: float) -> None:
+        self.speakers = 1
         self._level_s = 0.0
         self._seen_at = now
 
@@ -28,7 +32,7 @@ class Pace:
         """Count a message of this length. Returns False if the bucket overflows."""
         drained = (now - self._seen_at) * FASTEST
         self._seen_at = now
-        self._level_s = max(0.0, self._level_s - drained) + length_s
+        self._level_s = max(0.0, self._level_s - drained) + length_s / self.speakers
         return self._level_s <= BURST_S
 
 

@@ -21,9 +21,12 @@ class RateChange(Protocol):
 
     def feed(self, pcm: bytes) -> bytes: ...
 
-    def feed_message(self, message: memoryview) -> bytes | None:
-        """Decode and convert an ACS message that is a plain frame of 20 ms. Returns None if it was not processed:
-        `acs_media` must then decode the message. Always None without the compiled resampler.
+    def feed_message(self, message: memoryview, speaker: bytes | None = None) -> bytes | None:
+        """Decode and convert an ACS message that is a plain frame of 20 ms. `speaker`: the only participant id that is
+        accepted, empty for a message without an id; None: any.
+
+        Returns None if the message was not processed: `acs_media` must then decode it. Always None without the compiled
+        resampler.
         """
 
     def flush(self) -> bytes:
@@ -33,15 +36,17 @@ class RateChange(Protocol):
         """Discard the audio in the delay line."""
 
 
-ReadFrame: TypeAlias = Callable[[memoryview, int], bytes | None]
-"""Returns the audio (so many bytes) of a plain frame in an ACS message. None: `acs_media` has to decode it."""
+ReadFrame: TypeAlias = Callable[[memoryview, int, bytes | None], bytes | None]
+"""Returns the audio (so many bytes) of a plain frame of this speaker in an ACS message. None: `acs_media` has to decode
+it.
+"""
 
 
 def _fastest() -> tuple[Callable[[int, int], RateChange], ReadFrame]:
     try:
         from media_gateway.core.compiled_resampler import CompiledResampler, plain_frame
     except ModuleNotFoundError:  # installed without a C compiler; a broken build raises ImportError
-        return Resampler, lambda message, length: None
+        return Resampler, lambda message, length, speaker: None
     return CompiledResampler, plain_frame
 
 
@@ -61,8 +66,8 @@ class SameRate:
     def feed(self, pcm: bytes) -> bytes:
         return pcm
 
-    def feed_message(self, message: memoryview) -> bytes | None:
-        return _READ_FRAME(message, self._frame_bytes)
+    def feed_message(self, message: memoryview, speaker: bytes | None = None) -> bytes | None:
+        return _READ_FRAME(message, self._frame_bytes, speaker)
 
     def flush(self) -> bytes:
         return b""

@@ -76,7 +76,7 @@ class Resampler:
         pieces = (pcm[start : start + rows_bytes] for start in range(0, len(pcm), rows_bytes))
         return b"".join(self._feed(np.frombuffer(piece, _PCM)) for piece in pieces)
 
-    def feed_message(self, message: memoryview) -> bytes | None:
+    def feed_message(self, message: memoryview, speaker: bytes | None = None) -> bytes | None:
         """Process no message: see `RateChange`."""
         return None
 

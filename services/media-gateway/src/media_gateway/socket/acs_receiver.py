@@ -10,11 +10,14 @@ from bridge_common.base.errors import FrameError
 from bridge_common.base.log import fields
 from bridge_common.streams.writer import Outlet
 from bridge_common.wire.audio import FRAME_MS, PHONE_RATE_HZ, VOICE_RATE_HZ, ms_of_bytes
+from bridge_common.wire.call_record import CallRecord
 from bridge_common.wire.entries import Dtmf
 from media_gateway import metrics
 from media_gateway.core.acs_media import AudioData, AudioMetadata, DtmfData, decode
 from media_gateway.core.peer_limits import Pace
+from media_gateway.core.speakers import Speakers
 from media_gateway.socket.frame_socket import FrameSocket
+from media_gateway.socket.speaker_audio import SpeakerAudio
 from media_gateway.socket.uplink_encoder import UplinkEncoder
 from media_gateway.socket_context import SocketContext
 
@@ -32,7 +35,8 @@ _QUIET_S: Final = 0.3
 the uplink as missed.
 """
 _FRAME_S: Final = FRAME_MS / 1000
-_UNIDENTIFIED: Final = ("", "4:", "4:anonymous")
+_PACED_SPEAKERS: Final = 4
+"""Maximum speakers in the limit on the pace of the audio. ACS sends at most four dominant speakers."""
 
 
 class ReceivingSession(Protocol):
@@ -55,8 +59,7 @@ class AcsReceiver:
         socket: FrameSocket,
         outlet: Outlet,
         context: SocketContext,
-        caller: str,
-        call_id: str,
+        record: CallRecord,
         clock: Callable[[], float],
     ) -> None:
         self._session = session
@@ -65,12 +68,14 @@ class AcsReceiver:
         self._agreed_rate_hz = context.settings.agreed_rate_hz
         self._first_message_s = context.limits.first_message_s
         self._idle_s = context.limits.idle_s
-        self._caller = caller
-        self._call_id = call_id
-        # For a caller without a raw id, the participant id of the frames is unknown.
-        self._accepts_all = context.settings.accept_participants == "all" or caller in _UNIDENTIFIED
+        self._ticker = context.ticker
+        self._call_id = record.call_id
+        mixed = context.settings.acs_audio_channels == "mixed"
+        self._speakers = Speakers(record.caller, record.participants, mixed=mixed)
         self._clock = clock
-        self._uplink: UplinkEncoder | None = None
+        self._audio: SpeakerAudio | None = None
+        self._direct: UplinkEncoder | None = None
+        """`SpeakerAudio.direct`, here to save a lookup for each frame."""
         self._rate_hz = 0
         self._s_per_byte = ms_of_bytes(1, PHONE_RATE_HZ) / 1000
         self._bad_in_a_row = 0
@@ -86,18 +91,39 @@ class AcsReceiver:
     def probe_due(self, now: float) -> bool:
         """Whether a latency probe for the relay is due. Called twice a second."""
         is_due = now - self._probed_at >= _PROBE_EACH_S or now - self._received_at >= _QUIET_S
-        if is_due and self._uplink is not None:
+        if is_due and self._audio is not None:
             self._probed_at = now
             return True
         return False
 
+    # -- speakers
+    @property
+    def lookup_due(self) -> bool:
+        """Whether `know` should be called with a newer record."""
+        return self._speakers.lookup_due(self._clock())
+
+    def know(self, record: CallRecord) -> None:
+        if self._audio is not None:
+            self._audio.know(record.participants)
+
+    def listen(self, *, everyone: bool) -> None:
+        """Select the participants that the agent hears from now on."""
+        if self._audio is not None:
+            self._audio.listen(everyone=everyone)
+
+    def stop(self) -> None:
+        """Write no more audio."""
+        if self._audio is not None:
+            self._audio.stop()
+
     # -- `Receiver`
     def text(self, message: memoryview) -> None:
         now = self._clock()
-        if now - self._received_at > GAP_S and self._uplink is not None:
+        if now - self._received_at > GAP_S and self._audio is not None:
             metrics.GAPS.labels("in").observe(now - self._received_at)
         self._received_at = now
-        if self._accepts_all and self._uplink is not None and self._uplink.frame(message):
+        direct = self._direct
+        if direct is not None and direct.frame(message):
             metrics.FRAMES.received += 1
             self._bad_in_a_row = 0
             length_s = _FRAME_S
@@ -137,13 +163,13 @@ class AcsReceiver:
             return _FRAME_S
         self._bad_in_a_row = 0
         if type(decoded) is AudioData:
-            self._audio(decoded)
+            self._take(decoded)
             return max(_FRAME_S, len(decoded.pcm) * self._s_per_byte)
         if type(decoded) is AudioMetadata:
             self._metadata(decoded)
         elif type(decoded) is DtmfData:
             log.debug("DTMF tone received", extra=fields(call_id=self._call_id))
-            self._outlet.append(Dtmf(decoded.tone))
+            self._outlet.append(Dtmf(decoded.tone, decoded.participant))
         return _FRAME_S
 
     def _bad_frame(self, reason: str) -> None:
@@ -160,22 +186,25 @@ class AcsReceiver:
         known = message.rate_hz in (PHONE_RATE_HZ, VOICE_RATE_HZ)
         if not known or message.channels != 1 or message.encoding.upper() != "PCM":
             self._session.end(UNSUPPORTED, "unsupported audio format; PCM, one channel, 16000 or 24000 Hz is supported")
-        elif self._uplink is None:
+        elif self._audio is None:
             self._open(message.rate_hz)
         elif message.rate_hz != self._rate_hz:
             self._session.end(UNSUPPORTED, "AudioMetadata changed the sample rate of an open media socket")
 
-    def _audio(self, message: AudioData) -> None:
-        if not self._accepts_all and message.participant not in ("", self._caller):
+    def _take(self, message: AudioData) -> None:
+        audio, now = self._audio or self._open(self._agreed_rate_hz), self._clock()
+        if audio.take(message, now):
+            metrics.FRAMES.received += 1
+        else:
             metrics.OTHER_PARTICIPANT_FRAMES.inc()
-            return
-        uplink = self._uplink or self._open(self._agreed_rate_hz)
-        metrics.FRAMES.received += 1
-        uplink.audio(message)
+        self._direct = audio.direct
+        self._pace.speakers = min(self._speakers.count(now), _PACED_SPEAKERS)
 
-    def _open(self, rate_hz: int) -> UplinkEncoder:
+    def _open(self, rate_hz: int) -> SpeakerAudio:
         self._rate_hz = rate_hz
         self._s_per_byte = ms_of_bytes(1, rate_hz) / 1000
         self._session.rate_known(rate_hz)
-        self._uplink = UplinkEncoder(self._outlet, rate_hz)
-        return self._uplink
+        uplink = UplinkEncoder(self._outlet, rate_hz)
+        self._audio = SpeakerAudio(uplink, self._speakers, self._ticker, rate_hz)
+        self._direct = self._audio.direct
+        return self._audio

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from bridge_common.base.log import fields
 from bridge_common.observability import telemetry
 from bridge_common.store.call_store import MediaGrant
-from bridge_common.wire.entries import Ended, MediaAttached, MediaDetached, Stamp
+from bridge_common.wire.entries import Ended, Listen, MediaAttached, MediaDetached, Stamp
 from media_gateway.core.playout import Report
 from media_gateway.core.session_state import MissingStream
 from media_gateway.socket.downlink_playout import DownlinkPlayout, SendBuffer
@@ -20,7 +20,8 @@ log = logging.getLogger(__name__)
 
 class CallStreams:
     """The uplink and the downlink of one media socket. `on_fenced`: called when another socket has taken over the call,
-    or the call has ended. `on_ended`: called when the relay or call-control has ended it.
+    or the call has ended. `on_ended`: called when the relay or call-control has ended it. `on_listen`: called when the
+    relay selects the participants that the agent hears.
     """
 
     def __init__(
@@ -32,6 +33,7 @@ class CallStreams:
         trace: MediaTrace,
         on_fenced: Callable[[], None],
         on_ended: Callable[[Ended], None],
+        on_listen: Callable[[Listen], None],
     ) -> None:
         self._call_id = grant.record.call_id
         self._cursor = grant.downlink_cursor
@@ -42,6 +44,7 @@ class CallStreams:
         self._trace = trace
         self._on_fenced = on_fenced
         self._on_ended = on_ended
+        self._on_listen = on_listen
         self._missing_stream = MissingStream()
         self._rate_hz = 0
         uplink = context.keys.uplink(self._call_id)
@@ -67,6 +70,7 @@ class CallStreams:
             report=report,
             on_stopped=self._trace.stopped,
             on_ended=self._on_ended,
+            on_listen=self._on_listen,
             wait_phrase=self._wait_phrase,
         )
 

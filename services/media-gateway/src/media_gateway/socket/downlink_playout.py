@@ -8,7 +8,7 @@ from typing import Final
 
 from bridge_common.observability.telemetry import observe_stamp
 from bridge_common.wire.audio import VOICE_RATE_HZ, ms_of_bytes
-from bridge_common.wire.entries import Audio, Clear, Ended, Entry, Hold, ItemEnd, Stamp
+from bridge_common.wire.entries import Audio, Clear, Ended, Entry, Hold, ItemEnd, Listen, Stamp
 from media_gateway import metrics
 from media_gateway.core.acs_media import STOP_AUDIO, encode_audio
 from media_gateway.core.playout import Playout, Report
@@ -68,6 +68,7 @@ class DownlinkPlayout:
         report: Callable[[Report], None],
         on_stopped: Callable[[Clear], None],
         on_ended: Callable[[Ended], None],
+        on_listen: Callable[[Listen], None],
         wait_phrase: bytes = b"",
     ) -> None:
         self._rate: RateChange = rate_change(VOICE_RATE_HZ, rate_hz)
@@ -83,9 +84,11 @@ class DownlinkPlayout:
         self._report = report
         self._on_stopped = on_stopped
         self._on_ended = on_ended
+        self._on_listen = on_listen
         self._holds = False
         """Whether the relay has started the hold tone."""
         self._alone = False
+        self._bridged = False
         self._wait_phrase = wait_phrase
         self._phrases = 0
 
@@ -106,7 +109,9 @@ class DownlinkPlayout:
                 self._holds = entry.on
                 if entry.on and entry.phrase:
                     self._ask_to_wait()
-                self._playout.hold(self._holds or self._alone)
+                self._hold()
+            case Listen():
+                self._on_listen(entry)
             case Stamp():
                 observe_stamp("downlink", entry.at_us)
                 return
@@ -141,12 +146,17 @@ class DownlinkPlayout:
             self._count_gaps()
         self._ticker.wake(self, self._playout.next_at())
 
-    def alone(self, alone: bool) -> None:
-        """Play the hold tone if no relay handles the call, otherwise stop it."""
-        if alone is not self._alone:
-            self._alone = alone
-            self._playout.hold(self._holds or alone)
+    def alone(self, alone: bool, *, bridged: bool) -> None:
+        """Play the hold tone if no relay handles the call, otherwise stop it. `bridged`: people in the call talk with
+        each other, so it is not played.
+        """
+        if alone is not self._alone or bridged is not self._bridged:
+            self._alone, self._bridged = alone, bridged
+            self._hold()
             self.tick(self._clock())
+
+    def _hold(self) -> None:
+        self._playout.hold(self._holds or (self._alone and not self._bridged))
 
     def clear(self, item_id: str) -> None:
         """Stop the audio at once: at ACS, in the send buffer, in the playout and in the resampler."""

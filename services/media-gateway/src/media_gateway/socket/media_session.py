@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from typing import Final
 
 from bridge_common.base.log import fields, phone
 from bridge_common.base.waiting import afterwards, beside
 from bridge_common.store.call_store import MediaGrant
-from bridge_common.wire.entries import Ended, HangUp, InboxEntry, MediaLost, MediaOpen
+from bridge_common.wire.call_record import CallRecord, TransferStage
+from bridge_common.wire.entries import Ended, HangUp, InboxEntry, Listen, MediaLost, MediaOpen
 from media_gateway.core.session_state import ABRUPT, TRANSITIONS, SessionEnding, SessionEvent, SessionState
 from media_gateway.socket.acs_receiver import POLICY, AcsReceiver
 from media_gateway.socket.call_streams import CallStreams
@@ -20,6 +22,9 @@ from media_gateway.socket_context import SocketContext
 
 log = logging.getLogger(__name__)
 
+EVERYONE: Final = "all"
+"""Value of `Listen.to`. All others select the caller."""
+
 
 class MediaSession:
     """The session of one media socket. All methods but `run` return at once. The first call of `end` determines the
@@ -30,6 +35,9 @@ class MediaSession:
         self.call_id = grant.record.call_id
         self.epoch = grant.epoch
         self._caller = grant.record.caller
+        self._bridged = grant.record.transfer_stage is TransferStage.BRIDGED
+        """Whether people in the call talk with each other."""
+        self._alone = False
         self._apology = context.apologies.of(grant.record.profile)
         self._state = SessionState.OPENING
         self._ending = SessionEnding()
@@ -42,11 +50,9 @@ class MediaSession:
         self._buffer = SendBuffer(socket.send, self._overfull, context.limits.waiting_messages)
         self._trace = MediaTrace(grant)
         self._streams = CallStreams(
-            grant, context, self._clock, self._buffer, self._trace, self._fenced, self._call_ended
+            grant, context, self._clock, self._buffer, self._trace, self._fenced, self._call_ended, self._listen
         )
-        self._receiver = AcsReceiver(
-            self, socket, self._streams.outlet, context, self._caller, self.call_id, self._clock
-        )
+        self._receiver = AcsReceiver(self, socket, self._streams.outlet, context, grant.record, self._clock)
 
     @property
     def waiting_s(self) -> float:
@@ -71,8 +77,29 @@ class MediaSession:
 
     def alone(self, alone: bool) -> None:
         """Play the hold tone if no relay handles the call, otherwise stop it."""
+        self._alone = alone
+        self._hold()
+
+    @property
+    def record_due(self) -> bool:
+        """Whether the session needs the current record: its relay, which reports changes, is lost, or frames have an
+        unknown participant.
+        """
+        return self._alone or self._receiver.lookup_due
+
+    def update(self, record: CallRecord) -> None:
+        self._receiver.know(record)
+        self._bridged = record.transfer_stage is TransferStage.BRIDGED
+        self._hold()
+
+    def _listen(self, entry: Listen) -> None:
+        self._receiver.listen(everyone=entry.to == EVERYONE)
+        self._bridged = entry.bridged
+        self._hold()
+
+    def _hold(self) -> None:
         if self._streams.downlink is not None and self._state is not SessionState.CLOSED:
-            self._streams.downlink.alone(alone)
+            self._streams.downlink.alone(self._alone, bridged=self._bridged)
 
     def probe(self) -> None:
         """Write a latency probe if one is due. Call it twice a second. The probes show the relay that the gateway is
@@ -136,6 +163,7 @@ class MediaSession:
         """Release the call's streams."""
         if self._apply(SessionEvent.DETACHED):
             self._context.ticker.wake(self, None)
+            self._receiver.stop()
             self._streams.detach(self._ending.reason)
             self._context.admission.leave(self.call_id, self)
 
@@ -145,7 +173,7 @@ class MediaSession:
         ending = await known_ending(self._context, self.call_id, self._ending)
         if ending.ended is not None and ending.ended.apologize:
             # Without a relay, only the gateway can send audio to the caller.
-            if self._apology and self._streams.downlink is not None:
+            if self._apology and self._streams.downlink is not None and not self._bridged:
                 self._socket.listen(self._receiver)  # ACS closes a socket whose audio is not read
                 log.info("playing the apology to the caller", extra=fields(call_id=self.call_id))
                 await apologize(self._context, self._apology, self._streams.new_downlink, self._gone)
