@@ -1,7 +1,8 @@
-"""The goodbye before a hang-up, tracked until the caller has heard it (ADR 37).
+"""The words before an action, tracked until they were heard: the goodbye before a hang-up (ADR 37), the announcement of
+a transfer and the introduction to a person (ADR 44).
 
-The goodbye is part of the response in which the agent requested the hang-up, or of its next response. If neither has
-audio, the goodbye of the profile is spoken as an announcement.
+The words are part of the response in which the agent requested the action, or of its next response. If neither has
+audio, the text of the profile is spoken as an announcement.
 """
 
 from __future__ import annotations
@@ -64,6 +65,10 @@ class Closing:
         start_by = now + self._limits.start_s if expected and not said else now
         self._goodbye = _Goodbye(action_id, interruptible, said, expected, start_by)
         return True
+
+    def drop(self) -> None:
+        """Wait for the words no longer, without an outcome."""
+        self._goodbye = None
 
     def outcome_of(self, action_id: str) -> GoodbyeStep | None:
         """Return how the goodbye of this hang-up ended; None if it has not ended."""
