@@ -63,7 +63,8 @@ class ActingAgent:
         arguments, fault = tool.read(event.arguments)
         fault = fault or self._transfer_fault(tool.action, arguments) or self._manners.action_fault(tool.action, now)
         if fault:
-            return self._turns.of_agent.action_called(event, json.dumps({"ok": False, "reason": fault}), now)
+            output, answered = json.dumps({"ok": False, "reason": fault}), self._manners.goodbye_provided
+            return self._turns.of_agent.action_called(event, output, now, answered=answered)
         output = json.dumps({"ok": True, "state": "accepted", "say": tool.accepted})
         after_words = tool.action in (HANG_UP, TRANSFER)
         spoke = not self._greets(event.response_id) and self._speech.spoken_ms(event.response_id) >= AUDIBLE_MS
@@ -75,6 +76,7 @@ class ActingAgent:
         commands = self._turns.of_agent.action_called(event, output, now, answered=answered)
         if not commands:
             return []
+        self._manners.held(request)
         # First the request: the next relay assumes that the action of a recorded function call was requested.
         return [request, *self._connecting(request, now), *commands]
 

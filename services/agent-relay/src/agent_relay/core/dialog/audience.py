@@ -17,13 +17,17 @@ TO_NOBODY: Final = Listen("caller", bridged=True)
 
 @dataclass(frozen=True, slots=True)
 class CallParties:
-    """`caller`: raw id. `caller_name`: as it is spoken, "" if unknown. `people`: names of the other participants when
-    the relay claimed the call.
+    """The people in a call when a relay claims it. `caller`: raw id. `caller_name`: as it is spoken, "" if unknown.
+    `people`: names of the other participants.
     """
 
     caller: str = ""
     caller_name: str = ""
     people: tuple[str, ...] = ()
+    caller_on_hold: bool = False
+
+
+UNKNOWN_PARTIES: Final = CallParties()
 
 
 class Audience:
@@ -32,7 +36,7 @@ class Audience:
     """
 
     def __init__(self, parties: CallParties, *, hears_all: bool, unknown: bool) -> None:
-        self._people: Sequence[str] = parties.people
+        self._people = parties.people
         self._caller = parties.caller
         self._hears_all = hears_all
         self._selected: Listen | None = None if unknown else TO_CALLER
@@ -42,9 +46,10 @@ class Audience:
         """Whether others than the caller are in the call."""
         return bool(self._people)
 
-    def gathered(self, names: Sequence[str]) -> None:
-        """Handle that these people are in the call now, besides the caller."""
-        self._people = names
+    def gathered(self, names: Sequence[str]) -> bool:
+        """Handle that these people are in the call now, besides the caller. Return whether that has changed."""
+        before, self._people = self._people, tuple(names)
+        return self._people != before
 
     def may_be_caller(self, participant: str) -> bool:
         """`participant`: raw id, "" if ACS did not send it."""

@@ -11,7 +11,7 @@ from typing import TypeAlias
 
 from agent_relay.core.announcements.announcer import NO_ENTRY
 from agent_relay.core.dialog.acting_agent import ActingAgent
-from agent_relay.core.dialog.audience import CallParties
+from agent_relay.core.dialog.audience import UNKNOWN_PARTIES, CallParties
 from agent_relay.core.dialog.conversation_commands import Append, Command, Ready, WallClock, sends
 from agent_relay.core.dialog.floor import Floor
 from agent_relay.core.dialog.history import History
@@ -66,7 +66,7 @@ class Conversation:
         said: str = "",
         pending: PendingGoodbye | None = None,
         transfer: Transfer | None = None,
-        parties: CallParties | None = None,
+        parties: CallParties = UNKNOWN_PARTIES,
         reference: str = "",
     ) -> None:
         self.profile = profile
@@ -94,7 +94,9 @@ class Conversation:
         self._caller = self._turns.caller
         self._announcements = self._turns.announcements
         self.keypad = key_receiver(profile, history, self._prompts, self._clock, self._turns, resumed=resumed)
-        self._manners = Manners(profile.manners, self._say_phrase, self._clock, self._inform, pending)
+        self._manners = Manners(
+            profile.manners, self._say_phrase, self._clock, self._inform, pending, on_hold=parties.caller_on_hold
+        )
         self._first_session = not resumed
         # The previous relay may have left the hold tone on.
         self._hold = HoldPolicy(
@@ -105,7 +107,7 @@ class Conversation:
         )
         self.transfers = TransferTalk(
             profile.transfer,
-            parties or CallParties(),
+            parties,
             self._turns,
             self._prompts,
             self.keypad,
@@ -167,7 +169,7 @@ class Conversation:
 
     def left_alone(self, now: float) -> None:
         """Handle that no other relay speaks in the call. Without a voice session the caller then hears nothing."""
-        self.transfers.left_alone()
+        self.transfers.left_alone(now)
         if not self._session.ready:
             self._hold.session_lost(now)
 
@@ -200,11 +202,9 @@ class Conversation:
         if self._session.ready:
             if type(event) is vl.ErrorEvent and (late := self._session.refused_late(event, now)):
                 return late
-            commands = list[Command]()
-            if self._gate.watches:
-                commands, passes = self._gate.take(event, now)
-                if not passes:
-                    return commands + self._advance(now)
+            commands, passes = self._gate.take(event, now)
+            if not passes:
+                return commands + self._advance(now)
             if type(event) is vl.AudioDelta:
                 return commands + self._turns.voice_event(event, now)
             if isinstance(event, vl.SpeechStarted):
@@ -248,6 +248,7 @@ class Conversation:
         self.conversation_id = reported or expected
         commands = self._session.configured(now)
         commands.append(Ready(event.session_id, self.conversation_id, event.expires_at_s, functions=event.functions))
+        self.transfers.left_alone(now)
         if self._hold.session_back():
             commands.append(Append(Hold(False)))
         unsent = self._prompts.take_unsent()
@@ -263,7 +264,6 @@ class Conversation:
             commands += sends([reference_message(self.reference)])
         self._first_session = False
         self.keypad.session_ready()
-        self.transfers.left_alone()
         # Probe once while the session is healthy: a silent session is abandoned only if it has answered a probe.
         commands.append(self._session.probe(now))
         self._turns.session_ready(now)
@@ -350,6 +350,8 @@ class Conversation:
     def _advance(self, now: float) -> list[Command]:
         """Return the requests that are possible now: first the pending response, then announcements."""
         commands = self._floor.greet(now)
+        if self.transfers.rests:
+            self._prompts.owed.dropped()
         silent = self._speech.quiet and self._prompts.responses.idle
         commands += self.keypad.advance(now, quiet=silent and self._floor.free(now))
         if self._own_greeting.may_request(now):

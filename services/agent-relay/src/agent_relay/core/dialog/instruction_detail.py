@@ -14,7 +14,7 @@ def detail_of(text: str) -> Detail:
     """Decode the detail; return {} if it is not a JSON object."""
     try:
         found = msgspec.json.decode(text or "{}")
-    except msgspec.MsgspecError:
+    except (msgspec.MsgspecError, RecursionError):
         return {}
     return found if isinstance(found, dict) else {}
 

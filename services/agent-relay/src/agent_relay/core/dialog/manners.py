@@ -14,10 +14,20 @@ from typing import Final
 from agent_relay.core.dialog.action_rate import ActionRate
 from agent_relay.core.dialog.closing import Closing, GoodbyeStep
 from agent_relay.core.dialog.conversation_commands import Command, ReportGoodbye, RequestAction, WallClock
-from agent_relay.core.dialog.instruction_detail import Detail, detail_of
+from agent_relay.core.dialog.instruction_detail import Detail, detail_of, text_in
 from agent_relay.core.dialog.session_profile import MannersProfile
 from agent_relay.core.dialog.silence_policy import SilencePolicy, SilenceStep
-from bridge_common.wire.action_kinds import AGENT, AGENTS, HANG_UP, OPERATOR, SILENCE_POLICY, TRANSFER
+from bridge_common.wire.action_kinds import (
+    AGENT,
+    AGENTS,
+    CALLER,
+    HANG_UP,
+    HOLD,
+    OPERATOR,
+    RESUME,
+    SILENCE_POLICY,
+    TRANSFER,
+)
 from bridge_common.wire.entries import Instruct, Say
 
 AGAIN_S: Final = 3.0
@@ -43,7 +53,7 @@ class PendingGoodbye:
 
 class Manners:
     """The fixed phrases of one call. `say` speaks one as an announcement. `inform` sends a message to the agent without
-    requesting a response.
+    requesting a response. `on_hold`: the caller is on hold, and therefore silent.
     """
 
     def __init__(
@@ -53,6 +63,8 @@ class Manners:
         clock: WallClock,
         inform: Callable[[str], list[Command]],
         pending: PendingGoodbye | None = None,
+        *,
+        on_hold: bool = False,
     ) -> None:
         self._profile = profile
         self._speak = say
@@ -68,6 +80,7 @@ class Manners:
         self._interruptible = False
         self._again_at: float | None = None
         self._times_left = 0
+        self._caller_on_hold = on_hold
 
     @property
     def closing(self) -> bool:
@@ -160,8 +173,16 @@ class Manners:
             case "time_left":
                 return self._say(f"time_left-{entry.instruction_id}", self._profile.time_left, now)
             case "outcome":
+                if detail.get("action") == HOLD and detail.get("state") == "failed":
+                    self._caller_on_hold = False
                 return self._inform(_outcome_text(detail))
         return []
+
+    def held(self, request: RequestAction) -> None:
+        """Handle a request to put somebody on hold, or to end the hold. A caller on hold is silent."""
+        of_caller = (text_in(detail_of(request.arguments), "participant") or CALLER) == CALLER
+        if of_caller and request.action in (HOLD, RESUME):
+            self._caller_on_hold = request.action == HOLD
 
     def moved_on(self, action_id: str) -> None:
         """Handle that call-control goes on with a transfer, whatever the caller has heard."""
@@ -186,10 +207,10 @@ class Manners:
             what, action_id = step
             if what in (GoodbyeStep.ASK, GoodbyeStep.INTERRUPT):
                 interrupts = what is GoodbyeStep.INTERRUPT
-                name, text = "goodbye", self._profile.goodbye
+                say_id, text = f"goodbye-{action_id}", self._profile.goodbye
                 if self.connecting is not None:
-                    name, text = "connecting", self._profile.connecting
-                return commands + self._say(f"{name}-{action_id}", text, now, interrupts=interrupts)
+                    say_id, text = connecting_id(action_id), self._profile.connecting
+                return commands + self._say(say_id, text, now, interrupts=interrupts)
             commands.append(ReportGoodbye(action_id, what.value))
             if what is GoodbyeStep.INTERRUPTED:
                 self._request = self._again_at = None
@@ -197,7 +218,7 @@ class Manners:
                 self._repeat_from(now)
         if self._closing.active:
             return commands
-        match self._silence.advance(now, quiet=quiet):
+        match self._silence.advance(now, quiet=quiet and not self._caller_on_hold):
             case SilenceStep.REPROMPT:
                 commands += self._say(f"reprompt-{self._clock.unix_ms(now)}", self._profile.reprompt, now)
             case SilenceStep.GOODBYE:
@@ -232,6 +253,11 @@ def _request(action_id: str, action: str, arguments: str = "", *, of_agent: bool
     """
     known = arguments or ("{}" if action == HANG_UP else "")
     return RequestAction(action_id, action, known, AGENT if of_agent else OPERATOR)
+
+
+def connecting_id(action_id: str) -> str:
+    """Return the id of the announcement before a transfer."""
+    return f"connecting-{action_id}"
 
 
 def _outcome_text(detail: Detail) -> str:

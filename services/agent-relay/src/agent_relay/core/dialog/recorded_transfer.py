@@ -37,7 +37,8 @@ _ORDER: Final = list(Step)
 def parties_of(record: CallRecord) -> CallParties:
     joined = (one for one in record.participants if one.state == "joined")
     names = tuple(one.name or one.raw_id for one in joined if one.raw_id != record.caller)
-    return CallParties(record.caller, caller_name(record.caller, record.caller_display_name), names)
+    name = caller_name(record.caller, record.caller_display_name)
+    return CallParties(record.caller, name, names, record.caller_on_hold)
 
 
 def left_transfer(record: CallRecord, transcript: Iterable[TranscriptEntry]) -> Transfer | None:

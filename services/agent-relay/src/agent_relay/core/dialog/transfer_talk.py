@@ -17,6 +17,7 @@ from agent_relay.core.dialog.history import TRANSFER, History
 from agent_relay.core.dialog.hold_policy import HoldPolicy
 from agent_relay.core.dialog.instruction_detail import Detail, detail_of, text_in
 from agent_relay.core.dialog.keypad import KeyReceiver
+from agent_relay.core.dialog.manners import connecting_id
 from agent_relay.core.dialog.prompts import Prompts
 from agent_relay.core.dialog.screening_talk import ScreeningTalk
 from agent_relay.core.dialog.transfer_course import Step, Transfer, TransferCourse
@@ -68,6 +69,7 @@ class TransferTalk:
         self._history = history
         self._clock = clock
         self._say = say
+        self._pending = pending
         self._alone = alone
         self._taken_up = alone
         self._screening: ScreeningTalk | None = None
@@ -84,9 +86,14 @@ class TransferTalk:
         """Whether the agent must not hear the call."""
         return self.rests and not (self._screening is not None and self._screening.screening.listens)
 
-    def left_alone(self) -> None:
+    def left_alone(self, now: float) -> None:
         """Handle that no other relay speaks in the call: `advance` continues the step of the previous one."""
         self._alone = True
+        if not self._taken_up:
+            self._set_tone(now)
+
+    def _set_tone(self, now: float) -> None:
+        self._hold.transfers(self.course.step is Step.WAITING if self.rests else None, now)
 
     # -- the steps
     def connecting(self, action_id: str, target: str, topic: str, now: float) -> list[Command]:
@@ -121,6 +128,8 @@ class TransferTalk:
 
     def _enter(self, transfer: Transfer, now: float) -> list[Command]:
         commands = self._leave_step(now)
+        if transfer.step is not Step.CONNECTING:
+            commands += self._turns.announcements.withdraw(connecting_id(transfer.action_id), now)
         if transfer.step.rests and not self.rests:
             commands += self._turns.agent_rests(now) + self._keypad.reset(now)
         self.course.enter(transfer)
@@ -137,7 +146,7 @@ class TransferTalk:
         if transfer is None or not self._alone:
             return commands
         self._taken_up = True
-        self._hold.transfers(transfer.step is Step.WAITING if transfer.step.rests else None, now)
+        self._set_tone(now)
         if transfer.step is Step.SCREENING:
             announcements = self._turns.announcements
             self._screening = ScreeningTalk(
@@ -167,7 +176,8 @@ class TransferTalk:
     def _gathered(self, detail: Detail) -> list[Command]:
         given = detail.get("names")
         names = [name for name in given if isinstance(name, str)] if isinstance(given, list) else []
-        self._audience.gathered(names)
+        if not self._audience.gathered(names):
+            return []
         return self._inform(people_text(names)) + (self._audience.select(self._audible) if self._taken_up else [])
 
     def pressed(self, entry: Dtmf, now: float) -> list[Command] | None:
@@ -227,7 +237,6 @@ class TransferTalk:
             commands = self._take_up(now)
         if not self.rests:
             return commands
-        self._prompts.owed.dropped()
         commands += self._unasked.cancel_active()
         if self._screening is not None:
             commands += self._screening.advance(now, still=still)
@@ -239,7 +248,7 @@ class TransferTalk:
         current = self.course.current
         if current is None:
             return self._audience.select(self._audible)
-        unseen = current.step is Step.RETURNED
+        unseen = current is self._pending and current.step is Step.RETURNED
         noted: list[Command] = [self._clock.notice(TRANSFER, current.notice(), now)] if unseen else []
         return noted + self._begin_step(now)
 

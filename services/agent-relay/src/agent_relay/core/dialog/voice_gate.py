@@ -21,13 +21,10 @@ class VoiceGate:
         self._of_agent = of_agent
         self._prompts = prompts
 
-    @property
-    def watches(self) -> bool:
-        """Whether events must pass `take` now."""
-        return self._own_greeting.watches or self._transfer.rests
-
     def take(self, event: ServerEvent, now: float) -> tuple[list[Command], bool]:
         """Return the commands that precede the effect of the event, and whether it has an effect."""
+        if not self._own_greeting.watches and not self._transfer.rests:
+            return [], True  # nearly always
         if self._own_greeting.holds(event):
             return [], False
         if unwanted := self._own_greeting.unwanted(event, wanted=self._prompts.awaits_greeting):
