@@ -57,7 +57,7 @@ def test_people_go_on_talking() -> None:
     core = taken_over(transfers(PRESS), Transfer("act_1", Step.BRIDGED, "sales"))
     core.left_alone(0.5)
     commands = ticks(core, 0.6, 0.7, 20.0)
-    assert appended(commands) == [Listen("caller", bridged=True), Hold(False)]
+    assert appended(commands) == [Hold(False), Listen("caller", bridged=True)]
     assert [type(one).__name__ for one in core.from_caller(Dtmf("*", CALLER), 21.0)] == ["RequestAction"]
     commands = session_ready(core, 22.0)
     assert (appended(commands), types(commands)) == ([], [])

@@ -157,11 +157,11 @@ def test_an_operator_s_transfer_is_not_requested_again_because_its_target_is_unk
 # -- waiting ----------------------------------------------------------------------------------------------------------
 def test_the_waiting_caller_hears_the_hold_tone_and_the_agent_hears_nobody() -> None:
     talk = answered()
-    assert not talk.core.withholds_audio
+    before = talk.core.withholds_audio
     commands = step(talk, "waiting")
     assert appended(commands) == [Hold(True)], "without the phrase that asks to wait"
     assert steps(commands) == ["waiting"]
-    assert talk.core.withholds_audio
+    assert [before, talk.core.withholds_audio] == [False, True]
     assert appended(wait(talk, 60.0)) == []
 
 

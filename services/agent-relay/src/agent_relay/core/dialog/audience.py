@@ -60,7 +60,7 @@ class Audience:
 
     @property
     def usual(self) -> Listen:
-        """Whom the agent hears when it talks with the caller."""
+        """The people whom the agent hears when it talks with the caller."""
         return TO_ALL if self.several and self._hears_all else TO_CALLER
 
     def select(self, wanted: Listen) -> list[Command]:

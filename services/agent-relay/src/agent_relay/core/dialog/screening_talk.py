@@ -1,4 +1,4 @@
-"""What the person who has answered hears, and the report whether they take the call."""
+"""Speaks the texts of a screening, and reports whether the person takes the call."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""What the relay does while the caller is transferred: the caller waits with the hold tone, the person who answers is
-screened, both talk without the agent, and the caller returns to the agent (ADR 44).
+"""The relay's part in a transfer: the caller waits with the hold tone, the person who answers is screened, both talk
+without the agent, and the caller returns to the agent (ADR 44).
 
-The agent rests from the first step until the return: it hears nobody, owes the caller nothing, and responses that the
-service begins by itself are canceled before they are heard. Announcements and the goodbye are still spoken.
+The agent rests from the wait until the return: it hears nobody, owes the caller nothing, and responses that the service
+begins by itself are canceled before they are heard. Announcements and the goodbye are still spoken.
 """
 
 from __future__ import annotations
@@ -97,7 +97,7 @@ class TransferTalk:
 
     # -- the steps
     def connecting(self, action_id: str, target: str, topic: str, now: float) -> list[Command]:
-        """Handle that the caller is told that they are connected."""
+        """Handle that the words before the transfer begin."""
         if not self.course.is_new(action_id, Step.CONNECTING):
             return []
         return self._enter(Transfer(action_id, Step.CONNECTING, target, topic), now)
@@ -118,7 +118,7 @@ class TransferTalk:
         return self._enter(Transfer(action_id, step, target, topic, text_in(detail, "reason"), joined), now)
 
     def call_ends(self, now: float) -> list[Command]:
-        """Handle that the call is hung up: if the agent rests, it says nothing but the goodbye."""
+        """Handle that the call is hung up: if the agent rests, it speaks only the goodbye."""
         current = self.course.current
         if current is None or not self.rests:
             return []
@@ -208,7 +208,7 @@ class TransferTalk:
             case vl.UserTranscript():
                 if self._screening is not None and self._screening.screening.listens:
                     self._screening.screening.words(event.text)
-                # What the people say is not recorded. Words that the caller said before may arrive late.
+                # The words of the people are not recorded; those of the caller before the wait may arrive late.
                 caller = self._turns.caller
                 return caller.transcript(event, now) if caller.knows(event.item_id) else []
         return None

@@ -22,7 +22,7 @@ class UnaskedResponses:
         return [] if known else self._of_agent.unwanted(event.response_id)
 
     def cancel_active(self) -> list[Command]:
-        """Cancel the active response if it is no announcement. The service may begin a response just before it receives
+        """Cancel the active response unless it is an announcement. The service may begin a response just before it receives
         a request, whose rejection then shows that the response is not the requested one.
         """
         active = self._responses.active

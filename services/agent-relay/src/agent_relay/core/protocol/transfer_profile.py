@@ -1,4 +1,4 @@
-"""Fields of an agent profile for transfers: whom the agent may call, and what it says around a transfer (ADR 44)."""
+"""Fields of an agent profile for transfers: the targets, and the texts around a transfer (ADR 44)."""
 
 from __future__ import annotations
 
@@ -82,11 +82,11 @@ class TransferProfile(_Strict):
     caller_text: Phrase = "the caller"
     """Replaces `{caller}` in a call without a name and a number."""
     confirm: Confirmation | None = None
-    """None: whoever answers gets the call."""
+    """None: the person who answers gets the call without a confirmation."""
     return_key: Key | None = None
     """Key with which the caller gets the agent back while they talk with a person."""
     hears: Literal["caller", "all"] = "caller"
-    """Whom the agent hears in a call with several people."""
+    """The people whom the agent hears in a call with several of them."""
 
     @field_validator("introduction")
     @classmethod
