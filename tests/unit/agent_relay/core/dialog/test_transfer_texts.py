@@ -44,7 +44,7 @@ def test_an_unknown_target_is_a_person() -> None:
 
 def test_the_people_in_the_call() -> None:
     assert people_text([]) == "Nobody except the caller is in the call with you now."
-    assert people_text(["sales", "Jürgen"]) == 'In the call with you now: the caller and ["sales", "Jürgen"].'
+    assert people_text(["sales", "Jürgen"]) == "In the call with you now: the caller, sales, Jürgen."
 
 
 @pytest.mark.parametrize(

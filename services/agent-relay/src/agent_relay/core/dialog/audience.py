@@ -53,7 +53,7 @@ class Audience:
 
     def may_be_caller(self, participant: str) -> bool:
         """`participant`: raw id, "" if ACS did not send it."""
-        return participant in ("", self._caller)
+        return participant in ("", self._caller) or not self._caller
 
     def is_caller(self, participant: str) -> bool:
         return participant == self._caller != ""

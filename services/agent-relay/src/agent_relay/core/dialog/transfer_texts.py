@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Sequence
 from typing import Final
@@ -51,7 +50,8 @@ def returned_text(name: str, reason: str, *, joined: bool) -> str:
 def people_text(names: Sequence[str]) -> str:
     if not names:
         return "Nobody except the caller is in the call with you now."
-    return f"In the call with you now: the caller and {json.dumps(list(names), ensure_ascii=False)}."
+    # Without quotation marks: a quoted text could be taken for words to say.
+    return f"In the call with you now: the caller, {', '.join(spoken(name, _MOST_NAME) for name in names)}."
 
 
 def introduction(profile: TransferProfile, caller: str, topic: str) -> str:

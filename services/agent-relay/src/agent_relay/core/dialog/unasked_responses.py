@@ -22,8 +22,8 @@ class UnaskedResponses:
         return [] if known else self._of_agent.unwanted(event.response_id)
 
     def cancel_active(self) -> list[Command]:
-        """Cancel the active response unless it is an announcement. The service may begin a response just before it receives
-        a request, whose rejection then shows that the response is not the requested one.
+        """Cancel the active response unless it is an announcement. The service may begin a response just before it
+        receives a request, whose rejection then shows that the response is not the requested one.
         """
         active = self._responses.active
         if active in ("", UNKNOWN) or self._responses.hold(Purpose.SAY) or self._speech.dropped(active):
