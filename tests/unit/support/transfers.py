@@ -10,7 +10,7 @@ from agent_relay.core.dialog.conversation import Conversation
 from agent_relay.core.dialog.conversation_commands import Command, Record, ReportScreening
 from agent_relay.core.dialog.history import History
 from agent_relay.core.dialog.session_profile import SessionProfile
-from agent_relay.core.dialog.transfer_course import Transfer
+from agent_relay.core.dialog.transfer_course import TransferState
 from agent_relay.core.protocol import voice_events as vl
 from agent_relay.core.protocol.transfer_profile import TransferProfile
 from bridge_common.wire.entries import Instruct, Notice
@@ -46,7 +46,7 @@ def answered(given: SessionProfile | None = None, people: tuple[str, ...] = ()) 
     return talk
 
 
-def taken_over(given: SessionProfile, pending: Transfer | None, history: History | None = None) -> Conversation:
+def taken_over(given: SessionProfile, pending: TransferState | None, history: History | None = None) -> Conversation:
     """A relay that claims a call from another one, before it has a voice session."""
     return Conversation(
         given,

@@ -9,7 +9,7 @@ from agent_relay.core.dialog.conversation import Conversation
 from agent_relay.core.dialog.conversation_commands import Command
 from agent_relay.core.dialog.history import History, from_transcript
 from agent_relay.core.dialog.manners import PendingGoodbye
-from agent_relay.core.dialog.transfer_course import Step, Transfer
+from agent_relay.core.dialog.transfer_course import Step, TransferState
 from agent_relay.core.protocol import voice_events as vl
 from agent_relay.core.protocol.transfer_profile import Confirmation, TransferProfile
 from bridge_common.wire.entries import Dtmf, Hold, Instruct, Listen, MediaAttached, Notice, Turn
@@ -27,14 +27,14 @@ def ticks(core: Conversation, *times: float) -> list[Command]:
 
 @pytest.mark.parametrize("step", RESTING)
 def test_nothing_is_said_or_selected_while_the_previous_relay_speaks(step: Step) -> None:
-    core = taken_over(transfers(PRESS), Transfer("act_1", step, "sales"))
+    core = taken_over(transfers(PRESS), TransferState("act_1", step, "sales"))
     assert core.withholds_audio
     assert core.from_caller(MediaAttached(16000), 0.5) + ticks(core, 1.0, 5.0) == []
 
 
 @pytest.mark.parametrize("alone_first", [False, True])
 def test_the_caller_goes_on_waiting_with_the_hold_tone(alone_first: bool) -> None:
-    core = taken_over(transfers(), Transfer("act_1", Step.WAITING, "sales"))
+    core = taken_over(transfers(), TransferState("act_1", Step.WAITING, "sales"))
     commands: list[Command] = []
     if alone_first:
         core.left_alone(0.5)
@@ -46,7 +46,7 @@ def test_the_caller_goes_on_waiting_with_the_hold_tone(alone_first: bool) -> Non
 
 
 def test_the_person_is_asked_again() -> None:
-    core = taken_over(transfers(PRESS), Transfer("act_1", Step.SCREENING, "sales"))
+    core = taken_over(transfers(PRESS), TransferState("act_1", Step.SCREENING, "sales"))
     commands = session_ready(core)
     assert "To take the call, press 1." in requests(commands)
     assert Hold(False) in appended(commands)
@@ -54,7 +54,7 @@ def test_the_person_is_asked_again() -> None:
 
 
 def test_people_go_on_talking() -> None:
-    core = taken_over(transfers(PRESS), Transfer("act_1", Step.BRIDGED, "sales"))
+    core = taken_over(transfers(PRESS), TransferState("act_1", Step.BRIDGED, "sales"))
     core.left_alone(0.5)
     commands = ticks(core, 0.6, 0.7, 20.0)
     assert appended(commands) == [Hold(False), Listen("caller", bridged=True)]
@@ -66,7 +66,7 @@ def test_people_go_on_talking() -> None:
 def test_words_that_the_previous_relay_left_unanswered_are_not_answered_while_people_talk() -> None:
     history = History()
     history.caller("u1", "Please connect me.")
-    core = taken_over(transfers(), Transfer("act_1", Step.BRIDGED, "sales"), history)
+    core = taken_over(transfers(), TransferState("act_1", Step.BRIDGED, "sales"), history)
     assert "response.create" not in types(session_ready(core) + ticks(core, 2.0, 10.0, 100.0))
 
 
@@ -80,7 +80,7 @@ def test_the_words_before_the_transfer_are_finished(said: bool) -> None:
         resumed=True,
         media_attached=True,
         pending=pending,
-        transfer=Transfer("act_1", Step.CONNECTING, "sales"),
+        transfer=TransferState("act_1", Step.CONNECTING, "sales"),
         parties=CallParties(CALLER),
     )
     assert not core.withholds_audio
@@ -91,7 +91,7 @@ def test_the_words_before_the_transfer_are_finished(said: bool) -> None:
 
 @pytest.mark.parametrize("what", ["waiting", "screening", "bridged"])
 def test_steps_after_the_claim_go_on_from_the_record(what: str) -> None:
-    core = taken_over(transfers(), Transfer("act_1", Step.WAITING, "sales"))
+    core = taken_over(transfers(), TransferState("act_1", Step.WAITING, "sales"))
     session_ready(core)
     ticks(core, 1.1)
     commands = core.instruct(Instruct("act_1", what, "{}"), 2.0)
@@ -99,7 +99,7 @@ def test_steps_after_the_claim_go_on_from_the_record(what: str) -> None:
 
 
 def test_a_return_that_the_previous_relay_did_not_report_is_spoken_about() -> None:
-    core = taken_over(transfers(), Transfer("act_1", Step.RETURNED, "sales", reason="busy"))
+    core = taken_over(transfers(), TransferState("act_1", Step.RETURNED, "sales", reason="busy"))
     commands = session_ready(core) + ticks(core, 1.1)
     assert "Sales was busy." in requests(commands)
     assert types(commands)[-1] == "response.create"
@@ -107,7 +107,7 @@ def test_a_return_that_the_previous_relay_did_not_report_is_spoken_about() -> No
 
 
 def test_a_return_that_it_reported_but_the_agent_did_not_speak_about_is_answered() -> None:
-    returned = Notice("transfer", Transfer("act_1", Step.RETURNED, "sales", reason="busy").notice(), 2_000)
+    returned = Notice("transfer", TransferState("act_1", Step.RETURNED, "sales", reason="busy").notice(), 2_000)
     history = from_transcript([Turn("caller", "u1", "Please connect me.", 1_000), returned])
     core = taken_over(transfers(), None, history)
     commands = session_ready(core)
@@ -117,7 +117,7 @@ def test_a_return_that_it_reported_but_the_agent_did_not_speak_about_is_answered
 
 
 def test_a_return_that_was_spoken_about_is_not_repeated() -> None:
-    returned = Notice("transfer", Transfer("act_1", Step.RETURNED, "sales", reason="busy").notice(), 2_000)
+    returned = Notice("transfer", TransferState("act_1", Step.RETURNED, "sales", reason="busy").notice(), 2_000)
     history = from_transcript([returned, Turn("agent", "a1", "They are busy.", 3_000)])
     core = taken_over(transfers(), None, history)
     commands = session_ready(core) + ticks(core, 3.0, 9.0)

@@ -22,7 +22,7 @@ from agent_relay.core.dialog.own_greeting import OwnGreeting
 from agent_relay.core.dialog.prompts import Prompts
 from agent_relay.core.dialog.reference_guard import reference_message
 from agent_relay.core.dialog.session_profile import SessionProfile
-from agent_relay.core.dialog.transfer_course import Transfer
+from agent_relay.core.dialog.transfer_course import TransferState
 from agent_relay.core.dialog.transfer_talk import TransferTalk
 from agent_relay.core.dialog.turns import Turns
 from agent_relay.core.dialog.voice_gate import VoiceGate
@@ -65,7 +65,7 @@ class Conversation:
         unix_offset_s: float = 0.0,
         said: str = "",
         pending: PendingGoodbye | None = None,
-        transfer: Transfer | None = None,
+        transfer: TransferState | None = None,
         parties: CallParties = UNKNOWN_PARTIES,
         reference: str = "",
     ) -> None:

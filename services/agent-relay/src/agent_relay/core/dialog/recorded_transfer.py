@@ -10,7 +10,7 @@ from typing import Final
 from agent_relay.core.dialog.audience import CallParties
 from agent_relay.core.dialog.history import TRANSFER as NOTICE
 from agent_relay.core.dialog.instruction_detail import detail_of, text_in
-from agent_relay.core.dialog.transfer_course import Step, Transfer, decode_transfer
+from agent_relay.core.dialog.transfer_course import Step, TransferState, decode_transfer
 from agent_relay.core.dialog.transfer_texts import caller_name
 from bridge_common.wire.action_kinds import AGENT, OPERATOR, TRANSFER
 from bridge_common.wire.call_record import CallAction, CallRecord, TransferStage
@@ -41,14 +41,14 @@ def parties_of(record: CallRecord) -> CallParties:
     return CallParties(record.caller, name, names, record.caller_on_hold)
 
 
-def left_transfer(record: CallRecord, transcript: Iterable[TranscriptEntry]) -> Transfer | None:
+def left_transfer(record: CallRecord, transcript: Iterable[TranscriptEntry]) -> TransferState | None:
     """Return the transfer that the previous relay has not finished: it is under way, or its end was not reported."""
     if record.closing:
         return None
     if record.transfer and (step := _STEPS.get(record.transfer_stage)) is not None:
         action = _action(record, record.transfer)
         arguments = detail_of("" if action is None else action.arguments)
-        return Transfer(record.transfer, step, text_in(arguments, "target"), text_in(arguments, "topic"))
+        return TransferState(record.transfer, step, text_in(arguments, "target"), text_in(arguments, "topic"))
     notices = (one.detail for one in transcript if isinstance(one, Notice) and one.what == NOTICE)
     noted = [one for one in map(decode_transfer, notices) if one is not None]
     if not noted:
@@ -62,7 +62,7 @@ def left_transfer(record: CallRecord, transcript: Iterable[TranscriptEntry]) -> 
     return replace(last, step=Step.RETURNED, reason=reason, joined=last.step is Step.BRIDGED)
 
 
-def with_transfer(record: CallRecord, known: Transfer | None, at_ms: int) -> CallRecord:
+def with_transfer(record: CallRecord, known: TransferState | None, at_ms: int) -> CallRecord:
     """Return the record with the stage that this relay knows, if the record is older. `at_ms`: Unix ms."""
     if known is None or record.transfer not in ("", known.action_id):
         return record
@@ -87,7 +87,7 @@ def _action(record: CallRecord, action_id: str) -> CallAction | None:
     return next((one for one in record.actions if one.id == action_id), None)
 
 
-def _lost_action(known: Transfer, at_ms: int) -> CallAction:
+def _lost_action(known: TransferState, at_ms: int) -> CallAction:
     arguments = json.dumps({"target": known.target, "topic": known.topic}, sort_keys=True)
     by = AGENT if known.action_id.startswith("fn_") else OPERATOR
     return CallAction(known.action_id, TRANSFER, arguments, by, at_ms, state="running")

@@ -10,7 +10,7 @@ from agent_relay.core.dialog.audience import TO_ALL, TO_CALLER
 from agent_relay.core.dialog.conversation_commands import Command, ReportScreening, WallClock
 from agent_relay.core.dialog.history import TRANSFER
 from agent_relay.core.dialog.screening import Screening, ScreeningStep
-from agent_relay.core.dialog.transfer_course import Transfer
+from agent_relay.core.dialog.transfer_course import TransferState
 from agent_relay.core.dialog.transfer_texts import introduction
 from agent_relay.core.protocol.transfer_profile import TransferProfile
 from bridge_common.wire.entries import Listen, Say
@@ -25,7 +25,7 @@ class ScreeningTalk:
 
     def __init__(
         self,
-        transfer: Transfer,
+        transfer: TransferState,
         profile: TransferProfile,
         caller: str,
         announcements: Announcer,

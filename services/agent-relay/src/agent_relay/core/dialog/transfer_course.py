@@ -31,7 +31,7 @@ _ORDER = list(Step)
 
 
 @dataclass(frozen=True, slots=True)
-class Transfer:
+class TransferState:
     action_id: str
     step: Step
     target: str = ""
@@ -56,7 +56,7 @@ class Transfer:
         return json.dumps(found)
 
 
-def decode_transfer(notice: str) -> Transfer | None:
+def decode_transfer(notice: str) -> TransferState | None:
     """Return the transfer in the detail of a transcript notice; None if the detail is not the step of one."""
     detail = detail_of(notice)
     step = text_in(detail, "step")
@@ -64,11 +64,11 @@ def decode_transfer(notice: str) -> Transfer | None:
         return None
     joined = detail.get("joined") is True
     target, reason = text_in(detail, "target"), text_in(detail, "reason")
-    return Transfer(text_in(detail, "id"), Step(step), target, reason=reason, joined=joined)
+    return TransferState(text_in(detail, "id"), Step(step), target, reason=reason, joined=joined)
 
 
 class TransferCourse:
-    def __init__(self, pending: Transfer | None = None) -> None:
+    def __init__(self, pending: TransferState | None = None) -> None:
         self.current = pending
         """The latest transfer."""
         self._over: set[str] = set()
@@ -81,7 +81,7 @@ class TransferCourse:
     def rests(self) -> bool:
         return self.current is not None and self.current.step.rests
 
-    def of(self, action_id: str) -> Transfer | None:
+    def of(self, action_id: str) -> TransferState | None:
         """Return the latest transfer if it is this one."""
         return self.current if self.current is not None and self.current.action_id == action_id else None
 
@@ -92,7 +92,7 @@ class TransferCourse:
         known = self.of(action_id)
         return known is None or _ORDER.index(step) > _ORDER.index(known.step)
 
-    def enter(self, transfer: Transfer) -> None:
+    def enter(self, transfer: TransferState) -> None:
         """Enter a step. The step changes nowhere else."""
         if self.current is not None and self.current.action_id != transfer.action_id:
             self._over.add(self.current.action_id)

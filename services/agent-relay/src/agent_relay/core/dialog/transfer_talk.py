@@ -20,7 +20,7 @@ from agent_relay.core.dialog.keypad import KeyReceiver
 from agent_relay.core.dialog.manners import connecting_id
 from agent_relay.core.dialog.prompts import Prompts
 from agent_relay.core.dialog.screening_talk import ScreeningTalk
-from agent_relay.core.dialog.transfer_course import Step, Transfer, TransferCourse
+from agent_relay.core.dialog.transfer_course import Step, TransferCourse, TransferState
 from agent_relay.core.dialog.transfer_texts import people_text
 from agent_relay.core.dialog.turns import Turns
 from agent_relay.core.dialog.unasked_responses import UnaskedResponses
@@ -53,7 +53,7 @@ class TransferTalk:
         history: History,
         clock: WallClock,
         say: Callable[[Say, float], list[Command]],
-        pending: Transfer | None = None,
+        pending: TransferState | None = None,
         *,
         alone: bool,
     ) -> None:
@@ -100,7 +100,7 @@ class TransferTalk:
         """Handle that the words before the transfer begin."""
         if not self.course.is_new(action_id, Step.CONNECTING):
             return []
-        return self._enter(Transfer(action_id, Step.CONNECTING, target, topic), now)
+        return self._enter(TransferState(action_id, Step.CONNECTING, target, topic), now)
 
     def instruct(self, entry: Instruct, now: float) -> list[Command]:
         """Handle a report of call-control. Repetitions, and steps before the current one, change nothing."""
@@ -112,10 +112,10 @@ class TransferTalk:
         step = Step(entry.what)
         if not self.course.is_new(action_id, step):
             return []
-        known = self.course.of(action_id) or Transfer(action_id, step)
+        known = self.course.of(action_id) or TransferState(action_id, step)
         target, topic = text_in(detail, "name") or known.target, text_in(detail, "topic") or known.topic
         joined = detail.get("joined") is True
-        return self._enter(Transfer(action_id, step, target, topic, text_in(detail, "reason"), joined), now)
+        return self._enter(TransferState(action_id, step, target, topic, text_in(detail, "reason"), joined), now)
 
     def call_ends(self, now: float) -> list[Command]:
         """Handle that the call is hung up: if the agent rests, it speaks only the goodbye."""
@@ -123,10 +123,10 @@ class TransferTalk:
         if current is None or not self.rests:
             return []
         commands = self._leave_step(now)
-        self.course.enter(Transfer(current.action_id, Step.ENDING, current.target))
+        self.course.enter(TransferState(current.action_id, Step.ENDING, current.target))
         return commands + self._begin_step(now)
 
-    def _enter(self, transfer: Transfer, now: float) -> list[Command]:
+    def _enter(self, transfer: TransferState, now: float) -> list[Command]:
         commands = self._leave_step(now)
         if transfer.step is not Step.CONNECTING:
             commands += self._turns.announcements.withdraw(connecting_id(transfer.action_id), now)
@@ -166,7 +166,7 @@ class TransferTalk:
             return self._screening.audience
         return TO_CALLER if self.rests else self._audience.usual
 
-    def _returned(self, transfer: Transfer, now: float) -> list[Command]:
+    def _returned(self, transfer: TransferState, now: float) -> list[Command]:
         if transfer.text:
             self._history.caller(f"{TRANSFER} {transfer.action_id}", transfer.text)
             self._prompts.owed.owe(DebtKind.RETURN, now)
