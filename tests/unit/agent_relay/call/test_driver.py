@@ -279,7 +279,9 @@ async def test_the_caller_is_not_heard_while_people_talk() -> None:
     stage = Stage()
     stage.open()
     stage.driver.instruct(Instruct("act_1", "bridged"))
-    assert stage.driver.caller_frame(bytes(960)), "the frame need not be sent again"
+    assert stage.driver.caller_frame(bytes(960))
+    stage.driver.session_lost("1006")
+    assert stage.driver.caller_frame(bytes(960)), "the next relay must not send the frame either"
     assert stage.voice.heard == []
 
 

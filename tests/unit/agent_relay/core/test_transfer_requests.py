@@ -138,3 +138,15 @@ def test_an_operator_s_transfer_is_not_requested_again_because_its_target_is_unk
     finished(talk, "a2")
     commands = wait(talk, 3.0)
     assert (requested(commands), goodbyes(commands)) == ([], [("act_1", "heard")])
+
+
+def test_the_agent_goes_on_if_call_control_refuses_the_transfer() -> None:
+    talk = calling(transfers())
+    begin(talk, audible=True)
+    talk.hear(transfer(), vl.ResponseDone("r1", "completed", ""))
+    detail = json.dumps({"action": "transfer", "state": "failed", "reason": "refused"})
+    commands = talk.core.instruct(Instruct("fn_c1", "outcome", detail), talk.now)
+    assert "refused the call to sales" in requests(commands)
+    assert types(commands) == ["conversation.item.create", "response.create"]
+    assert steps(step(talk, "returned", "fn_c1", reason="refused", name="sales")) == [], "it is known already"
+    assert requested(wait(talk, 3.5)) == []

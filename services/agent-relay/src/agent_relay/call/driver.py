@@ -214,11 +214,11 @@ class Driver:
     # -- the uplink
     def caller_frame(self, pcm24k: bytes) -> bool:
         """Forward a caller frame to the voice session. Return False if no session is ready, so that the frame is
-        buffered.
+        buffered. What people say to each other is never sent.
         """
         if not self._conversation.withholds_audio:
             self._voice.hear(bytes(len(pcm24k)) if self._conversation.keypad.mutes_caller else pcm24k)
-        return self._conversation.ready
+        return self._conversation.ready or self._conversation.transfers.withholds_audio
 
     def caller_audio(self) -> None:
         self._do(self._conversation.caller_audio(self._now()))

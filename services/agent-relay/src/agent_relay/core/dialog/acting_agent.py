@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import Final
 
+from msgspec.structs import replace
+
 from agent_relay.core.dialog.agent_turns import AUDIBLE_MS
 from agent_relay.core.dialog.conversation_commands import Command, RequestAction
 from agent_relay.core.dialog.instruction_detail import detail_of, text_in
@@ -121,6 +123,9 @@ class ActingAgent:
         if entry.what in _TRANSFERS:
             self._manners.moved_on(entry.instruction_id)
             return self._transfers.instruct(entry, now)
+        if entry.what == "outcome" and self._transfers.failed(entry):
+            self._manners.moved_on(entry.instruction_id)
+            return self._transfers.instruct(replace(entry, what=Step.RETURNED.value), now)
         greets = self._speech.may_be_unheard(self._prompts.owed.greeting_id)
         commands = self._transfers.call_ends(now) if entry.what == "goodbye" else []
         commands += self._manners.instruct(entry, now, speaks=not self._speech.quiet and not greets)

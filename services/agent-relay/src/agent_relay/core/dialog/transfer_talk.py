@@ -27,6 +27,7 @@ from agent_relay.core.dialog.unasked_responses import UnaskedResponses
 from agent_relay.core.protocol import voice_events as vl
 from agent_relay.core.protocol.transfer_profile import TransferProfile
 from bridge_common.wire.action_kinds import CALLER, RETURN_TO_AGENT
+from bridge_common.wire.action_kinds import TRANSFER as ACTION
 from bridge_common.wire.entries import Dtmf, Instruct, Listen, Say
 
 PEOPLE: Final = "people"
@@ -116,6 +117,14 @@ class TransferTalk:
         target, topic = text_in(detail, "name") or known.target, text_in(detail, "topic") or known.topic
         joined = detail.get("joined") is True
         return self._enter(TransferState(action_id, step, target, topic, text_in(detail, "reason"), joined), now)
+
+    def failed(self, outcome: Instruct) -> bool:
+        """Return whether this is the outcome of a transfer that call-control refuses before it begins, so that the
+        agent must go on.
+        """
+        detail, known = detail_of(outcome.detail), self.course.of(outcome.instruction_id)
+        refused = (text_in(detail, "action"), text_in(detail, "state")) == (ACTION, "failed")
+        return refused and known is not None and known.step is Step.CONNECTING
 
     def call_ends(self, now: float) -> list[Command]:
         """Handle that the call is hung up: if the agent rests, it speaks only the goodbye."""
