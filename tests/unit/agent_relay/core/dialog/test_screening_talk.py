@@ -140,3 +140,14 @@ def test_the_outcome_is_reported_again_because_redis_may_have_lost_it() -> None:
     talk = answered()
     step(talk, "screening")
     assert screenings(wait(talk, 20.0)) == [("act_1", "confirmed")] * 2
+
+
+def test_an_introduction_that_the_service_refuses_to_speak_does_not_delay_the_call() -> None:
+    talk = answered(transfers(TransferProfile(introduction="A call.")))
+    commands = step(talk, "screening")
+    for _ in range(8):
+        asked = [event for event in sent(commands) if event["type"] == "response.create"]
+        if not asked:
+            break
+        commands = talk.hear(vl.ErrorEvent("invalid_value", "no", "", str(asked[-1]["event_id"]), "invalid"))
+    assert screenings(commands) == [("act_1", "confirmed")]

@@ -53,6 +53,8 @@ class ActingAgent:
         """
         if not isinstance(event, FunctionCall):
             return None
+        if not event.call_id:
+            return []  # malformed: the service would not accept an output for it
         if (refused := self._turns.of_agent.refused(event, now)) is not None:
             return refused
         if event.name in self._profile.actions:
@@ -72,7 +74,8 @@ class ActingAgent:
         spoke = not self._greets(event.response_id) and self._speech.spoken_ms(event.response_id) >= AUDIBLE_MS
         said = after_words and spoke
         request = RequestAction(action_id, tool.action, arguments, AGENT)
-        if after_words and not self._manners.begin_goodbye(request, now, said=said):
+        earlier = self._speech.unplayed() - {event.response_id}
+        if after_words and not self._manners.begin_goodbye(request, now, said=said, earlier=earlier):
             return self._turns.of_agent.action_called(event, output, now, answered=self._manners.goodbye_provided)
         answered = said or self._manners.goodbye_provided
         commands = self._turns.of_agent.action_called(event, output, now, answered=answered)
@@ -96,6 +99,14 @@ class ActingAgent:
             return []
         detail = detail_of(request.arguments)
         return self._transfers.connecting(request.action_id, text_in(detail, "target"), text_in(detail, "topic"), now)
+
+    def heard(self, item_id: str) -> None:
+        """Handle that the caller begins to hear an item."""
+        response_id = self._speech.response_of(item_id)
+        # Neither the recording that asks the caller to wait nor the greeting is a goodbye.
+        if response_id not in ("", self._prompts.owed.greeting_id):
+            self._manners.agent_heard(response_id)
+            self._transfers.agent_heard()
 
     def said(self, event: AgentTranscriptDone, now: float) -> list[Command]:
         """Request the hang-up if the agent has said a phrase that ends the call, in words of its own."""

@@ -95,7 +95,13 @@ class Conversation:
         self._announcements = self._turns.announcements
         self.keypad = key_receiver(profile, history, self._prompts, self._clock, self._turns, resumed=resumed)
         self._manners = Manners(
-            profile.manners, self._say_phrase, self._clock, self._inform, pending, on_hold=parties.caller_on_hold
+            profile.manners,
+            self._say_phrase,
+            self._clock,
+            self._prompts,
+            self._announcements,
+            pending,
+            on_hold=parties.caller_on_hold,
         )
         self._first_session = not resumed
         # The previous relay may have left the hold tone on.
@@ -286,9 +292,6 @@ class Conversation:
         """Handle an instruction of call-control: a request or a message for the agent."""
         return self._acting.instruct(entry, now) + self._advance(now)
 
-    def _inform(self, text: str) -> list[Command]:
-        return self._prompts.to_session([vl.create_message("system", text)])
-
     # -- announcements
     def hold_announcements(self, held: bool, now: float) -> list[Command]:
         """Stop (`held`) or allow further sentences of announcements. While stopped, they are left to the next relay."""
@@ -307,10 +310,7 @@ class Conversation:
     def from_caller(self, entry: FromCaller, now: float) -> list[Command]:
         match entry:
             case Playing():
-                # Neither the recording that asks the caller to wait nor the greeting is a goodbye.
-                if self._speech.response_of(entry.item_id) not in ("", self._prompts.owed.greeting_id):
-                    self._manners.agent_heard()
-                    self.transfers.agent_heard()
+                self._acting.heard(entry.item_id)
                 commands = self._turns.playing(entry.item_id, now)
             case Played():
                 commands = self._turns.played(entry.item_id, entry.heard_ms, now, complete=entry.complete)

@@ -7,16 +7,19 @@ The phrases are spoken as announcements, so that they work with every kind of ag
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Final
 
+from agent_relay.core.announcements.announcer import Announcer
 from agent_relay.core.dialog.action_rate import ActionRate
 from agent_relay.core.dialog.closing import Closing, GoodbyeStep
 from agent_relay.core.dialog.conversation_commands import Command, ReportGoodbye, RequestAction, WallClock
 from agent_relay.core.dialog.instruction_detail import Detail, detail_of, text_in
+from agent_relay.core.dialog.prompts import Prompts
 from agent_relay.core.dialog.session_profile import MannersProfile
 from agent_relay.core.dialog.silence_policy import SilencePolicy, SilenceStep
+from agent_relay.core.protocol.voice_events import create_message
 from bridge_common.wire.action_kinds import (
     AGENT,
     AGENTS,
@@ -52,8 +55,8 @@ class PendingGoodbye:
 
 
 class Manners:
-    """The fixed phrases of one call. `say` speaks one as an announcement. `inform` sends a message to the agent without
-    requesting a response. `on_hold`: the caller is on hold, and therefore silent.
+    """The fixed phrases of one call. `say` speaks one as an announcement. `on_hold`: the caller is on hold, and
+    therefore silent.
     """
 
     def __init__(
@@ -61,7 +64,8 @@ class Manners:
         profile: MannersProfile,
         say: Callable[[Say, float], list[Command]],
         clock: WallClock,
-        inform: Callable[[str], list[Command]],
+        prompts: Prompts,
+        announcements: Announcer,
         pending: PendingGoodbye | None = None,
         *,
         on_hold: bool = False,
@@ -69,7 +73,10 @@ class Manners:
         self._profile = profile
         self._speak = say
         self._clock = clock
-        self._inform = inform
+        self._prompts = prompts
+        self._announcements = announcements
+        self._said = ""
+        """Id of the latest text before an action."""
         self._silence = SilencePolicy(profile.silence)
         self._closing = Closing()
         self._rate = ActionRate()
@@ -120,24 +127,34 @@ class Manners:
         self._silence.sign_of_life()
         self._closing.key_pressed()
 
-    def agent_heard(self) -> None:
-        """Handle that the caller begins to hear the agent."""
-        self._closing.sound()
+    def agent_heard(self, response_id: str) -> None:
+        """Handle that the caller begins to hear a response."""
+        self._closing.sound(response_id)
 
-    def begin_goodbye(self, request: RequestAction, now: float, *, said: bool) -> bool:
+    def begin_goodbye(self, request: RequestAction, now: float, *, said: bool, earlier: Collection[str] = ()) -> bool:
         """Wait for the words before the hang-up or the transfer that the agent has requested. `said`: its current
-        response has audio. Return False if the action is known already.
+        response has audio. `earlier`: other responses with audio that was not played yet. Return False if the action
+        is known already.
         """
-        return self._begin(request, now, said=said, expected=True)
+        return self._begin(request, now, said=said, expected=True, earlier=earlier)
 
     def _begin(
-        self, request: RequestAction, now: float, *, said: bool, expected: bool, interruptible: bool | None = None
+        self,
+        request: RequestAction,
+        now: float,
+        *,
+        said: bool,
+        expected: bool,
+        interruptible: bool | None = None,
+        earlier: Collection[str] = (),
     ) -> bool:
         if interruptible is None:
             interruptible = request.by in AGENTS
         if request.action == HANG_UP and self._closing.active and self.connecting is not None:
             self._closing.drop()  # the call ends instead
-        if not self._closing.begin(request.action_id, now, interruptible=interruptible, said=said, expected=expected):
+        if not self._closing.begin(
+            request.action_id, now, interruptible=interruptible, said=said, expected=expected, earlier=earlier
+        ):
             return False
         self._request, self._interruptible = request, interruptible
         self._repeat_from(now)
@@ -202,7 +219,8 @@ class Manners:
             request = _request(pending.action_id, pending.action, pending.arguments, of_agent=pending.interruptible)
             self._begin(request, now, said=pending.said, expected=False)
         commands = self._again(now, caller_speaks=caller_speaks)
-        step = self._closing.advance(now, quiet=still, caller_speaks=caller_speaks)
+        dropped = not self._announcements.queue.of(self._said)
+        step = self._closing.advance(now, quiet=still, caller_speaks=caller_speaks, dropped=dropped)
         if step is not None:
             what, action_id = step
             if what in (GoodbyeStep.ASK, GoodbyeStep.INTERRUPT):
@@ -210,6 +228,7 @@ class Manners:
                 say_id, text = f"goodbye-{action_id}", self._profile.goodbye
                 if self.connecting is not None:
                     say_id, text = connecting_id(action_id), self._profile.connecting
+                self._said = say_id
                 return commands + self._say(say_id, text, now, interrupts=interrupts)
             commands.append(ReportGoodbye(action_id, what.value))
             if what is GoodbyeStep.INTERRUPTED:
@@ -242,6 +261,9 @@ class Manners:
             return []
         again = [request] if request.arguments else []
         return [*again, *([] if outcome is None else [ReportGoodbye(request.action_id, outcome.value)])]
+
+    def _inform(self, text: str) -> list[Command]:
+        return self._prompts.to_session([create_message("system", text)])
 
     def _say(self, say_id: str, text: str, now: float, *, interrupts: bool = False) -> list[Command]:
         return self._speak(Say(say_id, 0, text, last=True, interrupt=interrupts), now)

@@ -63,15 +63,15 @@ class Screening:
         wait_s = 0.0 if self._confirm is None else self._confirm.wait_s
         return self._asked_at + (wait_s if self._asked_again else wait_s / 2)
 
-    def advance(self, now: float, *, quiet: bool) -> ScreeningStep | None:
+    def advance(self, now: float, *, quiet: bool, dropped: bool = False) -> ScreeningStep | None:
         """Return the next step, each once; None if none is due. `quiet`: the people have heard everything that the
-        agent said, and nothing follows.
+        agent said, and nothing follows. `dropped`: the service has refused to speak the introduction.
         """
         if self._over:
             return None
         if self._accepted:
             return self._end(ScreeningStep.CONFIRMED)
-        step = self._introduction.advance(now, quiet=quiet)
+        step = self._introduction.advance(now, quiet=quiet, dropped=dropped)
         if step is not None and step[0] in _SPOKEN:
             return ScreeningStep.SPEAK
         if step is not None:

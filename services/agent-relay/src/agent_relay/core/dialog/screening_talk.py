@@ -54,7 +54,8 @@ class ScreeningTalk:
         return min((at for at in times if at is not None), default=None)
 
     def advance(self, now: float, *, still: bool) -> list[Command]:
-        match self.screening.advance(now, quiet=still):
+        dropped = bool(self._said) and not self._announcements.queue.of(self._said[0])
+        match self.screening.advance(now, quiet=still, dropped=dropped):
             case ScreeningStep.SPEAK:
                 return self._speak("introduction", self._text, now)
             case ScreeningStep.ASK_AGAIN:
