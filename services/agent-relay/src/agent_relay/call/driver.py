@@ -214,7 +214,7 @@ class Driver:
     # -- the uplink
     def caller_frame(self, pcm24k: bytes) -> bool:
         """Forward a caller frame to the voice session. Return False if no session is ready, so that the frame is
-        buffered. What people say to each other is never sent.
+        buffered. A conversation of people without the agent is never sent.
         """
         if not self._conversation.withholds_audio:
             self._voice.hear(bytes(len(pcm24k)) if self._conversation.keypad.mutes_caller else pcm24k)

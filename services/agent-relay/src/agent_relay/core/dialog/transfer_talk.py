@@ -119,8 +119,8 @@ class TransferTalk:
         return self._enter(TransferState(action_id, step, target, topic, text_in(detail, "reason"), joined), now)
 
     def failed(self, outcome: Instruct) -> bool:
-        """Return whether this is the outcome of a transfer that call-control refuses before it begins, so that the
-        agent must go on.
+        """Return whether this is the outcome of a transfer that call-control refuses before it begins: the agent then
+        continues.
         """
         detail, known = detail_of(outcome.detail), self.course.of(outcome.instruction_id)
         refused = (text_in(detail, "action"), text_in(detail, "state")) == (ACTION, "failed")
