@@ -135,7 +135,7 @@ async def test_people_talk_undisturbed_while_relays_change_and_voice_sessions_fa
     clients: RedisClients, call: Call
 ) -> None:
     """The second relay finds no voice session for longer than its budget, then it gets one."""
-    refused = [Script(refuses=503)] * 3
+    refused = [Script(refuses=503)] * 2
     async with scripted(opened(), *refused, opened(TOLD, says("", "r9"), session_id="sess_2")) as service:
         async with relays(clients, service, "relay-1") as first:
             await connected(call, service)
@@ -144,9 +144,9 @@ async def test_people_talk_undisturbed_while_relays_change_and_voice_sessions_fa
             await first.kill()
         await record_stage(call, TransferStage.BRIDGED)
         call.downlink.clear()
-        patient = relay_process(clients, model_target(service.url), name="relay-2", profile=PROFILE, budget_s=0.05)
+        patient = relay_process(clients, model_target(service.url), name="relay-2", profile=PROFILE, budget_s=0.0)
         async with patient:
-            await until_open(service, 4)
+            await until_open(service, 3)
             call.speak(50)
             await eventually(lambda: latest(call, Listen) == Listen("caller", bridged=True))
             assert Hold(True) not in call.downlink

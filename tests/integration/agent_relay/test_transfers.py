@@ -122,7 +122,7 @@ async def test_the_caller_interrupts_the_announcement_and_keeps_the_agent(client
         await line.begins_to_hear()
         await line.asks()
         await until_equal(lambda: words_over(line.call), [(action_id, "interrupted")])
-        assert line.call.of(Clear)
+        await eventually(lambda: line.call.of(Clear))
         await line.hears()
         assert line.call.of(Listen) == []
         await line.call.end()
