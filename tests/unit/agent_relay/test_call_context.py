@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
-from agent_relay.call_context import pending_hang_up, was_held
-from agent_relay.core.dialog.manners import PendingHangUp
-from bridge_common.wire.call_record import CallAction, CallRecord, Status
+from agent_relay.call_context import pending_goodbye, was_held
+from agent_relay.core.dialog.manners import PendingGoodbye
+from bridge_common.wire.call_record import CallAction, CallRecord, Status, TransferStage
 from bridge_common.wire.entries import Saying, TranscriptEntry, Turn
 
 
@@ -41,8 +43,18 @@ AT_MS = 10_000
 def test_speech_at_the_time_of_the_request_is_the_goodbye(entries: list[TranscriptEntry], said: bool) -> None:
     action = CallAction("act_1", "hang_up", "{}", "agent", AT_MS, "running")
     record = CallRecord(call_id="call_1", status=Status.CONNECTED, closing="act_1", actions=(action,))
-    assert pending_hang_up(record, entries) == PendingHangUp("act_1", interruptible=True, said=said)
+    assert pending_goodbye(record, entries) == PendingGoodbye("act_1", interruptible=True, said=said)
 
 
 def test_without_a_requested_hang_up_nothing_is_pending() -> None:
-    assert pending_hang_up(CallRecord(call_id="call_1", status=Status.CONNECTED), []) is None
+    assert pending_goodbye(CallRecord(call_id="call_1", status=Status.CONNECTED), []) is None
+
+
+@pytest.mark.parametrize(("by", "interruptible"), [("agent", True), ("operator", False)])
+def test_the_words_before_a_transfer_may_be_pending(by: str, interruptible: bool) -> None:
+    action = CallAction("act_1", "transfer", '{"target":"sales"}', by, AT_MS, "running")
+    record = CallRecord(call_id="call_1", status=Status.CONNECTED, transfer="act_1", actions=(action,))
+    connecting = replace(record, transfer_stage=TransferStage.CONNECTING)
+    expected = PendingGoodbye("act_1", interruptible, False, "transfer", '{"target":"sales"}')
+    assert pending_goodbye(connecting, []) == expected
+    assert pending_goodbye(replace(record, transfer_stage=TransferStage.DIALING), []) is None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from agent_relay.core.dialog.audience import UNKNOWN_PARTIES, CallParties
 from agent_relay.core.dialog.conversation import Conversation
 from agent_relay.core.dialog.conversation_commands import Append, Command, Overdue, Record, Send
 from agent_relay.core.dialog.history import History
@@ -12,7 +13,7 @@ from agent_relay.core.protocol import voice_events as vl
 from agent_relay.core.protocol.agent_profile import AgentProfile, Greeting
 from agent_relay.core.protocol.voice_target import Mode, VoiceTarget
 from bridge_common.wire.audio import bytes_of_ms
-from bridge_common.wire.entries import Notice, TranscriptEntry
+from bridge_common.wire.entries import Notice, Played, Playing, TranscriptEntry
 
 SECOND = bytes(bytes_of_ms(1000, 24_000))
 GREETING = Greeting(text="Welcome!")
@@ -44,6 +45,7 @@ class Talk:
         transcript: Sequence[TranscriptEntry] = (),
         alone: bool = True,
         reference: str = "",
+        parties: CallParties = UNKNOWN_PARTIES,
     ) -> None:
         self.core = Conversation(
             profile,
@@ -53,6 +55,7 @@ class Talk:
             said=said,
             transcript=transcript,
             reference=reference,
+            parties=parties,
         )
         if alone:
             self.core.left_alone(0.0)
@@ -73,6 +76,12 @@ class Talk:
     def turn(self, text: str = "Where is my order?", item: str = "u1") -> list[Command]:
         started, stopped = vl.SpeechStarted(item), vl.SpeechStopped(item)
         return self.hear(started, stopped, vl.UserTranscript(item, text))
+
+    def play(self, item: str, ms: int = 1000) -> list[Command]:
+        """The caller hears an item to its end."""
+        first = self.core.from_caller(Playing(item), self.now)
+        self.now += ms / 1000
+        return first + self.core.from_caller(Played(item, ms, True), self.now)
 
     def reply(self, item: str = "a1", response: str = "r1", status: str = "completed") -> list[Command]:
         return self.hear(

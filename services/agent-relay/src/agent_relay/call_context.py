@@ -13,7 +13,8 @@ from agent_relay.agents import Agents, AgentVersion
 from agent_relay.core.dialog.conversation import Conversation
 from agent_relay.core.dialog.debt import Limits
 from agent_relay.core.dialog.history import from_transcript, left_saying
-from agent_relay.core.dialog.manners import PendingHangUp
+from agent_relay.core.dialog.manners import PendingGoodbye
+from agent_relay.core.dialog.recorded_transfer import left_transfer, parties_of
 from agent_relay.core.dialog.session_profile import SessionProfile, session_profile_of
 from agent_relay.core.protocol.spoken_text import Form
 from agent_relay.profile_versions import ProfileVersions
@@ -31,7 +32,7 @@ from bridge_common.streams.reader import StreamReader
 from bridge_common.streams.writer import StreamWriter
 from bridge_common.wire import call_reference
 from bridge_common.wire.action_kinds import AGENTS
-from bridge_common.wire.call_record import CallRecord
+from bridge_common.wire.call_record import CallRecord, TransferStage
 from bridge_common.wire.entries import TranscriptEntry, Turn
 from bridge_common.wire.keys import Keys
 
@@ -107,21 +108,26 @@ async def begin_conversation(context: CallContext, record: CallRecord, agent: Ag
         transcript=transcript,
         unix_offset_s=time.time() - asyncio.get_running_loop().time(),
         said=record.said,
-        pending=pending_hang_up(record, transcript),
+        pending=pending_goodbye(record, transcript),
+        transfer=left_transfer(record, transcript),
+        parties=parties_of(record),
         reference=await _reference(context, record, plan),
     )
 
 
-def pending_hang_up(record: CallRecord, transcript: Sequence[TranscriptEntry]) -> PendingHangUp | None:
-    """Speech of the agent at the time of the request, or later, counts as the goodbye."""
-    action = next((action for action in record.actions if action.id == record.closing), None)
+def pending_goodbye(record: CallRecord, transcript: Sequence[TranscriptEntry]) -> PendingGoodbye | None:
+    """Return the hang-up or the transfer whose words the caller has not heard. Speech of the agent at the time of the
+    request, or later, counts as the words.
+    """
+    connecting = record.transfer if record.transfer_stage is TransferStage.CONNECTING else ""
+    action = next((action for action in record.actions if action.id == (record.closing or connecting)), None)
     if action is None:
         return None
     turns = (one for one in transcript if isinstance(one, Turn) and one.role == "agent")
     ends_ms = [turn.at_ms + max(turn.heard_ms, 0) for turn in turns]
     ends_ms += [saying.at_ms + saying.generated_ms for saying in left_saying(transcript)]
     said = any(end_ms >= action.at_ms for end_ms in ends_ms)
-    return PendingHangUp(action.id, action.by in AGENTS, said)
+    return PendingGoodbye(action.id, action.by in AGENTS, said, action.kind, action.arguments)
 
 
 async def _reference(context: CallContext, record: CallRecord, profile: SessionProfile) -> str:

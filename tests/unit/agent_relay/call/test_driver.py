@@ -30,8 +30,8 @@ from agent_relay.core.protocol import voice_events as vl
 from agent_relay.core.protocol.keypad_profile import KeypadProfile
 from agent_relay.core.protocol.voice_target import Mode
 from bridge_common.store.leases import Claim
-from bridge_common.wire.call_record import CallRecord, Status
-from bridge_common.wire.entries import Audio, Clear, Dtmf, Notice, Playing, Say, Turn
+from bridge_common.wire.call_record import CallRecord, Status, TransferStage
+from bridge_common.wire.entries import Audio, Clear, Dtmf, Instruct, Notice, Playing, Say, Turn
 from tests.unit.support.talk import GREETING, SECOND, profile_for, updated
 
 PROBE_ANSWER = vl.ErrorEvent("item_retrieve_invalid_item_id", "No item", "item_id", "probe-1")
@@ -263,6 +263,26 @@ async def test_the_record_is_amended_with_what_the_relay_knows() -> None:
     record = stage.driver.amended(CallRecord(call_id="call_1", status=Status.CONNECTED))
     assert (record.greeted, record.conversation_id) == (True, "conv_1")
     assert (record.voice_session_id, record.voice_resource, record.said) == ("sess_1", "res", "say_1:14")
+
+
+async def test_the_amended_record_has_the_step_of_the_transfer() -> None:
+    stage = Stage()
+    stage.open()
+    stage.driver.instruct(Instruct("act_1", "bridged", '{"name":"sales"}'))
+    assert stage.driver.agent_rests
+    record = stage.driver.amended(CallRecord(call_id="call_1", status=Status.CONNECTED))
+    assert (record.transfer, record.transfer_stage) == ("act_1", TransferStage.BRIDGED)
+    assert [action.kind for action in record.actions] == ["transfer"]
+
+
+async def test_the_caller_is_not_heard_while_people_talk() -> None:
+    stage = Stage()
+    stage.open()
+    stage.driver.instruct(Instruct("act_1", "bridged"))
+    assert stage.driver.caller_frame(bytes(960))
+    stage.driver.session_lost("1006")
+    assert stage.driver.caller_frame(bytes(960)), "the next relay must not send the frame either"
+    assert stage.voice.heard == []
 
 
 async def test_marks_of_announcements_go_to_the_outbox() -> None:

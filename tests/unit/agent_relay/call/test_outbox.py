@@ -16,6 +16,7 @@ from agent_relay.core.dialog.conversation_commands import (
     Ready,
     Record,
     ReportGoodbye,
+    ReportScreening,
     RequestAction,
     RunTool,
 )
@@ -30,6 +31,7 @@ from bridge_common.wire.entries import (
     InboxEntry,
     MediaOpen,
     Notice,
+    ScreeningOver,
     TranscriptEntry,
     UplinkMissed,
     VoiceLost,
@@ -214,6 +216,12 @@ async def test_actions_and_goodbyes_go_to_the_inbox() -> None:
     stage = _stage(fails=1)
     await stage.run(RequestAction("fn_1", "hang_up", "{}", "agent"), ReportGoodbye("fn_1", "heard"))
     assert stage.redis.done == [Act("call_1", "fn_1", "hang_up", "{}", "agent"), GoodbyeOver("call_1", "fn_1", "heard")]
+
+
+async def test_the_outcome_of_a_screening_goes_to_the_inbox() -> None:
+    stage = _stage(fails=1)
+    await stage.run(ReportScreening("act_1", "confirmed"))
+    assert stage.redis.done == [ScreeningOver("call_1", "act_1", "confirmed")]
 
 
 async def test_a_lost_voice_goes_to_the_inbox() -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from agent_relay.call.reconnects import PATIENCE_S, SETTLED_S, Reconnects
+from agent_relay.call.reconnects import PATIENCE_S, RESTING_STEPS, SETTLED_S, Reconnects
 from agent_relay.core.protocol.session_refusal import AGAIN_S, ATTEMPTS, refused_session
 from agent_relay.voice.voice_resources import NoConnectionError
 from bridge_common.base.errors import BridgeError, OutsideError
@@ -86,3 +86,14 @@ def test_refused_settings_are_tried_again_until_a_session_is_ready() -> None:
     assert delays == [AGAIN_S] * (ATTEMPTS - 1) + [None]
     reconnects.ready(2.0)
     assert reconnects.delay_after(refused, 2.0) == AGAIN_S
+
+
+def test_a_call_without_need_for_the_agent_never_gives_up() -> None:
+    reconnects = Reconnects("call_1", Backoff(first_s=0.0, most_s=0.5, budget_s=BUDGET_S), promised=True)
+    delays = set[float | None]()
+    for now in range(0, 600, 10):
+        reconnects.ended(float(now))
+        delays.add(reconnects.delay_after(DROPPED, float(now), patient=True))
+    assert delays == {0.0, RESTING_STEPS * 0.5}
+    reconnects.ended(601.0)
+    assert reconnects.delay_after(DROPPED, 601.0) is None, "the caller is back"

@@ -186,6 +186,39 @@ def test_an_operator_s_hang_up_that_was_lost_is_requested_again() -> None:
     assert requested(wait(talk, 3.0)) == [("act_1", "hang_up", "operator")]
 
 
+def test_an_older_answer_that_begins_to_play_is_no_goodbye() -> None:
+    """The agent ends the call in a response without speech, which is canceled."""
+    talk = talking(manners=MannersProfile(goodbye="Have a good day."))
+    begin(talk, audible=True)
+    talk.hear(vl.ResponseDone("r1", "completed", ""), vl.ResponseCreated("r2"))
+    commands = talk.hear(call(reason="done", response="r2"), vl.ResponseDone("r2", "cancelled", ""))
+    assert requested(commands) == [("fn_c1", "hang_up", "agent")]
+    commands = heard(talk) + wait(talk, 3.2)
+    assert goodbyes(commands) == []
+    assert "Have a good day." in json.dumps(sent(commands))
+
+
+def test_a_goodbye_that_the_service_refuses_to_speak_does_not_delay_the_hang_up() -> None:
+    talk = talking()
+    talk.reply()
+    heard(talk)
+    commands = talk.core.instruct(Instruct("act_1", "goodbye", '{"interruptible":false}'), talk.now)
+    for _ in range(8):
+        asked = [event for event in sent(commands) if event["type"] == "response.create"]
+        if not asked:
+            break
+        refused = vl.ErrorEvent("invalid_value", "no", "", str(asked[-1]["event_id"]), "invalid_request_error")
+        commands = talk.hear(refused)
+    assert goodbyes(commands) == [("act_1", "failed")], "at once, not after four seconds"
+
+
+def test_a_function_call_without_an_id_is_ignored() -> None:
+    talk = talking()
+    begin(talk, audible=True)
+    commands = talk.hear(call(call_id=""), vl.ResponseDone("r1", "completed", ""))
+    assert sent(commands) == []
+
+
 # -- silence ----------------------------------------------------------------------------------------------------------
 def test_a_silent_caller_is_asked_and_then_hung_up() -> None:
     manners = MannersProfile(silence=SilenceLimits(5.0, reprompts=1), reprompt="Hello?", goodbye="Bye.")

@@ -46,7 +46,7 @@ def test_a_greeting_that_the_caller_cannot_interrupt_is_cut_for_good(heard: bool
     if heard:
         talk.core.from_caller(Playing("a1"), 1.2)
     assert talk.core.say("1-0", Say("say_1", 0, "Wait.", last=True), 1.3) == [], "without `interrupt` it waits"
-    assert talk.core.protects_greeting
+    assert talk.core.withholds_audio
     stopped = talk.core.say("2-0", FIRE, 1.4)
     assert appended(stopped) == [Clear("a1")]
     assert "response.cancel" in types(stopped)
@@ -58,7 +58,7 @@ def test_a_greeting_that_the_caller_cannot_interrupt_is_cut_for_good(heard: bool
     rest += talk.core.tick(100.0)
     assert asked(rest) == ["Leave"], "neither the greeting nor its rest is asked for again"
     assert outcomes(stopped + rest) == []
-    assert not talk.core.protects_greeting, "the agent hears the caller again"
+    assert not talk.core.withholds_audio, "the agent hears the caller again"
 
 
 def test_a_greeting_that_was_only_requested_is_not_begun() -> None:
@@ -73,7 +73,7 @@ def test_a_greeting_that_was_only_requested_is_not_begun() -> None:
     assert asked(talk.hear(vl.ResponseDone("r1", "cancelled", "client_cancelled"))) == ["fire"]
     rest = spoken(talk, "r2", "a2") + spoken(talk, "r3", "a3") + talk.core.tick(100.0)
     assert asked(rest) == ["Leave"]
-    assert not talk.core.protects_greeting
+    assert not talk.core.withholds_audio
 
 
 def test_the_rest_of_an_interrupted_answer_is_not_owed() -> None:

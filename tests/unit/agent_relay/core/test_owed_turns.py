@@ -231,22 +231,22 @@ def protected() -> SessionProfile:
 
 def test_a_protected_greeting_is_heard_to_its_end() -> None:
     talk = greeted(protected())
-    assert talk.core.protects_greeting
+    assert talk.core.withholds_audio
     assert talk.hear(vl.ResponseCreated("r1"), vl.AudioDelta("r1", "a1", SECOND), vl.SpeechStarted("u1"))[1:] == []
     talk.hear(vl.ItemDone("r1", "a1"), vl.AgentTranscriptDone("r1", "a1", "This call is recorded."))
     talk.hear(vl.ResponseDone("r1", "completed", ""))
     talk.core.from_caller(Playing("a1"), 1.2)
     assert talk.core.from_caller(Dtmf("1"), 1.3) == [], "keys do not stop it either"
-    assert talk.core.protects_greeting
+    assert talk.core.withholds_audio
     talk.core.from_caller(Played("a1", 1000, True), 2.2)
-    assert not talk.core.protects_greeting
+    assert not talk.core.withholds_audio
 
 
 def test_keys_before_the_first_audio_leave_a_protected_greeting_protected() -> None:
     talk = greeted(protected())
     talk.core.from_caller(Dtmf("#"), 1.1)
     talk.hear(vl.ResponseCreated("r1"), vl.AudioDelta("r1", "a1", SECOND))
-    assert talk.core.protects_greeting
+    assert talk.core.withholds_audio
 
 
 def test_a_protected_greeting_that_the_service_cancels_is_asked_for_again() -> None:
@@ -257,7 +257,7 @@ def test_a_protected_greeting_that_the_service_cancels_is_asked_for_again() -> N
 
 
 def test_other_greetings_protect_nothing() -> None:
-    assert not greeted().core.protects_greeting
+    assert not greeted().core.withholds_audio
 
 
 # -- responses whose beginning or end is not reported

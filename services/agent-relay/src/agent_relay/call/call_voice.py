@@ -51,6 +51,10 @@ class VoiceEvents(Protocol):
     def refusal(self) -> str:
         """The latest error that the service reported while the session was being opened, "" if there was none."""
 
+    @property
+    def agent_rests(self) -> bool:
+        """Whether the caller waits for a person or talks with one, so that a session can be missed for a while."""
+
     def accepts(self, setup: SessionSetup) -> bool:
         """Whether a session that was configured in advance can serve the call."""
 
@@ -155,7 +159,7 @@ class CallVoice:
                 return self._given_up
             if self._next is not None:
                 continue
-            delay_s = self._reconnects.delay_after(failure, now)
+            delay_s = self._reconnects.delay_after(failure, now, patient=self._events.agent_rests)
             if delay_s is None:
                 return failure.message
             await asyncio.sleep(delay_s)

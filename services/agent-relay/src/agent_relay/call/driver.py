@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Final
@@ -31,6 +32,7 @@ from agent_relay.core.dialog.conversation_commands import (
     Record,
     Send,
 )
+from agent_relay.core.dialog.recorded_transfer import with_transfer
 from agent_relay.core.dialog.session_profile import SessionProfile
 from agent_relay.core.keepalive import answers_probe
 from agent_relay.core.protocol.session_setup import SessionSetup
@@ -121,13 +123,17 @@ class Driver:
     def quiet(self) -> bool:
         return self._conversation.quiet
 
+    @property
+    def agent_rests(self) -> bool:
+        return self._conversation.transfers.rests
+
     def accepts(self, setup: SessionSetup) -> bool:
         return self._conversation.accepts(setup)
 
     def amended(self, record: CallRecord) -> CallRecord:
         """Return the record with the newer values that this relay has."""
         return replace(
-            record,
+            with_transfer(record, self._conversation.transfers.course.current, int(time.time() * 1000)),
             greeted=record.greeted or self._conversation.greeted,
             conversation_id=self._conversation.conversation_id,
             voice_session_id=self._voice.session_id,
@@ -208,11 +214,11 @@ class Driver:
     # -- the uplink
     def caller_frame(self, pcm24k: bytes) -> bool:
         """Forward a caller frame to the voice session. Return False if no session is ready, so that the frame is
-        buffered.
+        buffered. A conversation of people without the agent is never sent.
         """
-        if not self._conversation.protects_greeting:
+        if not self._conversation.withholds_audio:
             self._voice.hear(bytes(len(pcm24k)) if self._conversation.keypad.mutes_caller else pcm24k)
-        return self._conversation.ready
+        return self._conversation.ready or self._conversation.transfers.withholds_audio
 
     def caller_audio(self) -> None:
         self._do(self._conversation.caller_audio(self._now()))

@@ -18,6 +18,7 @@ from agent_relay.core.dialog.conversation_commands import (
     Ready,
     Record,
     ReportGoodbye,
+    ReportScreening,
     RequestAction,
     RunTool,
 )
@@ -26,7 +27,7 @@ from bridge_common.base.errors import OutsideError
 from bridge_common.base.log import fields
 from bridge_common.base.retry import Backoff, retry
 from bridge_common.store.leases import Claim
-from bridge_common.wire.entries import Act, GoodbyeOver, InboxEntry, Notice, VoiceLost
+from bridge_common.wire.entries import Act, GoodbyeOver, InboxEntry, Notice, ScreeningOver, VoiceLost
 
 log = logging.getLogger(__name__)
 
@@ -49,7 +50,16 @@ class ForgetKey:
 
 
 Deferred: TypeAlias = (
-    Record | Ready | MarkGreeted | MarkSaid | RunTool | RequestAction | ReportGoodbye | Reporter | ForgetKey
+    Record
+    | Ready
+    | MarkGreeted
+    | MarkSaid
+    | RunTool
+    | RequestAction
+    | ReportGoodbye
+    | ReportScreening
+    | Reporter
+    | ForgetKey
 )
 _BACKOFF: Final = Backoff.constant(0.2)
 
@@ -112,6 +122,9 @@ class Outbox:
                     case ReportGoodbye():
                         over = GoodbyeOver(self._claim.call_id, item.action_id, item.outcome)
                         await self._insist(partial(self._put, over))
+                    case ReportScreening():
+                        screened = ScreeningOver(self._claim.call_id, item.action_id, item.outcome)
+                        await self._insist(partial(self._put, screened))
                     case Reporter():
                         await self._report(item)
                     case ForgetKey():

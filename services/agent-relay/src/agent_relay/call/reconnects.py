@@ -18,6 +18,10 @@ SETTLED_S: Final = 5.0
 """A voice session that lasted this long renews the reconnect budget."""
 PATIENCE_S: Final = 5.0
 """If the quota has no connection for a ringing call within this time, the call is diverted."""
+RESTING_STEPS: Final = 6
+"""Pause between attempts beyond the budget, in longest delays of the backoff, while the caller waits for a person or
+talks with one.
+"""
 
 
 class Reconnects:
@@ -52,9 +56,11 @@ class Reconnects:
         if now - since > SETTLED_S:
             self._delays = self._backoff.delays()
 
-    def delay_after(self, failure: BridgeError, now: float) -> float | None:
-        """Log the failure. Return the seconds until the next attempt, None to give up."""
+    def delay_after(self, failure: BridgeError, now: float, *, patient: bool = False) -> float | None:
+        """Log the failure. Return the seconds until the next attempt, None to give up. `patient`: never give up."""
         delay_s = self._delay_after(failure, now)
+        if delay_s is None and patient:
+            delay_s = RESTING_STEPS * self._backoff.most_s
         remedy = {"remedy": failure.remedy} if isinstance(failure, RefusedSessionError) else {}
         where = fields(
             call_id=self._call_id, error=failure.message, retry_in_s=delay_s, attempts=self._attempts, **remedy

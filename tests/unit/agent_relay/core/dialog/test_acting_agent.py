@@ -9,7 +9,7 @@ import pytest
 from agent_relay.core.dialog.conversation import Conversation
 from agent_relay.core.dialog.conversation_commands import Command, Record, RequestAction
 from agent_relay.core.dialog.history import History, ToolUse
-from agent_relay.core.dialog.manners import PendingHangUp
+from agent_relay.core.dialog.manners import PendingGoodbye
 from agent_relay.core.dialog.session_profile import session_profile_of
 from agent_relay.core.dialog.silence_policy import SilenceLimits
 from agent_relay.core.protocol import voice_events as vl
@@ -223,7 +223,7 @@ def test_other_words_do_not() -> None:
 # -- another relay, and the call's reference --------------------------------------------------------------------------
 @pytest.mark.parametrize(("said", "asks"), [(True, False), (False, True)])
 def test_a_relay_that_takes_over_finishes_the_goodbye(said: bool, asks: bool) -> None:
-    pending = PendingHangUp("act_1", interruptible=True, said=said)
+    pending = PendingGoodbye("act_1", interruptible=True, said=said)
     core = Conversation(profile(), History(), greeted=True, resumed=True, media_attached=True, pending=pending)
     core.left_alone(0.0)
     core.connected(1.0)
@@ -237,7 +237,7 @@ def test_a_relay_that_takes_over_finishes_the_goodbye(said: bool, asks: bool) ->
 def test_a_relay_that_takes_over_a_goodbye_does_not_answer_the_function_call() -> None:
     history = History()
     history.tool(ToolUse("c1", END, "{}", '{"ok": true}'))
-    pending = PendingHangUp("act_1", interruptible=True, said=True)
+    pending = PendingGoodbye("act_1", interruptible=True, said=True)
     core = Conversation(profile(), history, greeted=True, resumed=True, media_attached=True, pending=pending)
     core.connected(1.0)
     core.voice_event(vl.SessionCreated("s", "", 0), 1.0)

@@ -105,3 +105,13 @@ def test_every_goodbye_ends_once_and_asks_at_most_once(
     step = closing.advance(now + 100, quiet=True) or closing.advance(now + 200, quiet=True)
     closing.advance(now + 300, quiet=True)
     assert not closing.active
+
+
+def test_dropped_words_have_no_outcome() -> None:
+    closing = Closing()
+    closing.begin("act_1", 10.0, interruptible=True, said=True, expected=True)
+    closing.drop()
+    assert not closing.active
+    assert closing.advance(20.0, quiet=True) is None
+    assert closing.outcome_of("act_1") is None
+    assert closing.begin("act_1", 21.0, interruptible=True, said=True, expected=True)

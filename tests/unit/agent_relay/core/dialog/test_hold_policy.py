@@ -89,3 +89,33 @@ def test_another_gateway_is_told_again() -> None:
     assert line.hold(None, 11.0) is True
     line.attached(12.0)
     assert line.hold(None, 12.0) is True
+
+
+def test_the_tone_follows_a_transfer_whatever_the_voice_session_does() -> None:
+    line = HoldPolicy(0.5, HOLD_AFTER_S, media_attached=True, maybe_holding=False)
+    line.transfers(True, 10.0)
+    assert line.hold_at(None) == 10.0
+    assert line.hold(None, 10.0) is True
+    line.session_lost(11.0)
+    assert line.hold(11.0, 20.0) is None
+    assert not line.session_back()
+    assert line.hold(None, 21.0) is None
+    line.transfers(False, 22.0)
+    assert line.hold(None, 22.0) is False
+    line.session_lost(23.0)
+    assert line.hold_at(24.0) is None
+    assert line.hold(24.0, 30.0) is None, "people talk"
+    line.transfers(None, 31.0)
+    assert line.hold(None, 31.0) is True, "there is no voice session"
+
+
+def test_a_tone_that_the_previous_relay_may_have_left_on_ends_for_people_who_talk() -> None:
+    line = HoldPolicy(0.5, HOLD_AFTER_S, media_attached=True, maybe_holding=True)
+    assert line.hold(None, 9.0) is None
+    line.transfers(False, 10.0)
+    at = line.hold_at(None)
+    assert at is not None
+    assert at < 10.0
+    assert line.hold(None, 10.0) is False
+    assert line.hold_at(None) is None
+    assert line.hold(None, 11.0) is None

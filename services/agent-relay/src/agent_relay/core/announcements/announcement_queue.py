@@ -101,6 +101,10 @@ class AnnouncementQueue:
     def _all(self) -> list[Announcement]:
         return [*self._hearing, *self._waiting]
 
+    def of(self, say_id: str) -> list[Announcement]:
+        """Return the announcement with this id, unless it was heard completely or dropped."""
+        return [one for one in self._all if one.say_id == say_id]
+
     # -- text arrives
     def add(self, entry_id: str, piece: Say, now: float) -> bool:
         """Add a piece of text. Return whether it begins an announcement that interrupts all earlier ones."""

@@ -221,6 +221,17 @@ class Announcer:
             self._put_back(self._asked)
         self.queue.take_back(self._speech.may_be_unheard)
 
+    def withdraw(self, say_id: str, now: float) -> list[Command]:
+        """Stop an announcement whose rest must not be heard."""
+        gone = self.queue.of(say_id)
+        if not gone:
+            return []
+        commands: list[Command] = []
+        if self._asked is not None and self._asked.announcement in gone:
+            commands = self._free_session()
+            self._asked = None
+        return self._speech.interrupt("") + commands + self.queue.drop(gone, Outcome.INTERRUPTED, now)
+
     def interrupted(self, now: float) -> list[Command]:
         """Drop every announcement that the caller has heard in part, because they interrupted it."""
         if not self.paused:

@@ -91,6 +91,10 @@ class AgentSpeech:
         """Return whether audio of the response may still be played, or be cleared when the caller interrupts."""
         return any(item.heard_ms is None for item in self._of(response_id))
 
+    def unplayed(self) -> set[str]:
+        """Return the ids of responses that were not played yet."""
+        return {item.response_id for item in self._items.values() if item.first_frame_at is None}
+
     def spoken_ms(self, response_id: str) -> int:
         """Return the milliseconds of audio received for a response; 0 after it has ended."""
         return int(ms_of_bytes(self._spoken.get(response_id, 0), VOICE_RATE_HZ))

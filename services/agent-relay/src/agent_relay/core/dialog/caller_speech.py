@@ -84,6 +84,10 @@ class CallerSpeech:
         """End the current speech, because the lost session cannot report its end."""
         self.speaks = False
 
+    def knows(self, item_id: str) -> bool:
+        """Return whether this is one of the caller's recent speeches."""
+        return item_id in self._speeches
+
     def transcript(self, event: UserTranscript | UserTranscriptFailed, now: float) -> list[Command]:
         """Record the transcript of a speech, or its failure. A transcript may follow a failure; later events are
         duplicates.

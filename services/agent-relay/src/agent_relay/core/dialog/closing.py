@@ -1,11 +1,13 @@
-"""The goodbye before a hang-up, tracked until the caller has heard it (ADR 37).
+"""The words before an action, tracked until they were heard: the goodbye before a hang-up (ADR 37), the announcement of
+a transfer and the introduction to a person (ADR 44).
 
-The goodbye is part of the response in which the agent requested the hang-up, or of its next response. If neither has
-audio, the goodbye of the profile is spoken as an announcement.
+The words are part of the response in which the agent requested the action, or of its next response. If neither has
+audio, the text of the profile is spoken as an announcement.
 """
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -37,6 +39,7 @@ class _Goodbye:
     said: bool
     expected: bool
     start_by: float
+    earlier: Collection[str] = ()
     asked: bool = False
     interrupted: bool = False
     quiet_since: float | None = None
@@ -52,27 +55,40 @@ class Closing:
     def active(self) -> bool:
         return self._goodbye is not None
 
-    def begin(self, action_id: str, now: float, *, interruptible: bool, said: bool, expected: bool) -> bool:
+    def begin(
+        self,
+        action_id: str,
+        now: float,
+        *,
+        interruptible: bool,
+        said: bool,
+        expected: bool,
+        earlier: Collection[str] = (),
+    ) -> bool:
         """Wait for the goodbye before a hang-up. Return False if a goodbye is already pending or this hang-up has
         already been handled.
 
         `said`: the agent's current response has audio, which counts as the goodbye. `expected`: the agent was
-        instructed to say goodbye.
+        instructed to say goodbye. `earlier`: responses whose audio was not played yet, and that are not the goodbye.
         """
         if self._goodbye is not None or action_id in self._finished:
             return False
         start_by = now + self._limits.start_s if expected and not said else now
-        self._goodbye = _Goodbye(action_id, interruptible, said, expected, start_by)
+        self._goodbye = _Goodbye(action_id, interruptible, said, expected, start_by, earlier)
         return True
+
+    def drop(self) -> None:
+        """Wait for the words no longer, without an outcome."""
+        self._goodbye = None
 
     def outcome_of(self, action_id: str) -> GoodbyeStep | None:
         """Return how the goodbye of this hang-up ended; None if it has not ended."""
         return self._finished.get(action_id)
 
-    def sound(self) -> None:
+    def sound(self, response_id: str = "") -> None:
         """Handle that the caller begins to hear the agent, which counts as the goodbye if one was requested."""
         goodbye = self._goodbye
-        if goodbye is not None and (goodbye.expected or goodbye.asked):
+        if goodbye is not None and (goodbye.expected or goodbye.asked) and response_id not in goodbye.earlier:
             goodbye.said = True
 
     def key_pressed(self) -> None:
@@ -99,9 +115,12 @@ class Closing:
             return goodbye.quiet_since + self._limits.after_s
         return goodbye.start_by if goodbye.asked or goodbye.expected else goodbye.start_by + self._limits.agent_s
 
-    def advance(self, now: float, *, quiet: bool, caller_speaks: bool = False) -> tuple[GoodbyeStep, str] | None:
+    def advance(
+        self, now: float, *, quiet: bool, caller_speaks: bool = False, dropped: bool = False
+    ) -> tuple[GoodbyeStep, str] | None:
         """Return the next step and the id of its action, each step once; None if no step is due. `quiet`: the caller
-        has heard everything that the agent said, and nothing follows.
+        has heard everything that the agent said, and nothing follows. `dropped`: the text of the profile will not be
+        spoken, because the service has refused it.
         """
         goodbye = self._goodbye
         if goodbye is None:
@@ -115,6 +134,8 @@ class Closing:
             if goodbye.quiet_since is None:
                 goodbye.quiet_since = now
             return self._finish(GoodbyeStep.HEARD) if now >= goodbye.quiet_since + self._limits.after_s else None
+        if goodbye.asked and dropped:
+            return self._finish(GoodbyeStep.FAILED)
         if now < goodbye.start_by:
             return None
         if goodbye.asked:

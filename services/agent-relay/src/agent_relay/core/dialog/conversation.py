@@ -11,17 +11,21 @@ from typing import TypeAlias
 
 from agent_relay.core.announcements.announcer import NO_ENTRY
 from agent_relay.core.dialog.acting_agent import ActingAgent
+from agent_relay.core.dialog.audience import UNKNOWN_PARTIES, CallParties
 from agent_relay.core.dialog.conversation_commands import Append, Command, Ready, WallClock, sends
 from agent_relay.core.dialog.floor import Floor
 from agent_relay.core.dialog.history import History
 from agent_relay.core.dialog.hold_policy import HoldPolicy
-from agent_relay.core.dialog.manners import Manners, PendingHangUp
+from agent_relay.core.dialog.manners import Manners, PendingGoodbye
 from agent_relay.core.dialog.masked_keypad import key_receiver
 from agent_relay.core.dialog.own_greeting import OwnGreeting
 from agent_relay.core.dialog.prompts import Prompts
 from agent_relay.core.dialog.reference_guard import reference_message
 from agent_relay.core.dialog.session_profile import SessionProfile
+from agent_relay.core.dialog.transfer_course import TransferState
+from agent_relay.core.dialog.transfer_talk import TransferTalk
 from agent_relay.core.dialog.turns import Turns
+from agent_relay.core.dialog.voice_gate import VoiceGate
 from agent_relay.core.dialog.voice_session import Phase, VoiceSession
 from agent_relay.core.protocol import voice_events as vl
 from agent_relay.core.protocol.session_setup import SessionSetup
@@ -60,7 +64,9 @@ class Conversation:
         transcript: Sequence[TranscriptEntry] = (),
         unix_offset_s: float = 0.0,
         said: str = "",
-        pending: PendingHangUp | None = None,
+        pending: PendingGoodbye | None = None,
+        transfer: TransferState | None = None,
+        parties: CallParties = UNKNOWN_PARTIES,
         reference: str = "",
     ) -> None:
         self.profile = profile
@@ -88,8 +94,15 @@ class Conversation:
         self._caller = self._turns.caller
         self._announcements = self._turns.announcements
         self.keypad = key_receiver(profile, history, self._prompts, self._clock, self._turns, resumed=resumed)
-        self._manners = Manners(profile.manners, self._say_phrase, self._clock, self._inform, pending)
-        self._acting = ActingAgent(profile, self._turns, self._prompts, self._manners)
+        self._manners = Manners(
+            profile.manners,
+            self._say_phrase,
+            self._clock,
+            self._prompts,
+            self._announcements,
+            pending,
+            on_hold=parties.caller_on_hold,
+        )
         self._first_session = not resumed
         # The previous relay may have left the hold tone on.
         self._hold = HoldPolicy(
@@ -98,6 +111,21 @@ class Conversation:
             media_attached=media_attached,
             maybe_holding=resumed,
         )
+        self.transfers = TransferTalk(
+            profile.transfer,
+            parties,
+            self._turns,
+            self._prompts,
+            self.keypad,
+            self._hold,
+            history,
+            self._clock,
+            self._say_phrase,
+            transfer,
+            alone=not resumed,
+        )
+        self._acting = ActingAgent(profile, self._turns, self._prompts, self._manners, self.transfers, self.keypad)
+        self._gate = VoiceGate(self._own_greeting, self.transfers, self._turns.of_agent, self._prompts)
         needs_none = profile.greeting is None and not profile.greets_itself
         self._floor = Floor(self._hold, self._session, self._turns, greeted=greeted or needs_none)
 
@@ -139,12 +167,15 @@ class Conversation:
         return nobody_speaks and self.keypad.idle and self._announcements.quiet
 
     @property
-    def protects_greeting(self) -> bool:
-        """Whether caller audio must not reach the voice session now, because it could interrupt the greeting."""
-        return self._turns.of_caller.protects_greeting
+    def withholds_audio(self) -> bool:
+        """Whether caller audio must not reach the voice session now: it could interrupt the greeting, or the caller
+        talks with somebody else.
+        """
+        return self._turns.of_caller.protects_greeting or self.transfers.withholds_audio
 
     def left_alone(self, now: float) -> None:
         """Handle that no other relay speaks in the call. Without a voice session the caller then hears nothing."""
+        self.transfers.left_alone(now)
         if not self._session.ready:
             self._hold.session_lost(now)
 
@@ -177,24 +208,17 @@ class Conversation:
         if self._session.ready:
             if type(event) is vl.ErrorEvent and (late := self._session.refused_late(event, now)):
                 return late
-            if self._own_greeting.watches:
-                if self._own_greeting.holds(event):
-                    return []
-                if unwanted := self._own_greeting.unwanted(event, wanted=self._prompts.awaits_greeting):
-                    return self._turns.of_agent.unwanted(unwanted) + self.voice_event(event, now)
+            commands, passes = self._gate.take(event, now)
+            if not passes:
+                return commands + self._advance(now)
             if type(event) is vl.AudioDelta:
-                return self._turns.voice_event(event, now)
-            if isinstance(event, vl.FunctionCall) and (refused := self._turns.of_agent.refused(event, now)) is not None:
-                return refused + self._advance(now)
-            if isinstance(event, vl.FunctionCall) and event.name in self.profile.actions:
-                return self._acting.called(event, now) + self._advance(now)
-            if isinstance(event, vl.FunctionCall) and event.name in self.profile.keypad_tools:
-                return self.keypad.called(event, now) + self._advance(now)
+                return commands + self._turns.voice_event(event, now)
             if isinstance(event, vl.SpeechStarted):
                 self._manners.sign_of_life()
-            commands = self._turns.voice_event(event, now)
             if isinstance(event, vl.AgentTranscriptDone):
-                commands = self._acting.said(event, now) + commands
+                commands += self._acting.said(event, now)
+            called = self._acting.voice_event(event, now)
+            commands += self._turns.voice_event(event, now) if called is None else called
             return commands + self._advance(now)
         if self.phase is Phase.OPENING:
             commands = self._session.opening(event, now) + self._set_up(now)
@@ -221,7 +245,8 @@ class Conversation:
         """Handle a session that the service has closed with 1000: a voice agent hangs up like this. Return no command
         if this does not end the call.
         """
-        commands = self._floor.agent_left(now) if self.profile.defined else []
+        ends = self.profile.defined and not self.transfers.rests
+        commands = self._floor.agent_left(now) if ends else []
         return commands and commands + self._manners.agent_left(now) + self._advance(now)
 
     def _ready(self, event: vl.SessionUpdated, now: float) -> list[Command]:
@@ -229,6 +254,7 @@ class Conversation:
         self.conversation_id = reported or expected
         commands = self._session.configured(now)
         commands.append(Ready(event.session_id, self.conversation_id, event.expires_at_s, functions=event.functions))
+        self.transfers.left_alone(now)
         if self._hold.session_back():
             commands.append(Append(Hold(False)))
         unsent = self._prompts.take_unsent()
@@ -266,9 +292,6 @@ class Conversation:
         """Handle an instruction of call-control: a request or a message for the agent."""
         return self._acting.instruct(entry, now) + self._advance(now)
 
-    def _inform(self, text: str) -> list[Command]:
-        return self._prompts.to_session([vl.create_message("system", text)])
-
     # -- announcements
     def hold_announcements(self, held: bool, now: float) -> list[Command]:
         """Stop (`held`) or allow further sentences of announcements. While stopped, they are left to the next relay."""
@@ -287,13 +310,13 @@ class Conversation:
     def from_caller(self, entry: FromCaller, now: float) -> list[Command]:
         match entry:
             case Playing():
-                # Neither the recording that asks the caller to wait nor the greeting is a goodbye.
-                if self._speech.response_of(entry.item_id) not in ("", self._prompts.owed.greeting_id):
-                    self._manners.agent_heard()
+                self._acting.heard(entry.item_id)
                 commands = self._turns.playing(entry.item_id, now)
             case Played():
                 commands = self._turns.played(entry.item_id, entry.heard_ms, now, complete=entry.complete)
             case Dtmf():
+                if (taken := self.transfers.pressed(entry, now)) is not None:
+                    return taken + self._advance(now)
                 if self.profile.dtmf.mode == "ignore":
                     self._manners.sign_of_life()
                     return self._advance(now)
@@ -311,7 +334,7 @@ class Conversation:
         """Handle a new media socket that replaces the previous one. `lost_at`: when the previous one was last known
         alive.
         """
-        return self._turns.media_attached(lost_at, now) + self.attached(now)
+        return self._turns.media_attached(lost_at, now) + self.transfers.media_attached() + self.attached(now)
 
     def attached(self, now: float) -> list[Command]:
         """Handle a media socket that was attached before this relay claimed the call."""
@@ -327,14 +350,17 @@ class Conversation:
     def _advance(self, now: float) -> list[Command]:
         """Return the requests that are possible now: first the pending response, then announcements."""
         commands = self._floor.greet(now)
+        if self.transfers.rests:
+            self._prompts.owed.dropped()
         silent = self._speech.quiet and self._prompts.responses.idle
         commands += self.keypad.advance(now, quiet=silent and self._floor.free(now))
         if self._own_greeting.may_request(now):
-            commands += self._turns.advance(now, closing=self._manners.closing)
+            commands += self._turns.advance(now, closing=self._manners.closing or self.transfers.rests)
         free = self._floor.free(now)
-        still = self._speech.quiet and self._prompts.responses.idle and self._announcements.quiet
-        quiet = free and self.quiet and not self._turns.tools.running
-        commands += self._manners.advance(now, quiet=quiet, still=free and still, caller_speaks=self._caller.speaks)
+        still = free and self._speech.quiet and self._prompts.responses.idle and self._announcements.quiet
+        commands += self.transfers.advance(now, still=still)
+        quiet = free and self.quiet and not self._turns.tools.running and not self.transfers.rests
+        commands += self._manners.advance(now, quiet=quiet, still=still, caller_speaks=self._caller.speaks)
         return commands + self._floor.announce(now)
 
     def next_at(self) -> float | None:
@@ -348,16 +374,13 @@ class Conversation:
             self._floor.announce_at,
             self._own_greeting.next_at(),
             self._manners.next_at(),
+            self.transfers.next_at(),
         ]
         return min((at for at in times if at is not None), default=None)
 
     def tick(self, now: float) -> list[Command]:
         commands = self.keypad.tick(now)
-        tone_at = self._turns.of_agent.tone_at
-        if (hold := self._hold.hold(tone_at, now)) is not None:
-            debt, quiet = self._prompts.owed.debt, self._speech.quiet and not self._turns.tools.filled_in
-            phrase = hold and tone_at is not None and self._hold.asks_to_wait(debt, quiet=quiet)
-            commands.append(Append(Hold(hold, phrase=phrase)))
+        commands += self._floor.hold_tone(self._prompts.owed, now, asks=not self.transfers.rests)
         commands += self._turns.tick(now)
         self._session.begin_as_defined(now)
         commands += self._set_up(now)

@@ -89,7 +89,14 @@ class RequestAction(_Command, frozen=True):
 
 
 class ReportGoodbye(_Command, frozen=True):
-    """Report how the goodbye before a hang-up ended (`entries.GoodbyeOver`)."""
+    """Report how the words before a hang-up or a transfer ended (`entries.GoodbyeOver`)."""
+
+    action_id: str
+    outcome: str
+
+
+class ReportScreening(_Command, frozen=True):
+    """Report whether the person who answered takes the call (`entries.ScreeningOver`)."""
 
     action_id: str
     outcome: str
@@ -139,6 +146,7 @@ Command: TypeAlias = (
     | RunTool
     | RequestAction
     | ReportGoodbye
+    | ReportScreening
     | Abandon
     | PhaseChanged
     | GiveUp

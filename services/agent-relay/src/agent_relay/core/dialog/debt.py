@@ -33,6 +33,8 @@ class DebtKind(StrEnum):
     TOOL_RESULT = "tool_result"
     REST = "rest"
     """The rest of an answer that was cut off by a lost session, a failure, or noise taken for speech."""
+    RETURN = "return"
+    """The caller is back from a transfer."""
 
 
 class DebtStep(StrEnum):

@@ -4,10 +4,12 @@ speaks.
 
 from __future__ import annotations
 
-from agent_relay.core.dialog.conversation_commands import Command, MarkGreeted
+from agent_relay.core.dialog.conversation_commands import Append, Command, MarkGreeted
 from agent_relay.core.dialog.hold_policy import HoldPolicy
+from agent_relay.core.dialog.owed_speech import OwedSpeech
 from agent_relay.core.dialog.turns import Turns
 from agent_relay.core.dialog.voice_session import VoiceSession
+from bridge_common.wire.entries import Hold
 
 
 class Floor:
@@ -45,6 +47,16 @@ class Floor:
             return []
         self._agent_left = True
         return self._session.closed("closed by the agent", now) + self._turns.agent_left(now)
+
+    def hold_tone(self, owed: OwedSpeech, now: float, *, asks: bool) -> list[Command]:
+        """Begin or end the hold tone if that is due. `asks`: a phrase may precede it that asks the caller to wait."""
+        tone_at = self._turns.of_agent.tone_at
+        hold = self._line.hold(tone_at, now)
+        if hold is None:
+            return []
+        quiet = self._turns.speech.quiet and not self._turns.tools.filled_in
+        phrase = hold and asks and tone_at is not None and self._line.asks_to_wait(owed.debt, quiet=quiet)
+        return [Append(Hold(hold, phrase=phrase))]
 
     @property
     def free_at(self) -> float | None:

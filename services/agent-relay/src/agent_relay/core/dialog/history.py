@@ -13,6 +13,7 @@ from typing import Final, TypeAlias
 
 import msgspec
 
+from agent_relay.core.dialog.transfer_course import decode_transfer
 from agent_relay.core.protocol.voice_events import (
     ClientEvent,
     create_function_call,
@@ -26,8 +27,9 @@ TOOL_CALL: Final = "tool_call"
 TOOL_BEGUN: Final = "tool_begun"
 TOOL_LATE: Final = "tool_late"
 TOOL_RESULT: Final = "tool_result"
-"""`TONES` to `TOOL_RESULT`: `what` of the transcript notices that are part of the conversation. `TOOL_LATE`: the agent
-continues without the result; `TOOL_RESULT`: the result that it received then.
+TRANSFER: Final = "transfer"
+"""`TONES` to `TRANSFER`: `what` of the transcript notices that are part of the conversation. `TOOL_LATE`: the agent
+continues without the result; `TOOL_RESULT`: the result that it received then; `TRANSFER`: a step of a transfer.
 """
 KEYS: Final = "keys"
 """`what` of the notice that readers of the transcript see instead of `tones`. It contains only the number of keys."""
@@ -154,6 +156,9 @@ def from_transcript(entries: Iterable[TranscriptEntry], last: int = 40) -> Histo
             history.agent(entry.item_id, entry.text)
         elif entry.what == TONES:
             history.caller(f"tones {entry.at_ms}", keypad_text(entry.detail))
+        elif entry.what == TRANSFER:
+            if (transfer := decode_transfer(entry.detail)) is not None and transfer.text:
+                history.caller(f"{TRANSFER} {transfer.action_id}", transfer.text)
         elif entry.what in (TOOL_BEGUN, TOOL_CALL, TOOL_LATE, TOOL_RESULT) and (use := _tool_use(entry.detail)):
             if entry.what == TOOL_RESULT:
                 history.late_result(use)

@@ -36,6 +36,8 @@ class HoldPolicy:
         """Whether the hold tone plays; None if unknown."""
         self._holds_for = 0.0
         """The deadline that started the hold tone."""
+        self._transfer: bool | None = None
+        self._transfer_at = 0.0
         self._waited_for: Debt | None = None
         """The pending response for which the caller was asked to wait."""
 
@@ -63,9 +65,18 @@ class HoldPolicy:
         if self._lost_at is None:
             self._lost_at = now
 
+    def transfers(self, waits: bool | None, now: float) -> None:
+        """Play the tone while the caller waits for a person (`waits`), and never while people talk (False), whatever
+        the voice session does. None: the caller talks with the agent.
+        """
+        if waits is not self._transfer:
+            self._transfer, self._transfer_at = waits, now
+
     def session_back(self) -> bool:
         """Handle that a voice session is ready again. Return whether the hold tone must end."""
         self._lost_at = None
+        if self._transfer:
+            return False
         held, self._holding = self._holding is not False, False
         return held
 
@@ -75,7 +86,7 @@ class HoldPolicy:
             return None
         wanted_at = self._wanted_at(due_at)
         if not self._holding:
-            return wanted_at
+            return _AT_ONCE if self._may_hold_on else wanted_at
         return None if wanted_at is not None and wanted_at <= self._holds_for else _AT_ONCE
 
     def hold(self, due_at: float | None, now: float) -> bool | None:
@@ -86,7 +97,7 @@ class HoldPolicy:
         if wanted_at is not None and now >= wanted_at:
             begins, self._holding, self._holds_for = not self._holding, True, wanted_at
             return True if begins else None
-        if not self._holding:
+        if not self._holding and not self._may_hold_on:
             return None
         self._holding = False
         return False
@@ -98,6 +109,13 @@ class HoldPolicy:
         before, self._waited_for = self._waited_for, debt
         return quiet and (debt is None or debt is not before)
 
+    @property
+    def _may_hold_on(self) -> bool:
+        """Whether people may hear a tone in their conversation that the previous relay has left on."""
+        return self._holding is None and self._transfer is False
+
     def _wanted_at(self, due_at: float | None) -> float | None:
+        if self._transfer is not None:
+            return self._transfer_at if self._transfer else None
         lost_at = None if self._lost_at is None else self._lost_at + self._hold_after_s
         return min((at for at in (lost_at, due_at) if at is not None), default=None)

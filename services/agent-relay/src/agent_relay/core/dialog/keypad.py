@@ -40,6 +40,9 @@ class KeyReceiver(Protocol):
 
     def press(self, tone: str, now: float) -> list[Command]: ...
 
+    def reset(self, now: float) -> list[Command]:
+        """Drop the keys, because the caller talks with somebody else now."""
+
     def tick(self, now: float) -> list[Command]: ...
 
     def advance(self, now: float, *, quiet: bool) -> list[Command]:
@@ -101,6 +104,10 @@ class Keypad:
 
     def press(self, tone: str, now: float) -> list[Command]:
         return self._send(now) if self._entry.press(tone, self._most, now) else []
+
+    def reset(self, now: float) -> list[Command]:
+        self._entry.take()
+        return []
 
     def tick(self, now: float) -> list[Command]:
         return self._send(now) if self._entry.paused(now) else []

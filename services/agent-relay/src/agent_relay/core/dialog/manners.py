@@ -1,5 +1,5 @@
 """Fixed phrases around the conversation: the relay asks a silent caller whether they are still there, says goodbye
-before a hang-up, and announces the end of a long call.
+before a hang-up, announces a transfer and the end of a long call.
 
 The phrases are spoken as announcements, so that they work with every kind of agent.
 """
@@ -7,38 +7,56 @@ The phrases are spoken as announcements, so that they work with every kind of ag
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
-import msgspec
-
+from agent_relay.core.announcements.announcer import Announcer
 from agent_relay.core.dialog.action_rate import ActionRate
 from agent_relay.core.dialog.closing import Closing, GoodbyeStep
 from agent_relay.core.dialog.conversation_commands import Command, ReportGoodbye, RequestAction, WallClock
+from agent_relay.core.dialog.instruction_detail import Detail, detail_of, text_in
+from agent_relay.core.dialog.prompts import Prompts
 from agent_relay.core.dialog.session_profile import MannersProfile
 from agent_relay.core.dialog.silence_policy import SilencePolicy, SilenceStep
-from bridge_common.wire.action_kinds import AGENT, AGENTS, HANG_UP, OPERATOR, SILENCE_POLICY
+from agent_relay.core.protocol.voice_events import create_message
+from bridge_common.wire.action_kinds import (
+    AGENT,
+    AGENTS,
+    CALLER,
+    HANG_UP,
+    HOLD,
+    OPERATOR,
+    RESUME,
+    SILENCE_POLICY,
+    TRANSFER,
+)
 from bridge_common.wire.entries import Instruct, Say
 
 AGAIN_S: Final = 3.0
-"""A hang-up is requested again this long after its request and after its goodbye, because Redis may have lost it."""
+"""A hang-up or a transfer is requested again this long after its request and after its words, because Redis may have
+lost it.
+"""
 _TIMES: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
-class PendingHangUp:
-    """A hang-up that the previous relay of the call has not finished."""
+class PendingGoodbye:
+    """A hang-up, or a transfer whose words the caller has not heard, that the previous relay of the call has not
+    finished.
+    """
 
     action_id: str
     interruptible: bool
     said: bool
-    """Whether the agent has spoken since the hang-up was requested."""
+    """Whether the agent has spoken since the action was requested."""
+    action: str = HANG_UP
+    arguments: str = "{}"
 
 
 class Manners:
-    """The fixed phrases of one call. `say` speaks one as an announcement. `inform` sends a message to the agent without
-    requesting a response.
+    """The fixed phrases of one call. `say` speaks one as an announcement. `on_hold`: the caller is on hold, and
+    therefore silent.
     """
 
     def __init__(
@@ -46,23 +64,30 @@ class Manners:
         profile: MannersProfile,
         say: Callable[[Say, float], list[Command]],
         clock: WallClock,
-        inform: Callable[[str], list[Command]],
-        pending: PendingHangUp | None = None,
+        prompts: Prompts,
+        announcements: Announcer,
+        pending: PendingGoodbye | None = None,
+        *,
+        on_hold: bool = False,
     ) -> None:
         self._profile = profile
         self._speak = say
         self._clock = clock
-        self._inform = inform
+        self._prompts = prompts
+        self._announcements = announcements
+        self._said = ""
+        """Id of the latest text before an action."""
         self._silence = SilencePolicy(profile.silence)
         self._closing = Closing()
         self._rate = ActionRate()
         self._pending = pending
         self._instructions: set[tuple[str, str]] = set()
-        self._hang_up: RequestAction | None = None
-        """The latest hang-up, as call-control knows it unless Redis has lost it."""
+        self._request: RequestAction | None = None
+        """The latest hang-up or transfer, as call-control knows it unless Redis has lost it."""
         self._interruptible = False
         self._again_at: float | None = None
         self._times_left = 0
+        self._caller_on_hold = on_hold
 
     @property
     def closing(self) -> bool:
@@ -72,6 +97,13 @@ class Manners:
     def hang_up_is_final(self) -> bool:
         """Whether the caller cannot keep the call by interrupting the goodbye."""
         return self._closing.final
+
+    @property
+    def connecting(self) -> RequestAction | None:
+        """The transfer whose words are being spoken, or were spoken a moment ago."""
+        request = self._request
+        begun = request is not None and request.action == TRANSFER
+        return request if begun and (self._closing.active or self._again_at is not None) else None
 
     @property
     def goodbye_provided(self) -> bool:
@@ -95,24 +127,36 @@ class Manners:
         self._silence.sign_of_life()
         self._closing.key_pressed()
 
-    def agent_heard(self) -> None:
-        """Handle that the caller begins to hear the agent."""
-        self._closing.sound()
+    def agent_heard(self, response_id: str) -> None:
+        """Handle that the caller begins to hear a response."""
+        self._closing.sound(response_id)
 
-    def begin_goodbye(self, request: RequestAction, now: float, *, said: bool) -> bool:
-        """Wait for the goodbye, because the agent has requested a hang-up. `said`: its current response has audio.
-        Return False if the hang-up is known already.
+    def begin_goodbye(self, request: RequestAction, now: float, *, said: bool, earlier: Collection[str] = ()) -> bool:
+        """Wait for the words before the hang-up or the transfer that the agent has requested. `said`: its current
+        response has audio. `earlier`: other responses with audio that was not played yet. Return False if the action
+        is known already.
         """
-        return self._begin(request, now, said=said, expected=True)
+        return self._begin(request, now, said=said, expected=True, earlier=earlier)
 
     def _begin(
-        self, request: RequestAction, now: float, *, said: bool, expected: bool, interruptible: bool | None = None
+        self,
+        request: RequestAction,
+        now: float,
+        *,
+        said: bool,
+        expected: bool,
+        interruptible: bool | None = None,
+        earlier: Collection[str] = (),
     ) -> bool:
         if interruptible is None:
             interruptible = request.by in AGENTS
-        if not self._closing.begin(request.action_id, now, interruptible=interruptible, said=said, expected=expected):
+        if request.action == HANG_UP and self._closing.active and self.connecting is not None:
+            self._closing.drop()  # the call ends instead
+        if not self._closing.begin(
+            request.action_id, now, interruptible=interruptible, said=said, expected=expected, earlier=earlier
+        ):
             return False
-        self._hang_up, self._interruptible = request, interruptible
+        self._request, self._interruptible = request, interruptible
         self._repeat_from(now)
         return True
 
@@ -131,22 +175,39 @@ class Manners:
         if key in self._instructions:
             return []
         self._instructions.add(key)
-        detail = _detail(entry.detail)
+        detail = detail_of(entry.detail)
         match entry.what:
-            case "goodbye":
+            case "goodbye" | "connecting":
                 if (over := self._closing.outcome_of(entry.instruction_id)) is not None:
-                    # call-control learned of the hang-up only after the end of its goodbye, which it ignored.
+                    # call-control learned of the action only after the end of its words, which it ignored.
                     return [ReportGoodbye(entry.instruction_id, over.value)]
                 of_agent = detail.get("interruptible") is True
-                # An agent that requested the hang-up was instructed to say goodbye; else the profile's goodbye follows.
-                request = _hang_up(entry.instruction_id, of_agent=of_agent)
+                # An agent that requested the action was instructed to announce it; else the profile's text follows.
+                ends = entry.what == "goodbye"
+                request = _request(entry.instruction_id, HANG_UP if ends else TRANSFER, of_agent=of_agent)
                 self._begin(request, now, said=speaks and of_agent, expected=of_agent)
                 return []
             case "time_left":
                 return self._say(f"time_left-{entry.instruction_id}", self._profile.time_left, now)
             case "outcome":
+                if detail.get("action") == HOLD and detail.get("state") == "failed":
+                    self._caller_on_hold = False
                 return self._inform(_outcome_text(detail))
         return []
+
+    def held(self, request: RequestAction) -> None:
+        """Handle a request to put somebody on hold, or to end the hold. A caller on hold is silent."""
+        of_caller = (text_in(detail_of(request.arguments), "participant") or CALLER) == CALLER
+        if of_caller and request.action in (HOLD, RESUME):
+            self._caller_on_hold = request.action == HOLD
+
+    def moved_on(self, action_id: str) -> None:
+        """Handle that call-control goes on with a transfer, whatever the caller has heard."""
+        if self._request is None or self._request.action_id != action_id:
+            return
+        if self._closing.active:
+            self._closing.drop()
+        self._request = self._again_at = None
 
     # -- time
     def advance(self, now: float, *, quiet: bool, still: bool, caller_speaks: bool) -> list[Command]:
@@ -155,23 +216,28 @@ class Manners:
         """
         if self._pending is not None and quiet:
             pending, self._pending = self._pending, None
-            request = _hang_up(pending.action_id, of_agent=pending.interruptible)
+            request = _request(pending.action_id, pending.action, pending.arguments, of_agent=pending.interruptible)
             self._begin(request, now, said=pending.said, expected=False)
         commands = self._again(now, caller_speaks=caller_speaks)
-        step = self._closing.advance(now, quiet=still, caller_speaks=caller_speaks)
+        dropped = not self._announcements.queue.of(self._said)
+        step = self._closing.advance(now, quiet=still, caller_speaks=caller_speaks, dropped=dropped)
         if step is not None:
             what, action_id = step
             if what in (GoodbyeStep.ASK, GoodbyeStep.INTERRUPT):
                 interrupts = what is GoodbyeStep.INTERRUPT
-                return commands + self._say(f"goodbye-{action_id}", self._profile.goodbye, now, interrupts=interrupts)
+                say_id, text = f"goodbye-{action_id}", self._profile.goodbye
+                if self.connecting is not None:
+                    say_id, text = connecting_id(action_id), self._profile.connecting
+                self._said = say_id
+                return commands + self._say(say_id, text, now, interrupts=interrupts)
             commands.append(ReportGoodbye(action_id, what.value))
             if what is GoodbyeStep.INTERRUPTED:
-                self._hang_up = self._again_at = None
+                self._request = self._again_at = None
             else:
                 self._repeat_from(now)
         if self._closing.active:
             return commands
-        match self._silence.advance(now, quiet=quiet):
+        match self._silence.advance(now, quiet=quiet and not self._caller_on_hold):
             case SilenceStep.REPROMPT:
                 commands += self._say(f"reprompt-{self._clock.unix_ms(now)}", self._profile.reprompt, now)
             case SilenceStep.GOODBYE:
@@ -183,37 +249,44 @@ class Manners:
         return commands
 
     def _again(self, now: float, *, caller_speaks: bool) -> list[Command]:
-        """Request the hang-up again while the call continues. call-control ignores requests that it knows."""
-        request = self._hang_up
+        """Request the action again while the call continues. call-control ignores requests that it knows."""
+        request = self._request
         if request is None or self._again_at is None or now < self._again_at:
             return []
         self._times_left -= 1
         self._again_at = now + AGAIN_S if self._times_left else None
         outcome = self._closing.outcome_of(request.action_id)
         if caller_speaks and self._interruptible:
-            self._hang_up = self._again_at = None
+            self._request = self._again_at = None
             return []
-        return [request, *([] if outcome is None else [ReportGoodbye(request.action_id, outcome.value)])]
+        again = [request] if request.arguments else []
+        return [*again, *([] if outcome is None else [ReportGoodbye(request.action_id, outcome.value)])]
+
+    def _inform(self, text: str) -> list[Command]:
+        return self._prompts.to_session([create_message("system", text)])
 
     def _say(self, say_id: str, text: str, now: float, *, interrupts: bool = False) -> list[Command]:
         return self._speak(Say(say_id, 0, text, last=True, interrupt=interrupts), now)
 
 
-def _hang_up(action_id: str, *, of_agent: bool) -> RequestAction:
-    return RequestAction(action_id, HANG_UP, "{}", AGENT if of_agent else OPERATOR)
+def _request(action_id: str, action: str, arguments: str = "", *, of_agent: bool) -> RequestAction:
+    """Return the request as call-control knows it. The arguments of a transfer that is known by an instruction only are
+    "": it cannot be requested again.
+    """
+    known = arguments or ("{}" if action == HANG_UP else "")
+    return RequestAction(action_id, action, known, AGENT if of_agent else OPERATOR)
 
 
-def _detail(text: str) -> dict[str, Any]:
-    try:
-        found = msgspec.json.decode(text or "{}")
-    except msgspec.MsgspecError:
-        return {}
-    return found if isinstance(found, dict) else {}
+def connecting_id(action_id: str) -> str:
+    """Return the id of the announcement before a transfer."""
+    return f"connecting-{action_id}"
 
 
-def _outcome_text(detail: dict[str, Any]) -> str:
+def _outcome_text(detail: Detail) -> str:
     """Return the message to the agent about the outcome of an action."""
     action, state, reason = (str(detail.get(name, "")) for name in ("action", "state", "reason"))
     if action == HANG_UP and state == "canceled":
         return "The call was not ended, because the caller is still talking. Go on with the conversation."
+    if action == TRANSFER and state == "canceled":
+        return "The caller was not connected, because they are still talking. Go on with the conversation."
     return f"Result of {action}: {json.dumps({'state': state, 'reason': reason})}"

@@ -126,6 +126,12 @@ class MaskedKeypad:
         most = self._most if request is None else request.wanted.max_digits
         return self._complete(now) if entry.press(tone, most, now) else []
 
+    def reset(self, now: float) -> list[Command]:
+        self._entry.take()
+        self._held, self._presses, self._sounds_until = "", 0, None
+        request, self._request = self._request, None
+        return [] if request is None else self._refuse(request, _NOTHING, now)
+
     def tick(self, now: float) -> list[Command]:
         if self._sounds_until is not None and now >= self._sounds_until:
             self._sounds_until = None

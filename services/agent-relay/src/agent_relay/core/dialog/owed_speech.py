@@ -253,6 +253,13 @@ class OwedSpeech:
         self.debt = None
         self.suspended.forget()
 
+    def dropped(self) -> None:
+        """Cancel the pending response and forget the caller's speech, because the agent no longer talks with the
+        caller.
+        """
+        self.suspended.session_lost(None)
+        self.debt = None
+
     def replaced(self) -> None:
         """Cancel the pending response if it is in progress, because an announcement replaces it."""
         if self.debt is not None and self.debt.state in (State.WORKING, State.SOUNDING, State.HEARD):

@@ -69,6 +69,11 @@ class Responses:
     def idle(self) -> bool:
         return not self.active and self._asked is None
 
+    @property
+    def asking(self) -> bool:
+        """Whether a request was sent and its response has not begun."""
+        return self._asked is not None
+
     def is_active_for(self, purpose: Purpose, response_id: str) -> bool:
         return self.active == response_id and self.purpose is purpose
 

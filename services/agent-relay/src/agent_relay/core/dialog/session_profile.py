@@ -19,6 +19,7 @@ from agent_relay.core.protocol.agent_profile import (
 )
 from agent_relay.core.protocol.keypad_profile import KeypadArgument, KeypadProfile
 from agent_relay.core.protocol.spoken_text import Form, forms_for
+from agent_relay.core.protocol.transfer_profile import TransferProfile
 from agent_relay.core.protocol.voice_target import VoiceTarget
 
 _LIMITS: Final = Limits()
@@ -32,6 +33,7 @@ class MannersProfile:
     silence: SilenceLimits | None = None
     reprompt: str = "Are you still there?"
     time_left: str = "This call ends in a minute."
+    connecting: str = "One moment please, I am connecting you."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,6 +75,7 @@ class SessionProfile:
     """For MCP servers, by label: tools whose calls are approved."""
     actions: frozenset[str] = field(default_factory=frozenset)
     """Names in `AGENT_TOOLS` that the agent may use."""
+    transfer: TransferProfile = field(default_factory=TransferProfile)
     defined: bool = False
     """Whether the service configures the session by itself, from the definition of a voice agent."""
     greets_itself: bool = False
@@ -129,6 +132,7 @@ def session_profile_of(
         late_after_s={tool.name: tool.late_after_s for tool in profile.tools if tool.late_after_s is not None},
         approved={server.label: frozenset(server.approve) for server in profile.mcp_servers},
         actions=frozenset(profile.actions),
+        transfer=profile.transfer,
         defined=target.spec.defined,
         greets_itself=target.greets_itself,
         names_call=bool(profile.actions) and target.spec.runs_tools,
@@ -149,4 +153,6 @@ def _manners_of(profile: AgentProfile) -> MannersProfile:
     silence = profile.silence
     limits = None if silence is None else SilenceLimits(silence.after_s, silence.reprompts)
     reprompt = "" if silence is None else silence.reprompt_text
-    return MannersProfile(profile.goodbye_text, limits, reprompt, profile.time_left_text)
+    return MannersProfile(
+        profile.goodbye_text, limits, reprompt, profile.time_left_text, profile.transfer.connecting_text
+    )

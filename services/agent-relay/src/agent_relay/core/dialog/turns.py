@@ -15,6 +15,7 @@ from agent_relay.core.dialog.debt import DebtKind, State
 from agent_relay.core.dialog.history import History, left_saying
 from agent_relay.core.dialog.prompts import Prompts
 from agent_relay.core.dialog.reference_guard import ReferenceGuard, SpokenText
+from agent_relay.core.dialog.responses import Purpose
 from agent_relay.core.dialog.session_profile import SessionProfile
 from agent_relay.core.dialog.tool_turns import ToolTurns
 from agent_relay.core.protocol import voice_events as vl
@@ -54,6 +55,7 @@ class Turns:
         self._clock = clock
         self._guard = ReferenceGuard(reference)
         self._prompts = prompts
+        self.responses = prompts.responses
         self._owed = prompts.owed
         self._left_owing: DebtKind | None = None
         if closing:
@@ -179,6 +181,19 @@ class Turns:
         self._prompts.responses.forget()
         self._owed.taken_back()
         return self.session_lost(now)
+
+    def agent_rests(self, now: float) -> list[Command]:
+        """Stop the agent, because the caller waits for a person or talks with one: nothing is owed to the caller any
+        more. Announcements continue.
+        """
+        commands = self.of_caller.confirm_words(now)
+        if not self.responses.hold(Purpose.SAY):
+            commands += self.speech.interrupt(self.responses.active) + self.of_agent.cancel_active()
+        self.caller.session_lost()
+        self.caller.take_unanswered()
+        self.tools.drop_answer()
+        self._owed.dropped()
+        return commands
 
     def session_ready(self, now: float) -> None:
         """Prepare the pending response for a ready voice session, after a lost session or after another relay."""

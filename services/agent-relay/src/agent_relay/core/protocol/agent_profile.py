@@ -17,6 +17,7 @@ from agent_relay.core.protocol.mcp_profile import McpServer
 from agent_relay.core.protocol.profile_fields import Languages, MostTokens
 from agent_relay.core.protocol.target_profile import TargetProfile
 from agent_relay.core.protocol.tool_profile import HttpTool
+from agent_relay.core.protocol.transfer_profile import TransferProfile
 from agent_relay.core.protocol.voice_target import Mode, VoiceTarget
 from bridge_common.wire.agent_tools import AGENT_TOOLS
 
@@ -117,6 +118,7 @@ class AgentProfile(_Strict):
     """Use of the caller's keys: the mode, or an object with `mode` and the limits of an entry."""
     actions: tuple[Annotated[str, Field(max_length=64)], ...] = ()
     """Names of the actions in `AGENT_TOOLS` that the agent may request for its call."""
+    transfer: TransferProfile = Field(default_factory=TransferProfile)
     tools: tuple[HttpTool, ...] = ()
     """Function tools that the relay runs, for models and voice agents. Other agents have their own."""
     mcp_servers: Annotated[tuple[McpServer, ...], Field(max_length=16)] = ()
@@ -182,7 +184,7 @@ class AgentProfile(_Strict):
         """Return the function tools for the model: the allowed actions and the profile's own tools."""
         actions = [
             {"type": "function", "name": tool.name, "description": tool.description, "parameters": tool.parameters()}
-            for tool in (AGENT_TOOLS[name] for name in self.actions)
+            for tool in (self.transfer.bound(AGENT_TOOLS[name]) for name in self.actions)
         ]
         return [*actions, *(tool.definition() for tool in self.tools)]
 
