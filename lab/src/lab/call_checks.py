@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
@@ -113,19 +114,21 @@ def _missing(wanted: dict[int, str], turns: list[str]) -> list[int]:
 def _caller_turns(said: list[CallerTurn], heard: list[str]) -> CallCheck:
     """Compare the caller's utterances, in order, with the simulated transcription: `heard` of the replies."""
     claim = "caller's turns are in the transcript"
-    rows = iter(heard)
+    rows = deque(heard)
     for number, turn in enumerate(said):
-        row = next((row for row in rows), None)
-        if row is None and turn.cut_off:
+        row = rows[0] if rows else None
+        if row is not None and turn.sounds_like(row):
+            rows.popleft()
+        elif turn.unheard or (row is None and turn.cut_off):
             continue
-        if row is None:
+        elif row is None:
             return CallCheck(claim, False, f"{number} of {len(said)}; missing: “{turn.text}”")
-        if not turn.sounds_like(row):
+        else:
             return CallCheck(
                 claim, False, f"turn {number + 1}: the caller said “{turn.text}”, the transcript has “{row}”"
             )
-    if extra := list(rows):
-        return CallCheck(claim, False, f"the caller spoke {len(said)} turns; the transcript also has “{extra[0]}”")
+    if rows:
+        return CallCheck(claim, False, f"the caller spoke {len(said)} turns; the transcript also has “{rows[0]}”")
     return CallCheck(claim, True, f"{len(said)} of {len(said)}")
 
 

@@ -122,10 +122,11 @@ class LabApi:
         return JSONResponse(self._call(request).json() | {"now": time.monotonic()})
 
     async def recording(self, request: Request) -> Response:
+        """With `others=false`, without the voices of the other people in the call."""
         line = self._call(request).line
         if line is None or line.recording is None:
             raise ControlError(404, "the call was not recorded; create it with `record: true`")
-        wav = await asyncio.to_thread(line.recording.wav)
+        wav = await asyncio.to_thread(line.recording.wav, others=request.query_params.get("others") != "false")
         return Response(wav, media_type="audio/wav")
 
     async def marks(self, request: Request) -> Response:
