@@ -33,13 +33,15 @@ class CallCheck:
 
 
 def check_call(call: ObservedCall, scenario: Scenario, recording: Recording, transcript: list[Json]) -> list[CallCheck]:
+    if scenario.expect.without_agent:
+        return [_answered_without_agent(call), _script(call, scenario), _ended(call, scenario)]
     return [
         _answered(call),
         _greeted(call),
         _script(call, scenario),
         *_turns(call, scenario, transcript),
         *_barge_in(call, scenario, recording),
-        *_speech(call, recording, hold_tone=scenario.expect.hold_tone),
+        *_speech(call, scenario, recording),
         _ended(call, scenario),
     ]
 
@@ -51,6 +53,11 @@ def _answered(call: ObservedCall) -> CallCheck:
     rang = answered[0] - call.times("phone", "incoming_call_sent")[0]
     first = bool(ready) and ready[0] <= answered[0]
     return CallCheck("answered once the voice session was ready", first and len(answered) == 1, f"after {rang:.2f} s")
+
+
+def _answered_without_agent(call: ObservedCall) -> CallCheck:
+    answered, sessions = len(call.times("phone", "answered")), len(call.sessions())
+    return CallCheck("answered, without an agent", answered == 1 and not sessions, f"{sessions} voice sessions")
 
 
 def _greeted(call: ObservedCall) -> CallCheck:
@@ -172,7 +179,7 @@ def _barge_in(call: ObservedCall, scenario: Scenario, recording: Recording) -> I
     yield CallCheck("the agent is silent within 100 ms of the Clear", late_ms <= STOP_MS, f"{late_ms:.0f} ms")
 
 
-def _speech(call: ObservedCall, recording: Recording, *, hold_tone: bool) -> Iterator[CallCheck]:
+def _speech(call: ObservedCall, scenario: Scenario, recording: Recording) -> Iterator[CallCheck]:
     """Check that every utterance of the agent can be heard in the right channel, in order, up to the point where it was
     truncated.
     """
@@ -181,6 +188,8 @@ def _speech(call: ObservedCall, recording: Recording, *, hold_tone: bool) -> Ite
     found_all: list[float] = []
     for item in call.voice.get("said", []):
         text, whole_ms = str(item["text"]), float(item["ms"])
+        if any(part in text for part in scenario.expect.unheard.get("caller", ())):
+            continue
         heard_ms = min(cut.get(item["item_id"], whole_ms), whole_ms)
         speech = _at_rate(call.speech(item["item_id"]), recording.rate_hz)
         speech = speech[: int(heard_ms * recording.rate_hz / 1000) * 2]
@@ -195,7 +204,7 @@ def _speech(call: ObservedCall, recording: Recording, *, hold_tone: bool) -> Ite
         return
     gaps = [sound_ms(recording.agent, recording.rate_hz, a, b) for a, b in list(pairwise(found_all))[1::2]]
     stray_ms = max([*gaps, 0.0])
-    if hold_tone:
+    if scenario.expect.hold_tone:
         yield CallCheck("hold tone between the agent's turns", stray_ms > STOP_MS, f"{stray_ms:.0f} ms")
         return
     yield CallCheck("silence between the agent's turns", stray_ms <= STOP_MS, f"{stray_ms:.0f} ms")

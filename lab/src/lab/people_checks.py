@@ -22,6 +22,12 @@ def people_checks(call: ObservedCall, scenario: Scenario, record: Json, actions:
         found = [f"{one.get('name')} {one.get('state')}" for one in rows(record.get("participants", []))]
         claim = f"the participants are {', '.join(expected.participants) or 'none'}"
         yield CallCheck(claim, found == list(expected.participants), ", ".join(found) or "none")
+    if expected.informed:
+        messages = [str(one["text"]) for one in rows(call.voice.get("items", [])) if one.get("role") == "system"]
+        rest = iter(messages)
+        missing = next((text for text in expected.informed if not any(text in one for one in rest)), None)
+        figure = " | ".join(messages) or "nothing"
+        yield CallCheck(f"the agent learns, in order: {' | '.join(expected.informed)}", missing is None, figure)
     for name, context in expected.context.items():
         raw_id = raw_id_of(scenario, name)
         reached = [one["delivered"] for one in rows(call.phone.get("invitations", [])) if one["target"] == raw_id]

@@ -66,7 +66,7 @@ class CallHeaders(_Part):
 
 
 class ScenarioCaller(_Part):
-    number: str = Field(default="+14255550100", pattern=r"^\+[1-9][0-9]{6,14}$")
+    number: str = Field(default="+14255550100", pattern=PARTY)
     to: str = Field(default="+18005551212", pattern=PARTY)
     headers: CallHeaders = CallHeaders()
     on_behalf_of: str | None = Field(default=None, pattern=PARTY)

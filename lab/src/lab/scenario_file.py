@@ -15,7 +15,7 @@ from lab.yaml_mistakes import Place, explain, located, repeated_keys, syntax_mis
 
 _HINTS: Final = {
     "dtmf": "the keys 0-9, A-D, * and #",
-    "number": "an E.164 number such as +14255550100",
+    "number": "an E.164 number such as +14255550100, or a raw id (4:…, 8:…, 28:…)",
     "to": "an E.164 number such as +18005551212, or a raw id (4:…, 8:…, 28:…)",
     "name": "letters, digits, spaces, dots, dashes; result files are named after it",
 }

@@ -40,12 +40,15 @@ class ExpectedContext(_Part):
 
 
 class ScenarioOutcome(_Part):
-    """Checked after the call. `actions`: each with its state (`hang_up done`), in order; `tools`: all tool calls of the
-    agent, without it each must be `ok`; `says`: parts of the agent's turns, in order; `hold_tone`: the caller hears it
-    while the agent works; `keys`: the key entries that the agent receives; `masked`: digits of the caller that only the
-    simulated business receives; `longest_silence_s`: of both sides, between the caller's first word and the agent's
-    last; `state`: that of a call that is not answered; `route`: rule and reason of the route; `rings_s`: the phone
-    rings at least this long.
+    """Checked after the call.
+
+    `actions`: each with its state (`hang_up done`), in order; `tools`: all tool calls of the agent, without it each
+    must be `ok`; `says`: parts of the agent's turns, in order; `informed`: parts of the messages to the agent about its
+    call, in order; `hold_tone`: the caller hears it while the agent works or a person is called; `keys`: the key
+    entries that the agent receives; `masked`: digits of the caller that only the simulated business receives;
+    `longest_silence_s`: of both sides, between the caller's first word and the agent's last; `without_agent`: the call
+    is answered, but no agent takes part; `state`: that of a call that is not answered; `route`: rule and reason of the
+    route; `rings_s`: the phone rings at least this long.
 
     `transfers`: all transfers, in order; `participants`: the other people in the record, each with its state
     (`desk left`); `hears` and `unheard`: by listener, whom or which sentences it must or must not hear; `context`: by
@@ -53,6 +56,7 @@ class ScenarioOutcome(_Part):
     """
 
     end_reason: str | None = None
+    without_agent: bool = False
     state: Literal["rejected", "redirected"] | None = None
     route: str | None = None
     rings_s: float | None = Field(default=None, gt=0)
@@ -67,6 +71,7 @@ class ScenarioOutcome(_Part):
     silence_at_end_s: float | None = Field(default=None, gt=0)
     transfers: tuple[ExpectedTransfer, ...] | None = None
     participants: tuple[str, ...] | None = None
+    informed: tuple[str, ...] = ()
     hears: dict[str, tuple[str, ...]] = {}
     unheard: dict[str, tuple[str, ...]] = {}
     context: dict[str, ExpectedContext] = {}
