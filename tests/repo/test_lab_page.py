@@ -29,7 +29,6 @@ from lab.identity import IdentityFaults, IdentitySettings
 from lab.scenario import (
     Agent,
     CallHeaders,
-    OtherCall,
     Reply,
     Scenario,
     ScenarioCaller,
