@@ -192,7 +192,7 @@ class _Business:
         return JSONResponse({"requests": self.requests, "appointments": booked, "payments": paid})
 
     async def get_faults(self, _: Request) -> Response:
-        return JSONResponse(self.faults.model_dump(mode="json", exclude_none=True))
+        return JSONResponse(self.faults.model_dump(mode="json", exclude_defaults=True))
 
     async def set_faults(self, request: Request) -> Response:
         self.faults = await decode_body(request, BusinessFaults)

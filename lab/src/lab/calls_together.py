@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -18,15 +18,20 @@ _OPENED_WITHIN_S: Final = 20.0
 _ENDED_WITHIN_S: Final = 120.0
 
 
-def run_together(stack: Stack, scenarios: Sequence[Scenario], out: Path) -> list[CallReport]:
-    """Place all calls, wait until they have ended, and check them. Metrics are not compared. Raises `StackError`,
-    `WireError`.
+def run_together(
+    stack: Stack,
+    scenarios: Sequence[Scenario],
+    out: Path,
+    meanwhile: Callable[[Scenario, ObservedCall], None] | None = None,
+) -> list[CallReport]:
+    """Place all calls, wait until they have ended, and check them. Metrics are not compared. `meanwhile` is called
+    repeatedly for every call. Raises `StackError`, `WireError`.
 
     The agent script of a call is that of its voice session, which takes the latest script when it is opened. So each
     call is placed when the session of the previous one is open.
     """
     calls = [_placed(stack, scenario) for scenario in sorted(scenarios, key=lambda one: one.expect.rings_s or 0.0)]
-    _await_end(stack, [call for _, call in calls])
+    _await_end(stack, calls, meanwhile)
     return [report_on(_observed(call), scenario, out) for scenario, call in calls]
 
 
@@ -57,8 +62,12 @@ def _observed(call: ObservedCall) -> ObservedCall:
     return call
 
 
-def _await_end(stack: Stack, calls: Sequence[ObservedCall]) -> None:
-    waiting, deadline = {call.lab_id for call in calls}, time.monotonic() + _ENDED_WITHIN_S
+def _await_end(
+    stack: Stack,
+    calls: Sequence[tuple[Scenario, ObservedCall]],
+    meanwhile: Callable[[Scenario, ObservedCall], None] | None,
+) -> None:
+    waiting, deadline = {call.lab_id for _, call in calls}, time.monotonic() + _ENDED_WITHIN_S
     while waiting:
         found = rows(call_json("GET", f"{stack.url('acs')}/lab/calls"))
         waiting -= {row["id"] for row in found if row["state"] in FINISHED}
@@ -66,4 +75,7 @@ def _await_end(stack: Stack, calls: Sequence[ObservedCall]) -> None:
             raise StackError(f"{len(waiting)} calls did not end within {_ENDED_WITHIN_S:.0f} s; logs: {stack.folder}")
         if stack.dead():
             raise StackError(f"{stack.dead()[0].name} exited during the calls:\n{stack.dead()[0].log_tail()}")
+        for scenario, call in calls if meanwhile is not None else ():
+            if call.lab_id in waiting and meanwhile is not None:
+                meanwhile(scenario, call)
         time.sleep(0.2)

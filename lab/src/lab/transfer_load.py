@@ -141,8 +141,10 @@ def transfer_load(calls: int, per_s: float, folder: Path, *, json_path: Path | N
     return 1 if found.faults else 0
 
 
-def measure_transfers(stack: Stack, calls: int, per_s: float) -> TransferLoad:
-    """Place the calls and wait until all have ended. Raises `StackError`, `WireError`."""
+def measure_transfers(stack: Stack, calls: int, per_s: float, *, ends_within_s: float = _ENDS_WITHIN_S) -> TransferLoad:
+    """Place the calls and wait until all have ended, at most `ends_within_s` after the last. Raises `StackError`,
+    `WireError`.
+    """
     for name, script in _SCRIPTS.items():
         call_json("PUT", f"{stack.url('voice-live')}/lab/agents/{_AGENTS[name]}", script)
     before, began = _metrics(stack), time.monotonic()
@@ -151,8 +153,8 @@ def measure_transfers(stack: Stack, calls: int, per_s: float) -> TransferLoad:
         time.sleep(max(0.0, began + number / per_s - time.monotonic()))
         body = _call(number)
         placed[str(call_json("POST", f"{stack.url('acs')}/lab/calls", body)["id"])] = str(body["from"])
-    phones = _ended(stack, placed)
-    return _judged(stack, phones, before)
+    phones = _ended(stack, placed, ends_within_s)
+    return _judged(stack, phones, before, ends_within_s)
 
 
 def _call(number: int) -> Json:
@@ -162,9 +164,9 @@ def _call(number: int) -> Json:
     return {"from": f"+1425{number:07d}", "steps": steps, "people": {_DESK: _PEOPLE[kind]}}
 
 
-def _ended(stack: Stack, placed: Mapping[str, str]) -> list[Json]:
+def _ended(stack: Stack, placed: Mapping[str, str], within_s: float) -> list[Json]:
     """Wait until all calls have ended at the phone. Return those that are known, with their state."""
-    deadline = time.monotonic() + _ENDS_WITHIN_S
+    deadline = time.monotonic() + within_s
     while True:
         phones = [row for row in rows(call_json("GET", f"{stack.url('acs')}/lab/calls")) if row["id"] in placed]
         if all(row["state"] in FINISHED for row in phones) or time.monotonic() > deadline:
@@ -174,9 +176,9 @@ def _ended(stack: Stack, placed: Mapping[str, str]) -> list[Json]:
         time.sleep(0.5)
 
 
-def _judged(stack: Stack, phones: list[Json], before: Counter[str]) -> TransferLoad:
+def _judged(stack: Stack, phones: list[Json], before: Counter[str], within_s: float) -> TransferLoad:
     api = f"{stack.url('call-control')}/api/calls"
-    deadline = time.monotonic() + _ENDS_WITHIN_S
+    deadline = time.monotonic() + within_s
     while True:
         records = {row["correlation_id"]: row for row in rows(call_json("GET", f"{api}?limit=1000"))}
         running_calls = [row for row in records.values() if row["status"] != "ended"]
