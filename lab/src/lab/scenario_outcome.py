@@ -1,4 +1,4 @@
-"""What a scenario expects of its call (`expect`)."""
+"""Expectations of a scenario about its call (`expect`)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The people of a scenario: their names, their scripts, and mistakes in what the scenario says about them."""
+"""The people of a scenario: their names and scripts, and mistakes in them and in the expectations about them."""
 
 from __future__ import annotations
 

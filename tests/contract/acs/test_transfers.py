@@ -259,7 +259,7 @@ async def test_caller_and_target_talk_after_the_transfer(stage: Stage) -> None:
     said = desk.caller[: len(desk.agent)]
     assert np.abs(said).max(initial=0.0) > 3000
     found = find_speech(caller.agent, caller.rate_hz, said.astype("<i2").tobytes())
-    assert found.likeness > 0.9, "the caller hears the desk"
+    assert found.likeness > 0.9, "the caller hears the target"
 
 
 @pytest.mark.parametrize("form", ["throttled", "declined"])

@@ -1,4 +1,4 @@
-"""Who heard whom, in synthetic recordings of three people who speak at once."""
+"""Checks of the people that each listener heard, in synthetic recordings of three people who speak at once."""
 
 from __future__ import annotations
 
@@ -135,13 +135,13 @@ def test_a_sentence_may_be_named_by_its_text() -> None:
         True,
         True,
     ]
-    assert checks(party(), {"hears": {"desk": ["How can I help you?"]}}) == [False], "the desk joined after it"
+    assert checks(party(), {"hears": {"desk": ["How can I help you?"]}}) == [False], "this person joined after it"
 
 
 def test_what_was_never_said_fails_both_ways() -> None:
     for key in ("hears", "unheard"):
         assert checks(party(), {key: {"caller": ["+14255550199"]}}) == [False]
-        assert checks(party(), {key: {"+14255550199": ["caller"]}}) == [False], "who never joined has no recording"
+        assert checks(party(), {key: {"+14255550199": ["caller"]}}) == [False], "a person who never joined has no recording"
 
 
 def test_a_quiet_copy_is_not_full_volume() -> None:

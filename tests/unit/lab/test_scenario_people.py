@@ -1,4 +1,4 @@
-"""Mistakes in what a scenario says about people, with line and key."""
+"""Mistakes of a scenario about its people, with line and key."""
 
 from __future__ import annotations
 
@@ -53,11 +53,11 @@ agent: {greeting: Hi., replies: [{say: "Yes."}]}
     ("text", "told"),
     [
         (
-            "expect: {hears: {dexk: [caller]}}",
-            "line 12: `expect.hears.dexk` is not known; known: caller, voice, desk",
+            "expect: {hears: {disk: [caller]}}",
+            "line 12: `expect.hears.disk` is not known; known: caller, voice, desk",
         ),
         (
-            "expect: {hears: {desk: [calle]}}",
+            "expect: {hears: {desk: [nobody]}}",
             "line 12: `expect.hears.desk[0]` is neither a person (caller",
         ),
         ("expect: {unheard: {voice: [Nobody said this.]}}", "nor a sentence of the scenario"),
@@ -67,7 +67,7 @@ agent: {greeting: Hi., replies: [{say: "Yes."}]}
             "unknown key `topik` in `expect.context.desk`",
         ),
         (
-            "expect: {transfers: [{target: dexk}]}",
+            "expect: {transfers: [{target: disk}]}",
             "`expect.transfers[0].target` is not a target in",
         ),
         (
@@ -92,7 +92,7 @@ def test_mistakes_have_line_and_key(text: str, told: str, tmp_path: Path) -> Non
     ("text", "told"),
     [
         ('"5550177": {outcome: busy}', "line 3: `people.5550177` is not a person; expected an E.164 number in quotes"),
-        ('"+14255550177": {outcome: bussy}', "line 3: `people.+14255550177.outcome` must be 'answers', 'voicemail'"),
+        ('"+14255550177": {outcome: engaged}', "line 3: `people.+14255550177.outcome` must be 'answers', 'voicemail'"),
         (
             '"+14255550177": {after: 2}',
             "line 3: unknown key `after` in `people.+14255550177`; allowed: outcome",
