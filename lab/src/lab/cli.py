@@ -137,7 +137,7 @@ def _parser() -> argparse.ArgumentParser:
     load.add_argument(
         "--transfers",
         action="store_true",
-        help="instead: calls under a routing policy, half of the agent's calls transferred to people",
+        help="instead: calls under a routing policy, half of the agent's calls transferred",
     )
     load.add_argument("--per-s", type=float, default=8.0, help="with --transfers: new calls a second (default: 8)")
     load.add_argument("--json", type=Path, help="also write the figures to this file")

@@ -38,7 +38,7 @@ class Spoken:
 
 @dataclass(frozen=True, slots=True)
 class Ear:
-    """What a listener heard. `opened`: its start in monotonic seconds; `None` if gaps in it are possible."""
+    """The audio that a listener heard. `opened`: its start in monotonic seconds; `None` if gaps in it are possible."""
 
     heard: Samples
     rate_hz: int

@@ -141,7 +141,9 @@ def test_a_sentence_may_be_named_by_its_text() -> None:
 def test_what_was_never_said_fails_both_ways() -> None:
     for key in ("hears", "unheard"):
         assert checks(party(), {key: {"caller": ["+14255550199"]}}) == [False]
-        assert checks(party(), {key: {"+14255550199": ["caller"]}}) == [False], "a person who never joined has no recording"
+        assert checks(party(), {key: {"+14255550199": ["caller"]}}) == [False], (
+            "a person who never joined has no recording"
+        )
 
 
 def test_a_quiet_copy_is_not_full_volume() -> None:
