@@ -205,7 +205,8 @@ def _speech(call: ObservedCall, scenario: Scenario, recording: Recording) -> Ite
     gaps = [sound_ms(recording.agent, recording.rate_hz, a, b) for a, b in list(pairwise(found_all))[1::2]]
     stray_ms = max([*gaps, 0.0])
     if scenario.expect.hold_tone:
-        yield CallCheck("hold tone between the agent's turns", stray_ms > STOP_MS, f"{stray_ms:.0f} ms")
+        stray_ms = max(stray_ms, sound_ms(recording.agent, recording.rate_hz, found_all[-1], recording.seconds))
+        yield CallCheck("hold tone after the agent's turns", stray_ms > STOP_MS, f"{stray_ms:.0f} ms")
         return
     yield CallCheck("silence between the agent's turns", stray_ms <= STOP_MS, f"{stray_ms:.0f} ms")
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
+from lab.call_checks import CallCheck
 from lab.call_report import CallReport, report_on
 from lab.observed_call import FINISHED, ObservedCall, place_call
 from lab.scenario import Scenario
@@ -15,7 +17,7 @@ from lab.story import place_other
 from lab.wire import call_json, rows
 
 _OPENED_WITHIN_S: Final = 20.0
-_ENDED_WITHIN_S: Final = 120.0
+_ENDED_WITHIN_S: Final = 75.0
 
 
 def run_together(
@@ -31,8 +33,16 @@ def run_together(
     call is placed when the session of the previous one is open.
     """
     calls = [_placed(stack, scenario) for scenario in sorted(scenarios, key=lambda one: one.expect.rings_s or 0.0)]
-    _await_end(stack, calls, meanwhile)
-    return [report_on(_observed(call), scenario, out) for scenario, call in calls]
+    endless = _await_end(stack, calls, meanwhile)
+    return [_report(call, scenario, out, endless=call.lab_id in endless) for scenario, call in calls]
+
+
+def _report(call: ObservedCall, scenario: Scenario, out: Path, *, endless: bool) -> CallReport:
+    report = report_on(_observed(call), scenario, out)
+    if not endless:
+        return report
+    check = CallCheck("the call ends by itself", False, f"it was hung up after {_ENDED_WITHIN_S:.0f} s")
+    return replace(report, checks=(*report.checks, check))
 
 
 def _placed(stack: Stack, scenario: Scenario) -> tuple[Scenario, ObservedCall]:
@@ -66,16 +76,20 @@ def _await_end(
     stack: Stack,
     calls: Sequence[tuple[Scenario, ObservedCall]],
     meanwhile: Callable[[Scenario, ObservedCall], None] | None,
-) -> None:
+) -> set[str]:
+    """Return the calls that did not end in time. They are hung up."""
     waiting, deadline = {call.lab_id for _, call in calls}, time.monotonic() + _ENDED_WITHIN_S
     while waiting:
         found = rows(call_json("GET", f"{stack.url('acs')}/lab/calls"))
         waiting -= {row["id"] for row in found if row["state"] in FINISHED}
         if waiting and time.monotonic() > deadline:
-            raise StackError(f"{len(waiting)} calls did not end within {_ENDED_WITHIN_S:.0f} s; logs: {stack.folder}")
+            for lab_id in waiting:
+                call_json("POST", f"{stack.url('acs')}/lab/calls/{lab_id}/hangup", {})
+            return waiting
         if stack.dead():
             raise StackError(f"{stack.dead()[0].name} exited during the calls:\n{stack.dead()[0].log_tail()}")
         for scenario, call in calls if meanwhile is not None else ():
             if call.lab_id in waiting and meanwhile is not None:
                 meanwhile(scenario, call)
         time.sleep(0.2)
+    return waiting

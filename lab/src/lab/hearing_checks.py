@@ -118,7 +118,10 @@ def _agent(call: ObservedCall) -> Iterator[Spoken]:
 
 def _ear(call: ObservedCall, scenario: Scenario, listener: str) -> Ear | None:
     if listener == VOICE:
-        rate_hz, heard = read_mono(call.heard_by_voice())
+        try:
+            rate_hz, heard = read_mono(call.heard_by_voice())
+        except WireError:
+            return None
         return Ear(heard, rate_hz)
     raw_id = "" if listener == CALLER else raw_id_of(scenario, listener)
     recording = _recording(call, raw_id)
