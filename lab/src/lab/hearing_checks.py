@@ -68,12 +68,14 @@ def hearing_checks(call: ObservedCall, scenario: Scenario) -> Iterator[CallCheck
     for claim, wanted, must in (("hears", expected.hears, True), ("does not hear", expected.unheard, False)):
         for listener, names in wanted.items():
             for name in names:
-                yield _check(f"{listener} {claim} {_quoted(name, scenario)}", ears[listener], name, spoken, must)
+                by_name = name in (CALLER, AGENT, *targets(scenario), *scenario.people)
+                text = f"{listener} {claim} {name if by_name else f'“{name}”'}"
+                yield _check(text, ears[listener], name, spoken, by_name=by_name, must=must)
 
 
-def _check(claim: str, ear: Ear | None, name: str, spoken: list[Spoken], must: bool) -> CallCheck:
+def _check(claim: str, ear: Ear | None, name: str, spoken: list[Spoken], *, by_name: bool, must: bool) -> CallCheck:
     """Without an utterance there is nothing to check, which is a failure as well."""
-    mine = [one for one in spoken if name == one.speaker or (name not in _NAMES and name in one.text)]
+    mine = [one for one in spoken if (name == one.speaker if by_name else name in one.text)]
     if ear is None:
         return CallCheck(claim, False, "there is no recording of this listener")
     if not mine:
@@ -82,14 +84,6 @@ def _check(claim: str, ear: Ear | None, name: str, spoken: list[Spoken], must: b
     share = ear.share(best)
     holds = share >= HEARD if must else share < HEARD
     return CallCheck(claim, holds, f"“{best.text}” at {100 * share:.0f} % of its volume")
-
-
-_NAMES: Final = frozenset({CALLER, AGENT, VOICE})
-
-
-def _quoted(name: str, scenario: Scenario) -> str:
-    people = (*_NAMES, *scenario.people)
-    return name if name in (*people, *targets(scenario)) else f"“{name}”"
 
 
 def _people(call: ObservedCall, scenario: Scenario) -> Iterator[Spoken]:

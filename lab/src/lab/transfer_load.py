@@ -82,7 +82,10 @@ _SCRIPTS: Final[Mapping[str, Json]] = {
             {
                 "heard": "Please connect me.",
                 "say_first": "I am connecting you.",
-                "call": {"name": "transfer_call", "arguments": {"target": "desk"}},
+                "call": {
+                    "name": "transfer_call",
+                    "arguments": {"target": "desk", "topic": "load", "summary": "A call of the load test."},
+                },
                 "say": "I am back.",
             }
         ]
