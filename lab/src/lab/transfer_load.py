@@ -75,6 +75,7 @@ STACK: Final[Json] = {
         for name, model in _AGENTS.items()
     },
 }
+_ARGUMENTS: Final = {"target": "desk", "topic": "load", "summary": "A call of the load test."}
 _SCRIPTS: Final[Mapping[str, Json]] = {
     "talks": {"replies": [{"heard": "Please connect me.", "say": "I can help you myself."}]},
     "connects": {
@@ -84,7 +85,7 @@ _SCRIPTS: Final[Mapping[str, Json]] = {
                 "say_first": "I am connecting you.",
                 "call": {
                     "name": "transfer_call",
-                    "arguments": {"target": "desk", "topic": "load", "summary": "A call of the load test."},
+                    "arguments": _ARGUMENTS,
                 },
                 "say": "I am back.",
             }
