@@ -29,6 +29,11 @@ NO_ANSWER: Final = "attended-transfer-no-answer"
 CANCELED: Final = {"transfers": (ExpectedTransfer(target="desk", outcome="canceled"),), "informed": ()}
 NO_TONE: Final = {"hold_tone": False}
 """The caller cannot hear the hold tone, or there is no time for it."""
+UNREACHED: Final = {
+    **NO_TONE,
+    "transfers": (ExpectedTransfer(target="planner", outcome="failed"),),
+    "hears": {},
+}
 STAYS: Final = {"end_reason": "caller_hung_up"}
 CUT_OFF: Final = "heard: “The reception is busy.”"
 """The only check that may fail, and only if ACS ends the call in this sentence."""
@@ -64,6 +69,7 @@ VARIANTS: Final[list[tuple[str, Forms, Forms]]] = [
 ENDING: Final[list[tuple[str, Forms, Forms]]] = [
     ("blind-transfer-busy", {"failed_transfer": "ends"}, {"says": (), "informed": (), "end_reason": None}),
     ("attended-transfer-and-leave", {"leaving": "ends_call"}, {"hears": {}}),
+    ("teams-account", {"teams_targets": "refused"}, UNREACHED),
     ("attended-transfer-busy", {"caller_id": "refused"}, NO_TONE),
     ("attended-transfer-busy", {"caller_id": "not_owned"}, NO_TONE),
 ]
@@ -130,7 +136,6 @@ ELSEWHERE: Final = {
     "play_to": "prompts are played to everyone",
     "play_with_stream": "no prompt is played while the agent speaks",
     "mixed_id": "the services use unmixed audio",
-    "teams_targets": "tests of call-control with Teams",
     "hold_scope": "who hears whom is up to ACS",
     "invitation_timeout_s": "the request sets the ringing time",
     "transfer_timeout_s": "story blind-transfer-no-answer",

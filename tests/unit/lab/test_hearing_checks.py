@@ -103,7 +103,7 @@ def party(deaf: set[tuple[str, str]] | None = None, voice: tuple[str, ...] = (""
 
 
 def checks(call: ObservedCall, expect: dict[str, Any]) -> list[bool]:
-    people = {"+14255550199": {}}
+    people: dict[str, Any] = {"+14255550199": {}}
     scenario = Scenario.model_validate(
         {"name": "x", "people": people, "stack": {"routing": {"targets": TARGETS}}, "expect": expect}
     )
