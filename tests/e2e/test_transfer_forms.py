@@ -24,6 +24,8 @@ from lab.story import prepare, stack_for
 from lab.wire import call_json
 
 AT_ONCE: Final = 14
+RINGS_S: Final = 1.2
+"""Longer than the pause after which the caller's script continues."""
 Forms = Mapping[str, Any]
 NO_ANSWER: Final = "attended-transfer-no-answer"
 CANCELED: Final = {"transfers": (ExpectedTransfer(target="desk", outcome="canceled"),), "informed": ()}
@@ -101,7 +103,8 @@ def _canceled(stack: Stack) -> Any:
         if "cancel_events" not in scenario.forms or call.lab_id in done:
             return
         call.poll()
-        if any(one["outcome"] == "ringing" for one in call.phone["invitations"]):
+        now = call.phone["now"]
+        if any(one["outcome"] == "ringing" and now - one["t"] > RINGS_S for one in call.phone["invitations"]):
             done.add(call.lab_id)
             actions = f"{stack.url('call-control')}/api/calls/{call.record()['call_id']}/actions"
             key = {"Idempotency-Key": f"cancel-{call.lab_id}"}
