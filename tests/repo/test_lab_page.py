@@ -29,17 +29,16 @@ from lab.identity import IdentityFaults, IdentitySettings
 from lab.scenario import (
     Agent,
     CallHeaders,
-    ExpectedTool,
     Reply,
     Scenario,
     ScenarioCaller,
     ScenarioFunctionCall,
-    ScenarioOutcome,
     ScenarioStack,
     ScenarioStep,
     ScenarioTool,
 )
 from lab.scenario_file import load_scenario
+from lab.scenario_outcome import ExpectedContext, ExpectedTool, ExpectedTransfer, ScenarioOutcome
 from lab.stack import API_KEY, IDENTITY_HEADER, Ports
 from lab.voice_live import injected_faults as voice_faults
 from lab.voice_live.app import create_app as voice_live_app
@@ -68,7 +67,10 @@ def _section(page: str, title: str) -> str:
         ("Scenarios", [Scenario, ScenarioCaller, CallHeaders]),
         ("Steps of the caller", [ScenarioStep]),
         ("The agent script", [Agent, Reply, ScenarioFunctionCall, ScenarioTool]),
-        ("Built-in scenarios", [ScenarioStack, ScenarioOutcome, ExpectedTool]),
+        (
+            "Built-in scenarios",
+            [ScenarioStack, ScenarioOutcome, ExpectedTool, ExpectedTransfer, ExpectedContext],
+        ),
         ("Calls by hand", [NewCall, CustomContext]),
         ("Control routes of the simulated ACS", [CalleePlan, Tones, SayRequest]),
         ("Control routes of the simulated identity", [IdentityFaults]),

@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 import uvicorn
 from pydantic import BaseModel, ConfigDict, Field
@@ -29,7 +29,7 @@ from lab.simulator import http_server, log, run_simulator
 from lab.tls import Tls
 from lab.voice_live.injected_faults import InjectedFault, due
 
-ORDERS: Final = {"42": "on its way", "43": "being packed"}
+ORDERS: Final = {"42": "on its way", "43": "being packed", "44": "delivered"}
 
 
 @dataclass(frozen=True)
@@ -40,11 +40,23 @@ class BusinessSettings(SimulatorSettings):
     """File that keeps the appointments across restarts; empty: they are lost with the process."""
 
 
-class AnswerDelay(InjectedFault):
+class BusinessFault(InjectedFault):
+    """`paths`: only requests with such a text in their path, or MCP tools with such a text in their name."""
+
+    paths: tuple[str, ...] = ()
+
+    def concerns(self, path: str) -> bool:
+        return not self.paths or any(one in path for one in self.paths)
+
+
+class AnswerDelay(BusinessFault):
     delay_s: float = Field(ge=0, le=600)
 
 
-class RefusedRequest(InjectedFault):
+F = TypeVar("F", bound=BusinessFault)
+
+
+class RefusedRequest(BusinessFault):
     status: int = Field(ge=400, le=599)
     retry_after_s: int | None = Field(default=None, ge=0, le=600)
 
@@ -58,7 +70,7 @@ class BusinessFaults(BaseModel):
     slow: AnswerDelay | None = None
     late: AnswerDelay | None = None
     failing: RefusedRequest | None = None
-    never: InjectedFault | None = None
+    never: BusinessFault | None = None
 
 
 @dataclass
@@ -142,18 +154,18 @@ class _Business:
             "status": 0,
         }
         self.requests.append(noted)
-        faults = self.faults
-        if due(faults.never) is not None:
+        faults, path = self.faults, request.url.path
+        if _due(faults.never, path) is not None:
             await _until_gone(request)
             return Response(status_code=499)
-        if (failing := due(faults.failing)) is not None:
+        if (failing := _due(faults.failing, path)) is not None:
             headers = {} if failing.retry_after_s is None else {"Retry-After": str(failing.retry_after_s)}
             noted["status"] = failing.status
             return JSONResponse({"error": "injected fault"}, failing.status, headers)
-        if (slow := due(faults.slow)) is not None:
+        if (slow := _due(faults.slow, path)) is not None:
             await asyncio.sleep(slow.delay_s)
         answer = work()
-        if (late := due(faults.late)) is not None:
+        if (late := _due(faults.late, path)) is not None:
             await asyncio.sleep(late.delay_s)
         noted["status"] = answer.status_code
         log.info("request answered", extra={"path": request.url.path, "status": answer.status_code})
@@ -164,11 +176,11 @@ class _Business:
         noted: dict[str, object] = {"t": time.monotonic(), "method": "MCP", "path": name, "status": 0}
         self.requests.append(noted | {"key": "", "call_id": "", "signed": False})
         faults, number = self.faults, str(arguments.get("number", ""))
-        if due(faults.never) is not None:
+        if _due(faults.never, name) is not None:
             await asyncio.get_running_loop().create_future()
-        if due(faults.failing) is not None:
+        if _due(faults.failing, name) is not None:
             return "injected fault", True
-        if (slow := due(faults.slow)) is not None:
+        if (slow := _due(faults.slow, name)) is not None:
             await asyncio.sleep(slow.delay_s)
         if number not in ORDERS:
             return f"there is no order {number}", True
@@ -180,7 +192,7 @@ class _Business:
         return JSONResponse({"requests": self.requests, "appointments": booked, "payments": paid})
 
     async def get_faults(self, _: Request) -> Response:
-        return JSONResponse(self.faults.model_dump(mode="json", exclude_none=True))
+        return JSONResponse(self.faults.model_dump(mode="json", exclude_defaults=True))
 
     async def set_faults(self, request: Request) -> Response:
         self.faults = await decode_body(request, BusinessFaults)
@@ -189,6 +201,10 @@ class _Business:
     async def clear_faults(self, _: Request) -> Response:
         self.faults = BusinessFaults()
         return Response(status_code=204)
+
+
+def _due(fault: F | None, path: str) -> F | None:
+    return due(fault) if fault is not None and fault.concerns(path) else None
 
 
 async def _until_gone(request: Request) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
@@ -32,13 +33,15 @@ class CallCheck:
 
 
 def check_call(call: ObservedCall, scenario: Scenario, recording: Recording, transcript: list[Json]) -> list[CallCheck]:
+    if scenario.expect.without_agent:
+        return [_answered_without_agent(call), _script(call, scenario), _ended(call, scenario)]
     return [
         _answered(call),
         _greeted(call),
         _script(call, scenario),
         *_turns(call, scenario, transcript),
         *_barge_in(call, scenario, recording),
-        *_speech(call, recording, hold_tone=scenario.expect.hold_tone),
+        *_speech(call, scenario, recording),
         _ended(call, scenario),
     ]
 
@@ -50,6 +53,11 @@ def _answered(call: ObservedCall) -> CallCheck:
     rang = answered[0] - call.times("phone", "incoming_call_sent")[0]
     first = bool(ready) and ready[0] <= answered[0]
     return CallCheck("answered once the voice session was ready", first and len(answered) == 1, f"after {rang:.2f} s")
+
+
+def _answered_without_agent(call: ObservedCall) -> CallCheck:
+    answered, sessions = len(call.times("phone", "answered")), len(call.sessions())
+    return CallCheck("answered, without an agent", answered == 1 and not sessions, f"{sessions} voice sessions")
 
 
 def _greeted(call: ObservedCall) -> CallCheck:
@@ -113,19 +121,21 @@ def _missing(wanted: dict[int, str], turns: list[str]) -> list[int]:
 def _caller_turns(said: list[CallerTurn], heard: list[str]) -> CallCheck:
     """Compare the caller's utterances, in order, with the simulated transcription: `heard` of the replies."""
     claim = "caller's turns are in the transcript"
-    rows = iter(heard)
+    rows = deque(heard)
     for number, turn in enumerate(said):
-        row = next((row for row in rows), None)
-        if row is None and turn.cut_off:
+        row = rows[0] if rows else None
+        if row is not None and turn.sounds_like(row):
+            rows.popleft()
+        elif turn.unheard or (row is None and turn.cut_off):
             continue
-        if row is None:
+        elif row is None:
             return CallCheck(claim, False, f"{number} of {len(said)}; missing: “{turn.text}”")
-        if not turn.sounds_like(row):
+        else:
             return CallCheck(
                 claim, False, f"turn {number + 1}: the caller said “{turn.text}”, the transcript has “{row}”"
             )
-    if extra := list(rows):
-        return CallCheck(claim, False, f"the caller spoke {len(said)} turns; the transcript also has “{extra[0]}”")
+    if rows:
+        return CallCheck(claim, False, f"the caller spoke {len(said)} turns; the transcript also has “{rows[0]}”")
     return CallCheck(claim, True, f"{len(said)} of {len(said)}")
 
 
@@ -169,7 +179,7 @@ def _barge_in(call: ObservedCall, scenario: Scenario, recording: Recording) -> I
     yield CallCheck("the agent is silent within 100 ms of the Clear", late_ms <= STOP_MS, f"{late_ms:.0f} ms")
 
 
-def _speech(call: ObservedCall, recording: Recording, *, hold_tone: bool) -> Iterator[CallCheck]:
+def _speech(call: ObservedCall, scenario: Scenario, recording: Recording) -> Iterator[CallCheck]:
     """Check that every utterance of the agent can be heard in the right channel, in order, up to the point where it was
     truncated.
     """
@@ -178,6 +188,8 @@ def _speech(call: ObservedCall, recording: Recording, *, hold_tone: bool) -> Ite
     found_all: list[float] = []
     for item in call.voice.get("said", []):
         text, whole_ms = str(item["text"]), float(item["ms"])
+        if any(part in text for part in scenario.expect.unheard.get("caller", ())):
+            continue
         heard_ms = min(cut.get(item["item_id"], whole_ms), whole_ms)
         speech = _at_rate(call.speech(item["item_id"]), recording.rate_hz)
         speech = speech[: int(heard_ms * recording.rate_hz / 1000) * 2]
@@ -192,8 +204,9 @@ def _speech(call: ObservedCall, recording: Recording, *, hold_tone: bool) -> Ite
         return
     gaps = [sound_ms(recording.agent, recording.rate_hz, a, b) for a, b in list(pairwise(found_all))[1::2]]
     stray_ms = max([*gaps, 0.0])
-    if hold_tone:
-        yield CallCheck("hold tone between the agent's turns", stray_ms > STOP_MS, f"{stray_ms:.0f} ms")
+    if scenario.expect.hold_tone:
+        stray_ms = max(stray_ms, sound_ms(recording.agent, recording.rate_hz, found_all[-1], recording.seconds))
+        yield CallCheck("hold tone after the agent's turns", stray_ms > STOP_MS, f"{stray_ms:.0f} ms")
         return
     yield CallCheck("silence between the agent's turns", stray_ms <= STOP_MS, f"{stray_ms:.0f} ms")
 

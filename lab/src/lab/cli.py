@@ -73,6 +73,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         from lab.check_files import check_files
 
         return check_files(arguments.files)
+    if arguments.command == "load" and arguments.transfers:
+        from lab.transfer_load import transfer_load
+
+        return transfer_load(arguments.calls, arguments.per_s, folder / "load", json_path=arguments.json)
     if arguments.command == "load":
         from lab.load import load
 
@@ -130,6 +134,12 @@ def _parser() -> argparse.ArgumentParser:
     load = commands.add_parser("load", help="place many concurrent calls and check their audio frame by frame")
     load.add_argument("--calls", type=int, default=20)
     load.add_argument("--seconds", type=float, default=30.0)
+    load.add_argument(
+        "--transfers",
+        action="store_true",
+        help="instead: calls under a routing policy, half of the agent's calls transferred",
+    )
+    load.add_argument("--per-s", type=float, default=8.0, help="with --transfers: new calls a second (default: 8)")
     load.add_argument("--json", type=Path, help="also write the figures to this file")
     chaos = commands.add_parser(
         "chaos", help="inject faults during calls and check the effect on callers against limits"

@@ -9,27 +9,22 @@ import time
 from pathlib import Path
 from typing import Final
 
-from lab.call_checks import CallCheck, check_call
+from lab.call_report import report_on
 from lab.exported import notices
-from lab.heard_audio import read_recording
 from lab.kept_stack import find_stack, lab_command, load_stack, not_ready, stack_on_ports
 from lab.metric_checks import MetricsBefore
-from lab.observed_call import ObservedCall, place_call, save_recording
+from lab.observed_call import ObservedCall, place_call
 from lab.redis_server import NoRedisError
 from lab.scenario import BUILT_IN, Scenario, ScenarioStack
 from lab.scenario_file import ScenarioError, load_scenario, located_error
 from lab.stack import Ports, RefusedSettingsError, Stack, StackError, running, show_ready, stack_folder
-from lab.story import outcome_checks, prepare, refused_parts, stack_for
+from lab.story import place_other, prepare, refused_parts, stack_for
 from lab.timeline import format_event
-from lab.tool_checks import tool_checks
-from lab.unanswered_call import outcome_of, unchecked
-from lab.wire import Json, WireError
+from lab.wire import WireError
 
 DEFAULT_SCENARIO: Final = BUILT_IN["opening-hours"]
 _CALL_TIMEOUT_S: Final = 120.0
 _START: Final = "Start one with `make up` or `docker compose --profile sim up`."
-_SETTLE_S: Final = 2.0
-"""A call's resources are released within this time after its end."""
 
 
 def demo(scenario_path: Path, folder: Path, out: Path, *, play: bool = False) -> int:
@@ -51,6 +46,8 @@ def demo(scenario_path: Path, folder: Path, out: Path, *, play: bool = False) ->
         with running(make(), make) as stack:
             print(flush=True)
             prepare(stack, scenario.stack)
+            for other in scenario.other_calls:
+                place_other(stack, other)
             return run_call(stack, scenario, out, play=play)
     except RefusedSettingsError as error:
         if of_scenario := refused_parts(scenario, error.problems):
@@ -70,7 +67,7 @@ def call_running_stack(
     scenario = _read(_path_of(scenario_path))
     if scenario is None:
         return 2
-    if scenario.stack != ScenarioStack():
+    if scenario.stack != ScenarioStack() or scenario.other_calls:
         print(f"{scenario_path} needs a stack of its own (`stack`); use `lab demo`.", file=sys.stderr)
         return 2
     ports = Ports()
@@ -129,41 +126,24 @@ def run_call(stack: Stack, scenario: Scenario, out: Path, *, play: bool) -> int:
     call = place_call(stack, scenario)
     print(f"Calling, scenario “{scenario.name}”. Times are in seconds since the phone began to ring:\n")
     _follow(stack, call)
-    record, transcript = _settled(call)
-    if outcome := outcome_of(call, record):
-        claims = unchecked(call, scenario)
-        print(f"\n{outcome}\n{len(claims)} checks could not run: {'; '.join(claims)}.", file=sys.stderr)
-        return 1
     print("\nChecking what was heard …", flush=True)
-    wav_path = out / f"{scenario.name}.wav"
-    recording = read_recording(save_recording(call, wav_path))
-    transcript_path = _write_transcript(out / f"{scenario.name}.txt", transcript)
-    checks = check_call(call, scenario, recording, transcript)
-    checks.append(
-        CallCheck(
-            "call-control reports the call as ended", record.get("status") == "ended", str(record.get("end_reason"))
-        )
-    )
-    checks += outcome_checks(call, scenario, record, transcript, recording)
-    checks += tool_checks(scenario.expect.tools, call.sessions())
-    checks += before.checks(call, transcript)
+    report = report_on(call, scenario, out, before)
+    if report.unanswered:
+        print(f"\n{report.unanswered}", file=sys.stderr)
+        return 1
     if before.other_calls:
         print("Other calls were running; the services' metrics were not checked.", file=sys.stderr)
-    print("\nTranscript\n" + transcript_path.read_text(encoding="utf-8"))
-    print(f"Listen to {wav_path} (caller left, agent right, {recording.seconds:.1f} s); read {transcript_path}\n")
-    for check in checks:
-        print(f"  {'ok ' if check.holds else 'NOT'}  {check.claim}: {check.figure}")
-    if record:
-        print(f"\n  call_id in the operator API: {record['call_id']}; id in the simulated ACS: {call.lab_id}")
-    if play:
-        _play(wav_path)
-    broken = [check for check in checks if not check.holds]
-    if broken:
-        print(f"\n{len(broken)} of {len(checks)} checks failed. Logs: {stack.folder}", file=sys.stderr)
+    print("\n".join(report.lines()))
+    if report.record:
+        print(f"\n  call_id in the operator API: {report.record['call_id']}; id in the simulated ACS: {call.lab_id}")
+    if play and report.wav_path:
+        _play(report.wav_path)
+    if report.broken:
+        print(f"\n{len(report.broken)} of {len(report.checks)} checks failed. Logs: {stack.folder}", file=sys.stderr)
         for process in stack.dead():
             print(f"{process.name} exited unexpectedly:\n{process.log_tail()}", file=sys.stderr)
         return 1
-    print(f"\nAll {len(checks)} checks passed.")
+    print(f"\nAll {len(report.checks)} checks passed.")
     return 0
 
 
@@ -180,35 +160,6 @@ def _follow(stack: Stack, call: ObservedCall) -> None:
             line = format_event(side, event)
             if line:
                 print(f"  {event['t'] - (call.rang_at or event['t']):7.3f}  {line}", flush=True)
-
-
-def _settled(call: ObservedCall) -> tuple[Json, list[Json]]:
-    """Return the record and the transcript when call-control reports the call as ended, or after `_SETTLE_S`."""
-    deadline = time.monotonic() + _SETTLE_S
-    while True:
-        record = call.record()
-        if record.get("status") == "ended" or time.monotonic() > deadline:
-            call.poll()
-            return record, call.transcript(str(record["call_id"])) if record else []
-        time.sleep(0.05)
-
-
-def _write_transcript(path: Path, transcript: list[Json]) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    lines = []
-    # Speech is transcribed late, possibly after a key that was pressed later: sort by the start time.
-    for row in sorted(transcript, key=lambda row: int(row.get("at_ms", 0))):
-        if row.get("role"):
-            heard = f" — interrupted after {row['heard_ms']} ms" if row.get("interrupted") else ""
-            first, frame = row.get("first_delta_ms", -1), row.get("first_frame_ms", -1)
-            latency = (
-                f"  [{first} ms to the first delta, {frame} ms to the first frame]" if first and first >= 0 else ""
-            )
-            lines.append(f"  {row['role']:>6}: {row['text']}{heard}{latency}")
-        else:
-            lines.append(f"          ({row.get('what')}: {row.get('detail')})")
-    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    return path
 
 
 def _play(wav_path: Path) -> None:

@@ -64,6 +64,26 @@ def find_speech(agent: Samples, rate_hz: int, speech: bytes, *, from_s: float = 
     return Found((start + best) / rate_hz, float(likeness[best]))
 
 
+def share_heard(heard: Samples, wanted: Samples) -> float:
+    """Return the largest share of the amplitude of `wanted` that is part of `heard`, at any position: 1.0 if it is
+    heard at full volume, whatever else is heard at the same time.
+    """
+    energy = float(np.dot(wanted, wanted))
+    if len(wanted) == 0 or len(heard) < len(wanted) or energy == 0.0:
+        return 0.0
+    size = 1 << (len(heard) + len(wanted)).bit_length()
+    spectrum = np.fft.rfft(heard, size) * np.conj(np.fft.rfft(wanted, size))
+    products = np.fft.irfft(spectrum, size)[: len(heard) - len(wanted) + 1]
+    return max(0.0, float(np.max(products)) / energy)
+
+
+def read_mono(wav: bytes) -> tuple[int, Samples]:
+    """Return the rate in Hz and the samples of the first channel of a 16-bit WAV."""
+    with wave.open(io.BytesIO(wav)) as stored:
+        samples = np.frombuffer(stored.readframes(stored.getnframes()), dtype="<i2").astype(np.float64)
+        return stored.getframerate(), samples[:: stored.getnchannels()]
+
+
 def sound_ms(agent: Samples, rate_hz: int, from_s: float, to_s: float) -> float:
     """Return how many ms between two times contain sound, in steps of 10 ms."""
     return float(_loud(agent, rate_hz, from_s, to_s).sum() * 10)

@@ -12,6 +12,8 @@ from typing import Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from lab.scenario_outcome import ScenarioOutcome
+
 WITHIN_S: Final = 15.0
 PARTY: Final = r"^(\+[1-9][0-9]{6,14}|(4|8|28):.+)$"
 """Format of a party: an E.164 number or a raw id of ACS."""
@@ -64,9 +66,11 @@ class CallHeaders(_Part):
 
 
 class ScenarioCaller(_Part):
-    number: str = Field(default="+14255550100", pattern=r"^\+[1-9][0-9]{6,14}$")
+    number: str = Field(default="+14255550100", pattern=PARTY)
     to: str = Field(default="+18005551212", pattern=PARTY)
     headers: CallHeaders = CallHeaders()
+    on_behalf_of: str | None = Field(default=None, pattern=PARTY)
+    """The party that a Teams user calls through the application: `onBehalfOfCallee` of the event."""
     steps: tuple[ScenarioStep, ...] = ()
 
 
@@ -139,6 +143,8 @@ class Agent(_Part):
     mode: Literal["script", "echo", "marks"] = "script"
     replies: tuple[Reply, ...] = ()
     greeting: str | None = None
+    keep_audio: bool = False
+    """Keep the audio that the session receives, for `GET /lab/sessions/{id}/heard`."""
     definition: VoiceAgentDefinition = VoiceAgentDefinition()
 
 
@@ -146,59 +152,33 @@ class OtherCall(_Part):
     """A call of another caller, which is connected before the call of the scenario begins."""
 
     number: str = Field(default="+14255550199", pattern=r"^\+[1-9][0-9]{6,14}$")
+    to: str = Field(default="+18005551212", pattern=PARTY)
     hang_up_after_s: float = Field(default=60.0, gt=0)
     """Seconds from its answer."""
 
 
 class ScenarioStack(_Part):
     """The stack that `lab demo` starts for the scenario. `model`: model mode with this model, instead of an agent.
-    `settings`: of all processes, as if they were exported. `profile`: the agent profile `default`; `BUSINESS` in it
-    becomes the address of the simulated business. `routing`: the routing policy.
+    `settings`: of all processes, as if they were exported. `profile`: the agent profile `default`; `profiles`: others,
+    by name; `BUSINESS` in them becomes the address of the simulated business. `routing`: the routing policy.
     """
 
     model: str | None = Field(default=None, min_length=1)
     settings: dict[str, str] = {}
     routing: dict[str, object] = {}
-    other_calls: tuple[OtherCall, ...] = ()
     profile: dict[str, object] = {}
+    profiles: dict[str, dict[str, object]] = {}
     faults: dict[Literal["acs", "voice-live", "business"], dict[str, object]] = {}
-
-
-class ExpectedTool(_Part):
-    """Calls of one tool with one outcome. `ok`: the agent got a result; `failed`: it got an error or a refusal;
-    `unanswered`: it got nothing, for example because the call ended first.
-    """
-
-    name: str
-    outcome: Literal["ok", "failed", "unanswered"] = "ok"
-    times: int = Field(default=1, ge=1)
-
-
-class ScenarioOutcome(_Part):
-    """Checked after the call. `actions`: each with its state (`hang_up done`), in order; `tools`: all tool calls of the
-    agent, without it each must be `ok`; `says`: parts of the agent's turns, in order; `hold_tone`: the caller hears it
-    while the agent works; `keys`: the key entries that the agent receives; `masked`: digits of the caller that only the
-    simulated business receives; `longest_silence_s`: of both sides, between the caller's first word and the agent's
-    last; `route`: rule and reason of the route; `rings_s`: the phone rings at least this long.
-    """
-
-    end_reason: str | None = None
-    route: str | None = None
-    rings_s: float | None = Field(default=None, gt=0)
-    actions: tuple[str, ...] | None = None
-    tools: tuple[ExpectedTool, ...] | None = None
-    says: tuple[str, ...] = ()
-    tones: str | None = None
-    keys: tuple[str, ...] | None = None
-    masked: str | None = Field(default=None, pattern=r"^[0-9]{6,64}$")
-    hold_tone: bool = False
-    longest_silence_s: float | None = Field(default=None, gt=0)
-    silence_at_end_s: float | None = Field(default=None, gt=0)
 
 
 class Scenario(_Part):
     name: str = Field(pattern=r"^\w[\w .-]{0,99}$")
     caller: ScenarioCaller = ScenarioCaller()
     agent: Agent = Agent()
+    people: dict[str, dict[str, object]] = {}
+    """Scripts of the people whom the services call, by phone number or raw id (`CalleePlan` of the simulated ACS)."""
+    forms: dict[str, object] = {}
+    """Behavior of this call where ACS leaves it open (`CallForms` of the simulated ACS)."""
+    other_calls: tuple[OtherCall, ...] = ()
     stack: ScenarioStack = ScenarioStack()
     expect: ScenarioOutcome = ScenarioOutcome()

@@ -14,7 +14,8 @@ from lab.acs.callback_events import NAMES as EVENT_NAMES
 from lab.acs.rest import OPERATION_NAMES
 from lab.business import BusinessFaults
 from lab.exported import OWNED
-from lab.scenario import Scenario
+from lab.scenario import Scenario, ScenarioStack
+from lab.scenario_people import people_mistakes
 from lab.setting_names import KNOWN, nearest
 from lab.voice_live.injected_faults import VoiceLiveFaults
 from lab.yaml_mistakes import Place, explain, located
@@ -41,12 +42,13 @@ def stack_mistakes(
 ) -> Iterator[str]:
     """Yield a line for each mistake. `environ`: the exported variables, which may select a model."""
     yield from _fault_mistakes(scenario, node)
+    yield from people_mistakes(scenario, node)
     found = [*_setting_mistakes(scenario), *_tool_mistakes(scenario, os.environ if environ is None else environ)]
     yield from (located(node, place, text) for place, text in found)
 
 
 def uses_business(scenario: Scenario) -> bool:
-    return BUSINESS in str(scenario.stack.profile)
+    return BUSINESS in str((scenario.stack.profile, scenario.stack.profiles))
 
 
 def _fault_mistakes(scenario: Scenario, node: yaml.Node | None) -> Iterator[str]:
@@ -80,8 +82,10 @@ def _setting_mistakes(scenario: Scenario) -> Iterator[tuple[Place, str]]:
                 if near
                 else ("is not a setting of a service or simulator; docs/settings.md and docs/lab.md list them"),
             )
-    if "AGENT_PROFILES_FILE" in settings and scenario.stack.profile:
+    if "AGENT_PROFILES_FILE" in settings and has_profiles(scenario.stack):
         yield ("stack", "settings", "AGENT_PROFILES_FILE"), "cannot be combined with `stack.profile`; keep one of them"
+    if "default" in scenario.stack.profiles and scenario.stack.profile:
+        yield ("stack", "profiles", "default"), "is also defined by `stack.profile`; keep one of them"
     if scenario.stack.model and any(settings.get(name) for name in MODE_SETTINGS):
         yield ("stack", "model"), f"cannot be combined with {' or '.join(MODE_SETTINGS)} in `stack.settings`"
 
@@ -91,19 +95,23 @@ def _tool_mistakes(scenario: Scenario, environ: Mapping[str, str]) -> Iterator[t
     any mode: nothing is known then.
     """
     stack = scenario.stack
-    if not stack.profile and (environ.get("AGENT_PROFILES_FILE") or stack.settings.get("AGENT_PROFILES_FILE")):
+    if not has_profiles(stack) and (environ.get("AGENT_PROFILES_FILE") or stack.settings.get("AGENT_PROFILES_FILE")):
         return
-    agent = _runs_agent(scenario, environ)
+    runs_agent = [_runs_agent(scenario, profile, environ) for profile in (stack.profile, *stack.profiles.values())]
     named = "agent_function" in stack.faults.get("voice-live", {})
     for number, reply in enumerate(scenario.agent.replies):
-        if reply.call is not None and agent and not named:
+        if reply.call is not None and all(runs_agent) and not named:
             yield ("agent", "replies", number, "call"), f"needs a model: {FUNCTION_REMEDY}"
-        if reply.tool is not None and not agent:
+        if reply.tool is not None and not any(runs_agent):
             yield ("agent", "replies", number, "tool"), "needs a Foundry agent whose tools Foundry runs; use `call`"
 
 
-def _runs_agent(scenario: Scenario, environ: Mapping[str, str]) -> bool:
-    target = scenario.stack.profile.get("target")
+def has_profiles(stack: ScenarioStack) -> bool:
+    return bool(stack.profile or stack.profiles)
+
+
+def _runs_agent(scenario: Scenario, profile: Mapping[str, object], environ: Mapping[str, str]) -> bool:
+    target = profile.get("target")
     if isinstance(target, Mapping):
         return any(target.get(kind) for kind in _AGENT_TARGETS)
     settings = scenario.stack.settings

@@ -13,9 +13,11 @@ import yaml
 from lab.call_checks import CallCheck
 from lab.digit_checks import masked_digits_checks
 from lab.heard_audio import Recording, last_sound_s, longest_silence_s
-from lab.observed_call import CALLEE, ObservedCall
+from lab.hearing_checks import hearing_checks
+from lab.observed_call import ObservedCall
+from lab.people_checks import people_checks
 from lab.scenario import OtherCall, Scenario, ScenarioStack
-from lab.scenario_checks import BUSINESS, MODE_SETTINGS, uses_business
+from lab.scenario_checks import BUSINESS, MODE_SETTINGS, has_profiles, uses_business
 from lab.stack import PARTS, Ports, Stack, StackError
 from lab.wire import Json, call_json, rows
 from lab.yaml_mistakes import Place
@@ -24,7 +26,6 @@ _KEYS: Final = "[keypad] "
 PROFILE: Final = "default"
 """Name of the profile in the file that `stack_for` writes."""
 _CONNECTED_WITHIN_S: Final = 20.0
-_MISTAKE: Final = re.compile(rf"{PROFILE}(?P<place>[\w.\[\]]*)(?P<rest>.*)", re.DOTALL)
 
 
 def stack_for(scenario: Scenario, folder: Path) -> Stack:
@@ -39,8 +40,9 @@ def stack_for(scenario: Scenario, folder: Path) -> Stack:
         relay |= {"VOICE_LIVE_MODEL": wanted.model, "AGENT_NAME": "", "AGENT_PROJECT_NAME": ""}
     elif any(wanted.settings.get(name) for name in MODE_SETTINGS):
         relay["AGENT_NAME"] = ""
-    if wanted.profile:
-        text = yaml.safe_dump({PROFILE: wanted.profile}).replace(BUSINESS, f"http://127.0.0.1:{ports.business}")
+    if has_profiles(wanted):
+        profiles = ({PROFILE: wanted.profile} if wanted.profile else {}) | wanted.profiles
+        text = yaml.safe_dump(profiles).replace(BUSINESS, f"http://127.0.0.1:{ports.business}")
         private = ",".join(filter(None, (relay.get("TOOL_PRIVATE_HOSTS"), "127.0.0.1")))
         relay |= {"AGENT_PROFILES_FILE": _written(folder, "profiles.yaml", text), "TOOL_PRIVATE_HOSTS": private}
     if wanted.routing:
@@ -57,20 +59,18 @@ def _written(folder: Path, name: str, text: str) -> str:
 
 
 def prepare(stack: Stack, wanted: ScenarioStack) -> None:
-    """Inject the faults, and place the other calls. Raises `StackError`, `WireError`."""
-    if f"{BUSINESS}/mcp" in str(wanted.profile):
+    """Inject the faults. Raises `WireError`."""
+    if f"{BUSINESS}/mcp" in str((wanted.profile, wanted.profiles)):
         call_json("GET", f"{stack.url('business')}/lab/mcp")  # before the call, whose timing the start would change
     for simulator, faults in wanted.faults.items():
         call_json("PUT", f"{stack.url(simulator)}/lab/faults", faults)
-    for other in wanted.other_calls:
-        _place(stack, other)
 
 
-def _place(stack: Stack, other: OtherCall) -> None:
-    """Place a call and wait until it is connected."""
+def place_other(stack: Stack, other: OtherCall) -> None:
+    """Place a call and wait until it is connected. Raises `StackError`, `WireError`."""
     steps = [{"pause_ms": round(other.hang_up_after_s * 1000)}, {"hang_up": True}]
     calls = f"{stack.url('acs')}/lab/calls"
-    placed = call_json("POST", calls, {"from": other.number, "to": CALLEE, "steps": steps})
+    placed = call_json("POST", calls, {"from": other.number, "to": other.to, "steps": steps})
     deadline = time.monotonic() + _CONNECTED_WITHIN_S
     while (state := call_json("GET", f"{calls}/{placed['id']}")["state"]) != "connected":
         if state not in ("ringing", "connecting") or time.monotonic() > deadline:
@@ -85,9 +85,9 @@ def refused_parts(scenario: Scenario, problems: Iterable[str]) -> list[tuple[Pla
     found: list[tuple[Place, str]] = []
     for problem in problems:
         name, _, text = problem.partition(": ")
-        if name == "AGENT_PROFILES_FILE" and scenario.stack.profile:
-            mistakes = text.partition(": ")[2]
-            found += [_of_profile(mistake) for mistake in re.split(rf"; (?={PROFILE}\b)", mistakes)]
+        if name == "AGENT_PROFILES_FILE" and has_profiles(scenario.stack):
+            mistakes, names = text.partition(": ")[2], "|".join(map(re.escape, (PROFILE, *scenario.stack.profiles)))
+            found += [_of_profile(mistake, names) for mistake in re.split(rf"; (?=(?:{names})\b)", mistakes)]
         elif name in scenario.stack.settings:
             found.append((("stack", "settings", name), text))
         elif name == "VOICE_LIVE_MODEL" and scenario.stack.model:
@@ -95,33 +95,36 @@ def refused_parts(scenario: Scenario, problems: Iterable[str]) -> list[tuple[Pla
     return found
 
 
-def _of_profile(mistake: str) -> tuple[Place, str]:
-    match = _MISTAKE.match(mistake)
+def _of_profile(mistake: str, names: str) -> tuple[Place, str]:
+    match = re.match(rf"(?P<name>{names})(?P<place>[\w.\[\]]*)(?P<rest>.*)", mistake, re.DOTALL)
     if match is None:
         return ("stack", "profile"), mistake
     keys = [key for key in re.split(r"[.\[\]]+", match["place"]) if key]
     place = [int(key) if key.isdigit() else key for key in keys]
-    return ("stack", "profile", *place), match["rest"].lstrip(" :")
+    profile: Place = ("stack", "profile") if match["name"] == PROFILE else ("stack", "profiles", match["name"])
+    return (*profile, *place), match["rest"].lstrip(" :")
 
 
 def outcome_checks(
     call: ObservedCall, scenario: Scenario, record: Json, transcript: list[Json], recording: Recording
 ) -> Iterator[CallCheck]:
     expected = scenario.expect
-    if expected.end_reason is not None:
-        found = str(record.get("end_reason"))
-        yield CallCheck(f"the end reason is {expected.end_reason}", found == expected.end_reason, found)
-    if expected.route is not None:
-        found = f"{record['route']['rule']}: {record['route']['reason']}"
-        yield CallCheck(f"the route is {expected.route}", found == expected.route, found)
+    if expected.state is not None:
+        state = str(call.phone.get("state"))
+        yield CallCheck(f"the call is {expected.state}", state == expected.state, state)
+    yield from record_checks(scenario, record)
     if expected.rings_s is not None:
         rang_s = call.times("phone", "answered")[0] - call.times("phone", "incoming_call_sent")[0]
         yield CallCheck(
             f"the phone rings for {expected.rings_s:g} s or longer", rang_s >= expected.rings_s, f"{rang_s:.2f} s"
         )
+    actions: list[Json] = []
+    if expected.actions is not None or expected.transfers is not None:
+        actions = rows(call_json("GET", f"{call.stack.url('call-control')}/api/calls/{record['call_id']}/actions"))
+    yield from people_checks(call, scenario, record, actions)
+    yield from hearing_checks(call, scenario)
     if expected.actions is not None:
-        url = f"{call.stack.url('call-control')}/api/calls/{record['call_id']}/actions"
-        states = [f"{one['action']} {one['state']}" for one in rows(call_json("GET", url))]
+        states = [f"{one['action']} {one['state']}" for one in actions]
         claim = f"the actions are {', '.join(expected.actions) or 'none'}"
         yield CallCheck(claim, states == list(expected.actions), ", ".join(states) or "none")
     if expected.says:
@@ -152,6 +155,17 @@ def outcome_checks(
         silence_s = _silence_at_end_s(call, recording)
         claim = f"the call ends {expected.silence_at_end_s:g} s after the last word, or earlier"
         yield CallCheck(claim, 0.0 <= silence_s <= expected.silence_at_end_s, f"{silence_s:.2f} s")
+
+
+def record_checks(scenario: Scenario, record: Json) -> Iterator[CallCheck]:
+    expected = scenario.expect
+    if expected.end_reason is not None:
+        found = str(record.get("end_reason"))
+        yield CallCheck(f"the end reason is {expected.end_reason}", found == expected.end_reason, found)
+    if expected.route is not None:
+        route = record.get("route") or {}
+        found = f"{route.get('rule')}: {route.get('reason')}"
+        yield CallCheck(f"the route is {expected.route}", found == expected.route, found)
 
 
 def _told(call: ObservedCall) -> list[str]:

@@ -10,8 +10,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from lab.call_checks import CallCheck
-from lab.scenario import ExpectedTool
 from lab.scenario_checks import FUNCTION_REMEDY
+from lab.scenario_outcome import ExpectedTool
 from lab.wire import Json
 
 _LONGEST = 200

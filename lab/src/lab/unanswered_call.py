@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 
-from lab.call_checks import check_call
+from lab.call_checks import CallCheck, check_call
 from lab.heard_audio import Recording
 from lab.metric_checks import SERVICES
 from lab.observed_call import ObservedCall
 from lab.scenario import Scenario
+from lab.story import record_checks
 from lab.wire import Json
 
 
@@ -32,6 +35,13 @@ def _why(record: Json) -> str:
     route = record.get("route") or {}
     why = [f"rule {route['rule']}: {route['reason']}"] if route.get("rule") else []
     return "; ".join([*why, f"end reason {record.get('end_reason') or 'none yet'}"])
+
+
+def expected_checks(call: ObservedCall, scenario: Scenario, record: Json) -> Iterator[CallCheck]:
+    """Check a call that is expected not to be answered."""
+    expected, state = scenario.expect, str(call.phone.get("state"))
+    yield CallCheck(f"the call is {expected.state}", state == expected.state, state)
+    yield from record_checks(scenario, record)
 
 
 def unchecked(call: ObservedCall, scenario: Scenario) -> list[str]:

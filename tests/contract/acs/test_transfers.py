@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 
+import numpy as np
 import pytest
 from azure.communication.callautomation import (
     MicrosoftTeamsAppIdentifier,
@@ -14,6 +15,7 @@ from azure.communication.callautomation import (
 from azure.communication.callautomation.aio import CallConnectionClient
 from azure.core.exceptions import HttpResponseError, ResourceExistsError, ResourceNotFoundError
 
+from lab.heard_audio import find_speech
 from tests.contract.support.acs_stage import Stage, data, result_codes
 from tests.support.eventually import eventually
 
@@ -222,6 +224,64 @@ async def test_the_media_socket_can_be_closed_during_a_transfer(stage: Stage) ->
     await eventually(lambda: media.socket.close_code == 1000)
     again = await stage.media.connection(2)
     await eventually(lambda: again.of_kind("AudioData"))
+
+
+async def test_a_call_may_have_scripts_and_forms_of_its_own(stage: Stage) -> None:
+    await stage.people(p177={"outcome": "busy", "after_s": 0.0})
+    own = {"people": {"+14255550177": {"outcome": "declined", "after_s": 0.0}}, "forms": {"failed_transfer": "ends"}}
+    call_id, connection = await stage.connected(**own)
+    await connection.transfer_call_to_participant(COLLEAGUE)
+    assert result_codes(await stage.reception.event("CallTransferFailed")) == (603, 560603)
+    await stage.noted(call_id, "ended")
+    other_id, connection = await stage.connected()
+    await connection.transfer_call_to_participant(COLLEAGUE)
+    await eventually(lambda: len(stage.reception.events("CallTransferFailed")) == 2)
+    assert result_codes(stage.reception.events("CallTransferFailed")[1]) == (486, 560486)
+    assert (await stage.call(other_id))["state"] == "connected"
+
+
+async def test_caller_and_target_talk_after_the_transfer(stage: Stage) -> None:
+    await stage.forms(after_transfer="continues")
+    steps = [{"pause_ms": 300}, {"say": "This is the desk."}, {"pause_ms": 300}, {"hang_up": True}]
+    await stage.people(p177={"after_s": 0.0, "steps": steps})
+    call_id, connection = await stage.connected()
+    media = await stage.media.connection()
+    await stage.reception.event("MediaStreamingStarted")
+    await connection.transfer_call_to_participant(COLLEAGUE)
+    assert result_codes(await stage.reception.event("CallDisconnected")) == (200, 7015)
+    assert stage.reception.order()[-3:] == ["CallTransferAccepted", "MediaStreamingStopped", "CallDisconnected"]
+    await eventually(lambda: media.socket.close_code == 1000)
+    with pytest.raises(ResourceNotFoundError):
+        await connection.get_call_properties()
+    call = await stage.state(call_id, "ended", within_s=15)
+    assert call["app_left"] is True
+    desk, caller = await stage.recording(call_id, "+14255550177"), await stage.recording(call_id)
+    said = desk.caller[: len(desk.agent)]
+    assert np.abs(said).max(initial=0.0) > 3000
+    found = find_speech(caller.agent, caller.rate_hz, said.astype("<i2").tobytes())
+    assert found.likeness > 0.9, "the caller hears the target"
+
+
+@pytest.mark.parametrize("form", ["throttled", "declined"])
+async def test_a_number_may_call_two_people_at_a_time(stage: Stage, form: str) -> None:
+    await stage.forms(outbound_limit=form)
+    await stage.people(p177={"after_s": 0.0}, p178={"after_s": 0.0}, p179={"after_s": 0.0})
+    _, connection = await stage.connected()
+    await connection.add_participant(COLLEAGUE, source_caller_id_number=NUMBER)
+    await connection.add_participant(OTHER, source_caller_id_number=NUMBER)
+    await eventually(lambda: len(stage.reception.events("AddParticipantSucceeded")) == 2)
+    third = PhoneNumberIdentifier("+14255550179")
+    if form == "throttled":
+        with pytest.raises(HttpResponseError) as refused:
+            await connection.add_participant(third, source_caller_id_number=NUMBER)
+        assert refused.value.status_code == 429
+    else:
+        await connection.add_participant(third, source_caller_id_number=NUMBER)
+        assert result_codes(await stage.reception.event("AddParticipantFailed")) == (603, 560603)
+    await connection.remove_participant(COLLEAGUE)
+    await stage.reception.event("RemoveParticipantSucceeded")
+    await connection.add_participant(third, source_caller_id_number=NUMBER)
+    await eventually(lambda: len(stage.reception.events("AddParticipantSucceeded")) == 3)
 
 
 async def in_group(stage: Stage) -> tuple[str, CallConnectionClient]:

@@ -16,7 +16,7 @@ from lab.observed_call import ObservedCall
 from lab.scenario import Scenario
 from lab.stack import PARTS, Ports, Stack, StackError
 from lab.stack_process import Process
-from lab.story import outcome_checks, prepare, refused_parts, stack_for
+from lab.story import outcome_checks, place_other, refused_parts, stack_for
 
 RATE_HZ = 16_000
 
@@ -58,14 +58,16 @@ def test_other_calls_are_placed_and_connected_first(tmp_path: Path, monkeypatch:
         return {"id": "lab_1"} if method == "POST" else {"state": next(states)}
 
     monkeypatch.setattr(story, "call_json", call_json)
-    wanted = scenario(stack={"other_calls": [{"number": "+14255550177", "hang_up_after_s": 2.5}]}).stack
+    [other] = scenario(
+        other_calls=[{"number": "+14255550177", "to": "+18005550101", "hang_up_after_s": 2.5}]
+    ).other_calls
     stack = Stack(Ports(), tmp_path, processes=[Process("acs", 8090, None)])
-    prepare(stack, wanted)
-    assert asked[0][2]["from"] == "+14255550177"
+    place_other(stack, other)
+    assert (asked[0][2]["from"], asked[0][2]["to"]) == ("+14255550177", "+18005550101")
     assert asked[0][2]["steps"] == [{"pause_ms": 2500}, {"hang_up": True}]
     assert [method for method, *_ in asked] == ["POST", "GET", "GET", "GET"]
     with pytest.raises(StackError, match="the call of \\+14255550177 is not connected but ended"):
-        prepare(stack, wanted)
+        place_other(stack, other)
 
 
 def test_a_model_in_the_settings_replaces_the_agent(tmp_path: Path) -> None:
@@ -102,6 +104,24 @@ def test_errors_of_the_services_are_those_of_the_scenario() -> None:
         (("stack", "model"), "is not a model"),
     ]
     assert refused_parts(scenario(), problems) == []
+
+
+def test_errors_in_one_of_several_profiles_are_those_of_the_scenario() -> None:
+    wanted = {"profiles": {"night": {"language": 1}, "voice-agent": {}}}
+    problem = "AGENT_PROFILES_FILE: /x: night.language: must be a string; voice-agent.tools[0].url: is not set"
+    assert refused_parts(scenario(stack=wanted), [problem]) == [
+        (("stack", "profiles", "night", "language"), "must be a string"),
+        (("stack", "profiles", "voice-agent", "tools", 0, "url"), "is not set"),
+    ]
+
+
+def test_several_profiles_are_written(tmp_path: Path) -> None:
+    wanted = {"profile": {"language": "de"}, "profiles": {"night": {"tools": [{"url": "BUSINESS/x"}]}}}
+    stack = stack_for(scenario(stack=wanted), tmp_path)
+    written = yaml.safe_load(Path(stack.extra["agent-relay"]["AGENT_PROFILES_FILE"]).read_text(encoding="utf-8"))
+    assert written["default"] == {"language": "de"}
+    assert written["night"]["tools"][0]["url"] == f"http://127.0.0.1:{stack.ports.business}/x"
+    assert "business" in stack.parts
 
 
 def test_a_missing_sentence_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from lab.scenario import ExpectedTool
+from lab.scenario_outcome import ExpectedTool
 from lab.tool_checks import ObservedToolCall, tool_checks, tool_uses
 from lab.wire import Json
 

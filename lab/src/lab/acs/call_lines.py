@@ -6,8 +6,8 @@ import asyncio
 import time
 
 from lab.acs.caller_line import CallerLine, Change
-from lab.acs.caller_uplink import CallerEnds, CallerSays, Marks, Speech
-from lab.acs.calls import Audio, SimulatedCall
+from lab.acs.caller_uplink import Audio, CallerEnds, CallerSays, Marks, Speech
+from lab.acs.calls import SimulatedCall
 from lab.acs.hearing import AgentEnds, AgentStarts, HoldToneStarts
 from lab.acs.media_client import MediaLink
 from lab.acs.noise import NoiseFloor
@@ -73,13 +73,14 @@ class CallLines:
                 self._link.send_mark(line.uplink)
             line.listen(now)
             return
+        forms = self._shared.forms(call)
         for raw_id, one in tuple(call.lines.items()):
-            one.prompt_form = self._shared.faults.forms.play_with_stream
+            one.prompt_form = forms.play_with_stream
             _, changes = one.tick(now)
             for change in changes:
                 self._note(change, raw_id, now)
         if len(call.lines) > 1:
-            share_voices(call.lines, hold_scope=self._shared.faults.forms.hold_scope)
+            share_voices(call.lines, hold_scope=forms.hold_scope)
         if sends:
             self._link.send_frames(now)
         waiters, self._tick_waiters = self._tick_waiters, []

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
 from lab.acs.media_codec import frame_bytes
 from lab.marks import MAX_SEQ, encode_mark, mark_base64
+
+Audio = Literal["script", "marks", "silence"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,9 +15,12 @@ from typing import Literal
 
 from lab.acs.call_ends import CallEnd, HangUpForm
 from lab.acs.caller_line import CallerLine
+from lab.acs.caller_uplink import Audio
+from lab.acs.forms import CallForms
 from lab.acs.incoming_call_event import IncomingCallEventData
 from lab.acs.invitation import Invitation
 from lab.acs.party_identifiers import Identifier, Json
+from lab.acs.people import Scripts
 from lab.scenario import ScenarioStep
 from lab.simulator import log
 
@@ -43,8 +46,6 @@ TRANSITIONS: dict[CallState, frozenset[CallState]] = {
     CallState.REJECTED: frozenset(),
     CallState.UNANSWERED: frozenset(),
 }
-
-Audio = Literal["script", "marks", "silence"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +93,10 @@ class SimulatedCall:
     announcement: IncomingCallEventData = field(default_factory=IncomingCallEventData)
     hang_up: HangUpForm | None = None
     """Codes reported when the caller hangs up; unset: the usual codes for this kind of caller."""
+    forms: CallForms | None = None
+    """Forms of this call, instead of those of the simulator."""
+    scripts: Scripts = field(default_factory=dict)
+    """Scripts of people that apply to this call before those of the simulator."""
     outbound: bool = False
     also_called: tuple[Identifier, ...] = ()
     """Further targets of an outbound group call."""

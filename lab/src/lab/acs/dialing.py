@@ -23,10 +23,11 @@ Ring = tuple[float, CallEnd | None, Identifier]
 
 async def dial(leg: Leg) -> bool:
     """Return whether somebody answered. Otherwise the call ends with the last outcome."""
-    call, people, began = leg.call, leg.shared.people, time.monotonic()
+    call, began = leg.call, time.monotonic()
     targets = (call.caller, *call.also_called)
     rings: list[Ring] = sorted(
-        ((*people.plan(target).rings_s(PHONE_SETUP_S), target) for target in targets), key=lambda ring: ring[0]
+        ((*leg.shared.plan(call, target).rings_s(PHONE_SETUP_S), target) for target in targets),
+        key=lambda ring: ring[0],
     )
     for number, (ring_s, failed, target) in enumerate(rings):
         await asyncio.sleep(began + ring_s - time.monotonic())
@@ -44,7 +45,7 @@ async def dial(leg: Leg) -> bool:
 
 def _answered_by(leg: Leg, target: Identifier) -> None:
     """Make the target the first party of the call instead of the one that is called first."""
-    call, plan = leg.call, leg.shared.people.plan(target)
+    call, plan = leg.call, leg.shared.plan(leg.call, target)
     call.caller, call.steps, call.audio, call.mark = target, plan.script(), plan.audio, plan.mark
     call.participants = {party.raw_id: Participant(party) for party in (target, call.app)}
     leg.follow_script()
@@ -57,6 +58,6 @@ async def _others(leg: Leg, began: float, rings: Sequence[Ring]) -> None:
         if failed is not None:
             leg.call.note("callee_not_reached", participant=target.raw_id, reason=failed.reason)
             continue
-        plan = leg.shared.people.plan(target)
+        plan = leg.shared.plan(leg.call, target)
         join(leg, target, plan, plan.script())
         leg.roster.publish()

@@ -8,17 +8,21 @@ import uuid
 from collections.abc import Sequence
 
 from lab.acs.call_ends import HangUpForm
-from lab.acs.calls import Audio, SimulatedCall
+from lab.acs.caller_uplink import Audio
+from lab.acs.calls import SimulatedCall
 from lab.acs.dialing import dial
 from lab.acs.event_grid_delivery import EventGrid
+from lab.acs.forms import CallForms
 from lab.acs.incoming_call_event import IncomingCallEventData
 from lab.acs.leg import Leg
 from lab.acs.party_identifiers import Identifier
+from lab.acs.people import Scripts
 from lab.acs.shared_state import SharedState
 from lab.scenario import ScenarioStep
 
 logger = logging.getLogger(__name__)
 PLAIN = IncomingCallEventData()
+NOBODY: Scripts = {}
 
 
 class Exchange:
@@ -40,6 +44,9 @@ class Exchange:
         record: bool = False,
         announcement: IncomingCallEventData = PLAIN,
         hang_up: HangUpForm | None = None,
+        *,
+        forms: CallForms | None = None,
+        scripts: Scripts = NOBODY,
     ) -> tuple[SimulatedCall, asyncio.Task[str | None]]:
         """Place a call to the application. The task returns the delivery error of Event Grid or `None`."""
         call = SimulatedCall(
@@ -52,6 +59,8 @@ class Exchange:
             record=record,
             announcement=announcement,
             hang_up=hang_up,
+            forms=forms,
+            scripts=scripts,
             ring_timeout_s=self.shared.settings.ring_timeout_s,
         )
         self._start(call)

@@ -1,4 +1,5 @@
-"""Forms that the documentation of ACS leaves open, chosen by `PUT /lab/faults` (`forms`). No I/O.
+"""Forms that the documentation of ACS leaves open, chosen by `PUT /lab/faults` (`forms`) for all calls, or by `forms`
+of `POST /lab/calls` for one. No I/O.
 
 The first value of each field is its default: what was recorded of ACS, otherwise what is documented.
 """
@@ -11,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 
 class CallForms(BaseModel):
-    """Behavior of calls with several people. The forms apply to all calls of the simulator."""
+    """Behavior of calls with several people."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -26,6 +27,8 @@ class CallForms(BaseModel):
     invitation_timeout_s: float = Field(default=60.0, gt=0)
     """How long an invited person rings if the request sets no time-out."""
     transfer_timeout_s: float = Field(default=60.0, gt=0)
+    outbound_limit: Literal["none", "throttled", "declined"] = "none"
+    """The third person that is called with the same caller id at a time: no limit, 429, or 603/560603."""
     caller_id: Literal["accepted", "refused", "not_owned"] = "accepted"
     """A caller id for a phone number is rejected (400/8523), or the call to it fails (403/510403)."""
 
@@ -36,6 +39,8 @@ class CallForms(BaseModel):
     transfer_media: Literal["continues", "silent", "stops", "closed"] = "continues"
     """The media socket while the target rings."""
     transfer_close: Literal["closed", "cut"] = "closed"
+    after_transfer: Literal["ends", "continues"] = "ends"
+    """Whether the call of the caller and the target is simulated further, without the application."""
     group_transfer: Literal["accepted", "refused", "failed"] = "accepted"
     """A transfer out of a call of more than two: rejected (400/8585) or CallTransferFailed."""
 

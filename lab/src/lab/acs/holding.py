@@ -28,7 +28,7 @@ async def hold(request: Request) -> AnswerOperation:
     if source is not None:
         check_source(source)
     context, url = request.context, request.operation_callback_url
-    if leg.shared.faults.forms.hold_events == "failed":
+    if leg.shared.forms(leg.call).hold_events == "failed":
         leg.callbacks.put(events.failed(leg.call, "HoldFailed", context, 400, 8501, "Action failed."), url=url)
         return AnswerOperation(200)
     _set(leg, participant, on_hold=True)
@@ -49,7 +49,7 @@ async def unhold(request: Request) -> AnswerOperation:
     audio = leg.held.pop(raw_id, None)
     if audio is not None:
         audio.stop()
-        if leg.shared.faults.forms.hold_events == "audio":
+        if leg.shared.forms(leg.call).hold_events == "audio":
             leg.callbacks.put(events.failed(leg.call, "HoldAudioCompleted", context, *CANCELED), url=url)
     _set(leg, participant, on_hold=False)
     return AnswerOperation(200)
@@ -77,5 +77,5 @@ async def _play(leg: Leg, audio: HoldAudio, source: Mapping[str, object], contex
 
 def _report(leg: Leg, context: str | None, url: str | None, event: str) -> None:
     leg.call.note("hold_audio", what=event)
-    if leg.shared.faults.forms.hold_events == "audio":
+    if leg.shared.forms(leg.call).hold_events == "audio":
         leg.callbacks.put(events.completed(leg.call, event, context), url=url)

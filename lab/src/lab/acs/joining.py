@@ -26,7 +26,7 @@ def join(leg: Leg, target: Identifier, plan: CalleePlan, steps: Iterable[Scenari
     if plan.hangs_up_after_s is not None:
         tasks.append(leg.spawn(_hang_up(leg, target, plan.hangs_up_after_s)))
     leg.scripts[target.raw_id] = Script(person, tuple(tasks))
-    form = leg.shared.faults.forms.join_media
+    form = leg.shared.forms(call).join_media
     if form != "continues" and len(call.people) == 2 and call.media_state == "active":
         leg.spawn(_interrupt_media(leg, redial=form == "redial"))
 

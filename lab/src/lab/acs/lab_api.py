@@ -14,13 +14,15 @@ from starlette.routing import Route
 from lab.acs.acs_faults import FaultPlan, unknown_names
 from lab.acs.call_ends import HangUpForm
 from lab.acs.callback_events import NAMES as EVENT_NAMES
-from lab.acs.caller_uplink import Marks
-from lab.acs.calls import Audio, CallState, SimulatedCall
+from lab.acs.caller_uplink import Audio, Marks
+from lab.acs.calls import CallState, SimulatedCall
 from lab.acs.exchange import Exchange
+from lab.acs.forms import CallForms
 from lab.acs.incoming_call_event import IncomingCallEventData
 from lab.acs.leg import Leg
 from lab.acs.media_client import media_headers
 from lab.acs.party_api import PartyApi, SayRequest, Tones
+from lab.acs.people import CalleePlan, PersonName, by_raw_id
 from lab.acs.rest import OPERATION_NAMES
 from lab.control_errors import ControlError, decode_body
 from lab.scenario import PARTY, ScenarioStep
@@ -40,6 +42,10 @@ class NewCall(IncomingCallEventData):
     record: bool = False
     """With `audio: marks`: record the audio that the caller hears."""
     hang_up: HangUpForm | None = Field(default=None, alias="hangUp")
+    people: dict[PersonName, CalleePlan] = Field(default_factory=dict)
+    """Scripts of people for this call."""
+    forms: CallForms | None = None
+    """Forms of this call, instead of those of the simulator."""
 
     @property
     def announcement(self) -> IncomingCallEventData:
@@ -95,6 +101,8 @@ class LabApi:
             *(new.caller, new.callee, new.steps or (), new.audio, new.mark, new.record),
             announcement=new.announcement,
             hang_up=new.hang_up,
+            forms=new.forms,
+            scripts=by_raw_id(new.people),
         )
         done, _ = await asyncio.wait([delivery], timeout=_FIRST_DELIVERY_S)
         if done and not delivery.cancelled() and (problem := delivery.result()) is not None:
@@ -114,10 +122,11 @@ class LabApi:
         return JSONResponse(self._call(request).json() | {"now": time.monotonic()})
 
     async def recording(self, request: Request) -> Response:
+        """With `others=false`, without the voices of the other people in the call."""
         line = self._call(request).line
         if line is None or line.recording is None:
             raise ControlError(404, "the call was not recorded; create it with `record: true`")
-        wav = await asyncio.to_thread(line.recording.wav)
+        wav = await asyncio.to_thread(line.recording.wav, others=request.query_params.get("others") != "false")
         return Response(wav, media_type="audio/wav")
 
     async def marks(self, request: Request) -> Response:

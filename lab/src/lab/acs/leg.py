@@ -143,7 +143,7 @@ class Leg:
         """Take a person out of the call. If nobody is left to talk to, the call ends with `end`."""
         call = self.call
         listed = self.release(party)
-        ends = party == call.caller and self.shared.faults.forms.caller_leaves == "ends_call"
+        ends = party == call.caller and self.shared.forms(call).caller_leaves == "ends_call"
         if ends or len(call.participants) < 2:
             self.end(end)
             return
@@ -161,20 +161,29 @@ class Leg:
         self.call.lines.pop(party.raw_id, None)
         return self.call.participants.pop(party.raw_id, None)
 
-    def disconnect_app(self, end: CallEnd) -> None:
-        """End the application's part in the call; the call of the others continues."""
+    def disconnect_app(self, end: CallEnd, *, report: bool = True) -> None:
+        """End the application's part in the call; the call of the others continues. `report`: send the callbacks of
+        the end.
+        """
         call = self.call
         call.app_left = True
         call.participants.pop(call.app.raw_id, None)
         call.note("app_left", reason=end.reason)
-        if call.media_state == "active":
+        if report and call.media_state == "active":
             self.callbacks.put(events.media_streaming(call, "Stopped", "subscriptionStopped"))
         call.media_state = "inactive"
-        self.callbacks.put(events.call_disconnected(call, end))
+        if report:
+            self.callbacks.put(events.call_disconnected(call, end))
         self.callbacks.finish()
         for line in call.lines.values():
             line.clear(time.monotonic())
+        self._cut_after_transfer(end)
         self.spawn(self._link.close())
+
+    def _cut_after_transfer(self, end: CallEnd | None) -> None:
+        transferred = end is not None and end.reason == "transferred"
+        if transferred and self.shared.forms(self.call).transfer_close == "cut":
+            self._link.cut()
 
     async def press(self, tones: str, party: Identifier) -> None:
         call = self.call
@@ -249,14 +258,13 @@ class Leg:
             if invited.open:
                 invited.outcome = "call_ended"
         self.lines.close()
-        forms = self.shared.faults.forms
+        forms = self.shared.forms(call)
         if end is not None and call.answered and self._reports_end:
             if call.media_state == "active":
                 self.callbacks.put(events.media_streaming(call, "Stopped", "subscriptionStopped"))
             self.callbacks.put_each(events.last_events(call, end, forms.failed_create))
         call.media_state = "inactive"
-        if end is not None and end.reason == "transferred" and forms.transfer_close == "cut":
-            self._link.cut()
+        self._cut_after_transfer(end)
         await self._link.close()
         call.note("ended", reason=call.state.value if end is None else end.reason)
         log.info("call ended", extra={"call": call.id})

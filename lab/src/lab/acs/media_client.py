@@ -97,7 +97,7 @@ class MediaLink:
         """Send the last frame of each person in the call, or one of all. If the socket is not open, count the frames as
         lost.
         """
-        call, forms = self._call, self._shared.faults.forms
+        call, forms = self._call, self._shared.forms(self._call)
         if call.media is not None and not call.media.unmixed:
             self._send(self._speakers.mixed(call.lines, forms))
             return
@@ -138,7 +138,7 @@ class MediaLink:
 
     def send_dtmf(self, tone: str, party: Identifier) -> None:
         if self._socket is not None:
-            named = self._shared.faults.forms.dtmf_id == "present"
+            named = self._shared.forms(self._call).dtmf_id == "present"
             self._socket.send_text(encode_dtmf(tone, party.raw_id if named else ""))
 
     def cut(self) -> None:

@@ -29,7 +29,7 @@ async def hang_up(request: Request) -> AnswerOperation:
 
 def _end(leg: Leg) -> None:
     """Hang up for everyone; for an outbound call that still rings, in the form that is set."""
-    call, form = leg.call, leg.shared.faults.forms.hang_up_while_ringing
+    call, form = leg.call, leg.shared.forms(leg.call).hang_up_while_ringing
     if not call.outbound or call.state is CallState.CONNECTED or form == "disconnected":
         leg.end(HUNG_UP_BY_APP)
         return
@@ -43,7 +43,7 @@ def _end(leg: Leg) -> None:
 async def leave(request: Request) -> AnswerOperation:
     """Leave the call, which ends a call of two participants like `hang_up`. Whether the others go on is a form."""
     leg = request.leg()
-    form = leg.shared.faults.forms.leaving
+    form = leg.shared.forms(leg.call).leaving
     if len(leg.call.people) < 2:
         _end(leg)
     elif form == "refused":

@@ -42,7 +42,7 @@ async def _move(leg: Leg, source: Leg, target: Identifier, context: str | None, 
         return
     script = source.scripts.get(target.raw_id)
     person = source.caller if script is None else script.person
-    plan = leg.shared.people.plan(target)
+    plan = leg.shared.plan(leg.call, target)
     remaining = person.remaining
     _take_from(source, target)
     join(leg, target, plan, remaining)
@@ -51,7 +51,7 @@ async def _move(leg: Leg, source: Leg, target: Identifier, context: str | None, 
 
 
 def _take_from(source: Leg, target: Identifier) -> None:
-    call, form = source.call, source.shared.faults.forms.emptied_call
+    call, form = source.call, source.shared.forms(source.call).emptied_call
     call.note("moved", participant=target.raw_id)
     if len(call.people) > 1:
         source.take_out(target, ended_by_acs("moved", 5010))

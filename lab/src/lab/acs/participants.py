@@ -38,13 +38,13 @@ async def add_participant(request: Request) -> AnswerOperation:
 
 
 async def _invite(leg: Leg, invited: Invitation, context: str | None, url: str | None) -> None:
-    call, target, forms = leg.call, invited.target, leg.shared.faults.forms
+    call, target, forms = leg.call, invited.target, leg.shared.forms(leg.call)
     failed = await ring(leg, invited, forms.invitation_timeout_s)
     if failed is not None:
         call.note("participant_not_reached", participant=target.raw_id, reason=failed.reason)
         leg.callbacks.put(events.add_failed(call, target, context, failed, invited.id), url=url)
         return
-    plan = leg.shared.people.plan(target)
+    plan = leg.shared.plan(leg.call, target)
     join(leg, target, plan, plan.script())
     about: Json = {"participant": target.json(), "invitationId": invited.id}
     succeeded = events.completed(call, "AddParticipantSucceeded", context, **about)
@@ -64,7 +64,7 @@ async def cancel_add(request: Request) -> AnswerOperation:
     invited = next((one for one in leg.call.invitations if one.kind == "add" and one.id == invitation_id), None)
     if invited is None:
         raise invalid_field("invitationId")
-    forms = leg.shared.faults.forms
+    forms = leg.shared.forms(leg.call)
     if not invited.open or forms.cancel_events == "failed":
         message = f"The invitation cannot be canceled; its state is {invited.outcome}."
         event = events.failed(

@@ -9,7 +9,7 @@ from typing import Annotated, Final
 from pydantic import BaseModel, ConfigDict, Field, RootModel
 
 from lab.acs.call_ends import CallEnd, Outcome, failure
-from lab.acs.calls import Audio
+from lab.acs.caller_uplink import Audio
 from lab.acs.party_identifiers import Identifier
 from lab.scenario import ScenarioStep
 
@@ -58,8 +58,16 @@ class CalleePlan(BaseModel):
         return self.steps
 
 
+Scripts = Mapping[str, CalleePlan]
+"""Behavior by raw id."""
+
+
 class PeopleScripts(RootModel[dict[PersonName, CalleePlan]]):
     """Body of `PUT /lab/people`: behavior by phone number or raw id."""
+
+
+def by_raw_id(scripts: Mapping[str, CalleePlan]) -> Scripts:
+    return {Identifier.of(name).raw_id: plan for name, plan in scripts.items()}
 
 
 @dataclass(slots=True)
@@ -67,10 +75,10 @@ class People:
     """Scripts by raw id; `default` is used for all others."""
 
     default: CalleePlan = field(default_factory=CalleePlan)
-    scripts: dict[str, CalleePlan] = field(default_factory=dict)
+    scripts: Scripts = field(default_factory=dict)
 
     def put(self, scripts: Mapping[str, CalleePlan]) -> None:
-        self.scripts = {Identifier.of(name).raw_id: plan for name, plan in scripts.items()}
+        self.scripts = by_raw_id(scripts)
 
     def plan(self, target: Identifier) -> CalleePlan:
         return self.scripts.get(target.raw_id, self.default)

@@ -64,7 +64,7 @@ async def play(request: Request) -> AnswerOperation:
 
 def _listeners(leg: Leg, targets: list[str]) -> list[CallerLine]:
     lines = leg.call.lines
-    if not targets or leg.shared.faults.forms.play_to == "everyone":
+    if not targets or leg.shared.forms(leg.call).play_to == "everyone":
         return [*lines.values()]
     return [lines[raw_id] for raw_id in targets if raw_id in lines]
 

@@ -38,12 +38,12 @@ class CallRecording:
         self._append(self._others, bytes(max(0, len(self._left) - len(pcm) - len(self._others))))
         self._append(self._others, pcm)
 
-    def wav(self) -> bytes:
+    def wav(self, *, others: bool = True) -> bytes:
+        """`others`: with the voices of the other people in the call."""
         length = max(len(self._left), len(self._right), len(self._others))
         tracks = (self._left, self._right, self._others)
-        left, right, others = (np.frombuffer(bytes(one).ljust(length, b"\0"), dtype="<i2") for one in tracks)
-        heard = np.clip(right.astype(np.int32) + others, -32768, 32767)
-        channels = [left, heard]
+        left, right, voices = (np.frombuffer(bytes(one).ljust(length, b"\0"), dtype="<i2") for one in tracks)
+        channels = [left, np.clip(right.astype(np.int32) + voices, -32768, 32767) if others else right]
         out = io.BytesIO()
         with wave.open(out, "wb") as writer:
             writer.setnchannels(2)

@@ -42,7 +42,7 @@ async def create(request: Request) -> AnswerOperation:
     account = teams.get("appId") if isinstance(teams, dict) else None
     if teams is not None and not isinstance(account, str):
         raise invalid_field("teamsAppSource")
-    caller_id = check_caller_id(request, in_teams=account is not None)
+    caller_id = check_caller_id(request, in_teams=account is not None, forms=request.exchange.shared.faults.forms)
     if any(one.number is not None for one in targets) and caller_id is None and account is None:
         raise InvalidArgumentError("The field SourceCallerIdNumber is required to call a phone number.")
     source = Identifier(f"28:orgid:{account}") if account else Identifier.phone(caller_id) if caller_id else None

@@ -28,7 +28,7 @@ class Roster:
 
     def publish(self, *, removed: Json | None = None) -> None:
         """Report the participants. `removed`: the participant whose removal is reported, as it was listed."""
-        forms = self._shared.faults.forms
+        forms = self._shared.forms(self._call)
         roster = events.participants_updated(self._call)
         if not forms.roster_delay_s and forms.roster == "once":
             self._callbacks.put(roster)
@@ -36,7 +36,7 @@ class Roster:
             self._spawn(self._publish(roster, removed))
 
     async def _publish(self, roster: Json, removed: Json | None) -> None:
-        forms = self._shared.faults.forms
+        forms = self._shared.forms(self._call)
         await asyncio.sleep(forms.roster_delay_s)
         self._callbacks.put(roster)
         if forms.roster == "stale" and removed is not None:

@@ -8,8 +8,11 @@ import aiohttp
 
 from lab.acs.acs_faults import AcsFaults
 from lab.acs.call_book import CallBook
+from lab.acs.calls import SimulatedCall
+from lab.acs.forms import CallForms
 from lab.acs.frame_clock import FrameClock
-from lab.acs.people import People
+from lab.acs.party_identifiers import Identifier
+from lab.acs.people import CalleePlan, People
 from lab.acs.settings import AcsSettings
 from lab.acs.tokens import TokenIssuer
 from lab.acs.unsupported_by_acs import PRETENDED
@@ -29,3 +32,10 @@ class SharedState:
 
     def __post_init__(self) -> None:
         self.unsupported = Unsupported(PRETENDED, strict=self.settings.lab_strict)
+
+    def forms(self, call: SimulatedCall) -> CallForms:
+        return call.forms or self.faults.forms
+
+    def plan(self, call: SimulatedCall, target: Identifier) -> CalleePlan:
+        """Return the script of a person that this call reaches."""
+        return call.scripts.get(target.raw_id) or self.people.plan(target)

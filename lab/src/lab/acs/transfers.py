@@ -9,6 +9,7 @@ from lab.acs import callback_events as events
 from lab.acs.acs_errors import AcsConflictError, InvalidArgumentError, WrongStateError
 from lab.acs.call_ends import TRANSFERRED, CallEnd, ended_by_acs, refused
 from lab.acs.invitation import Invitation
+from lab.acs.joining import join
 from lab.acs.leg import Leg
 from lab.acs.operation import AnswerOperation, Request
 from lab.acs.party_identifiers import Identifier
@@ -21,7 +22,7 @@ _GROUP_REFUSED = (400, 8585, "The transfer out of a group call is not supported.
 
 async def transfer(request: Request) -> AnswerOperation:
     leg = request.connected_leg()
-    call, forms = leg.call, leg.shared.faults.forms
+    call, forms = leg.call, leg.shared.forms(leg.call)
     target = request.identifier("targetParticipant")
     group = len(call.people) > 1
     if group and request.body.get("transferee") is None:
@@ -42,7 +43,7 @@ async def transfer(request: Request) -> AnswerOperation:
 
 async def _transfer(leg: Leg, asked: Invitation, transferee: Identifier, context: str | None, url: str | None) -> None:
     """Ring the target. If it answers, the transferee leaves; otherwise the call continues."""
-    call, forms = leg.call, leg.shared.faults.forms
+    call, forms = leg.call, leg.shared.forms(leg.call)
     group = len(call.people) > 1
     await _suspend_media(leg, forms.transfer_media)
     failed = await ring(leg, asked, forms.transfer_timeout_s)
@@ -67,11 +68,16 @@ async def _transfer(leg: Leg, asked: Invitation, transferee: Identifier, context
     if form == "disconnected_first":
         leg.callbacks.put(events.call_disconnected(call, end))
     leg.callbacks.put(accepted, url=url)
-    leg.end(end, report=form.isdecimal())
+    if forms.after_transfer == "ends":
+        leg.end(end, report=form.isdecimal())
+        return
+    leg.disconnect_app(end, report=form.isdecimal())
+    plan = leg.shared.plan(call, asked.target)
+    join(leg, asked.target, plan, plan.script())
 
 
 async def _fail(leg: Leg, asked: Invitation, end: CallEnd, context: str | None, url: str | None) -> None:
-    call, forms = leg.call, leg.shared.faults.forms
+    call, forms = leg.call, leg.shared.forms(leg.call)
     call.note("transfer_failed", target=asked.target.raw_id, reason=end.reason)
     if forms.failed_transfer == "not_established":
         call.established_at = time.monotonic() + NOT_ESTABLISHED_S

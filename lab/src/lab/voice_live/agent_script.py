@@ -85,9 +85,17 @@ def next_plan(
         return _after_mcp(_reply(agent, conversation), last)
     if last.role == "assistant":
         # Models finish a message that was truncated, and continue like this after a whole one.
-        reply = _reply(agent, conversation) if last.truncated else None
-        return SayStep((reply and (reply.say or reply.say_first)) or "Understood.")
+        reply = _reply(agent, conversation)
+        if reply is not None and (last.truncated or _unsaid(reply, conversation)):
+            return SayStep(reply.say or reply.say_first or "Understood.")
+        return SayStep("Understood.")
     return _answer(_reply(agent, conversation), spaced_arguments)
+
+
+def _unsaid(reply: Reply, conversation: ConversationItems) -> bool:
+    """Whether the words after a function call have not been said yet: the agent says them when it speaks next."""
+    texts = [item.text for item in conversation.items if item.role == "assistant"]
+    return reply.call is not None and reply.say is not None and reply.say not in texts
 
 
 def _answer(reply: Reply | None, spaced_arguments: bool) -> Plan:

@@ -20,6 +20,8 @@ class CallerAudio:
     uncommitted_ms: float = 0.0
     turn_start_ms: int = 0
     heard_ms: float = 0.0
+    kept: bytearray | None = None
+    """Gets all audio, if set."""
     _detector: TurnDetector | None = field(default=None, repr=False)
     _rules: TurnRules | None = None
 
@@ -44,6 +46,8 @@ class CallerAudio:
         ms = len(pcm) / 2 / self.rate_hz * 1000
         self.heard_ms += ms
         self.uncommitted_ms += ms
+        if self.kept is not None:
+            self.kept += pcm
         return self._detector.feed(pcm) if self._detector is not None else []
 
     def commit(self) -> int:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import time
+import wave
 from collections.abc import Awaitable, Callable
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -42,6 +44,7 @@ def control_routes(resource: Resource) -> list[Route]:
         Route("/lab/sessions", control.sessions),
         Route("/lab/sessions/{id}", control.session),
         Route("/lab/sessions/{id}/agent", control.set_sessions_agent, methods=["PUT"]),
+        Route("/lab/sessions/{id}/heard.wav", control.heard),
         Route("/lab/sessions/{id}/marks", control.marks),
         Route("/lab/sessions/{id}/speech/{item_id}", control.speech),
         Route("/lab/sessions/{id}/drop", control.drop, methods=["POST"]),
@@ -129,6 +132,19 @@ class _Control:
         if audio is None:
             raise ControlError(404, f"the session has sent no audio for item {item_id!r}")
         return Response(bytes(audio), media_type="application/octet-stream")
+
+    async def heard(self, request: Request) -> Response:
+        """Return the audio that the session got; only with an agent script that keeps it."""
+        record = self._find(request).record
+        if not record.heard:
+            raise ControlError(404, "the session has kept no audio; set `keep_audio` in the agent script")
+        out = io.BytesIO()
+        with wave.open(out, "wb") as writer:
+            writer.setnchannels(1)
+            writer.setsampwidth(2)
+            writer.setframerate(record.heard_rate_hz)
+            writer.writeframes(bytes(record.heard))
+        return Response(out.getvalue(), media_type="audio/wav")
 
     async def drop(self, request: Request) -> Response:
         self._find(request).drop()

@@ -41,6 +41,7 @@ class Dialogue:
 
     def open(self, now: float) -> list[Event]:
         definition = self._definition
+        self.caller.kept = self.record.heard if self.answering.agent.keep_audio else None
         if definition is not None:
             self.record.session = voice_agent.defined(self.record.session, definition)
             self._greets = definition.greeting is not None
@@ -104,6 +105,7 @@ class Dialogue:
             updated["agent"] = {**agent, "thread_id": record.conversation.id}
         record.session = updated
         self.caller.configure(updated)
+        record.heard_rate_hz = self.caller.rate_hz
         record.note(now, "session_updated")
         if definition is None:
             return [event("session.updated", session=updated)]

@@ -35,6 +35,9 @@ class SessionRecord:
     """Audio sent for each item, in the output format of the session. It is stored because synthesis is not
     reproducible.
     """
+    heard: bytearray = field(default_factory=bytearray)
+    """PCM16 that the client sent, if the agent script keeps it."""
+    heard_rate_hz: int = 24_000
     user_turns: list[Event] = field(default_factory=list)
     truncations: list[Event] = field(default_factory=list)
     counters: Counter[str] = field(default_factory=Counter)

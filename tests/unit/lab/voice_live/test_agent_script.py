@@ -100,6 +100,14 @@ def test_after_its_own_words_the_model_believes_to_have_spoken() -> None:
     assert next_plan(AGENT, conversation("user", "assistant"), {}) == SayStep("Understood.")
 
 
+def test_words_after_a_function_are_said_when_it_speaks_next_and_once() -> None:
+    """The words of others may be between: an announcement, or the introduction of a call."""
+    known = conversation("user", "assistant", "user", "assistant")
+    assert next_plan(AGENT, known, {}) == SayStep("It is on its way.")
+    known.items.append(ConversationItem("item_s", "message", "assistant", text="It is on its way."))
+    assert next_plan(AGENT, known, {}) == SayStep("Understood.")
+
+
 def test_a_truncated_message_is_finished() -> None:
     known = conversation("user")
     known.add(ConversationItem("a", "message", "assistant", text="Hello to you", audio_ms=900))
