@@ -25,7 +25,10 @@ def check_files(paths: Sequence[Path]) -> int:
     found = {path: _read(kind, path) for path, kind in kinds.items()}
     mistakes = [f"{path}: {mistake}" for path in paths for mistake in found[path]["mistakes"]]
     files = [path for path in paths if kinds[path] == "profiles" and not found[path]["mistakes"]]
+    policies = [path for path in paths if kinds[path] == "policy" and not found[path]["mistakes"]]
     profiles = [name for path in files for name in found[path]["profiles"]]
+    for policy in policies:
+        mistakes += [fault for path in files for fault in _unknown_targets(path, found[path], found[policy])]
     for path in paths:
         if found[path]["mistakes"]:
             continue
@@ -50,6 +53,16 @@ def _unknown(path: Path, agents: dict[str, list[str]], profiles: Sequence[str]) 
         for place, names in agents.items()
         for agent in names
         if agent not in profiles
+    ]
+
+
+def _unknown_targets(path: Path, profiles: Json, policy: Json) -> list[str]:
+    known = ", ".join(policy["targets"]) or "none"
+    return [
+        f"{path}: {name}.transfer.targets.{target}: is not a target in the routing policy; the targets are {known}"
+        for name, targets in profiles["targets"].items()
+        for target in targets
+        if target not in policy["targets"]
     ]
 
 

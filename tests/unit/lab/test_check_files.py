@@ -20,6 +20,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         "routing.yaml": POLICY,
         "other.yaml": "rules:\n  - {name: day, caller: '+1*', agents: {sales: 50, sails: 50}}\n"
         "  - {name: x, agent: desk}\n",
+        "transfers.yaml": "sales: {transfer: {targets: {billing: invoices, anna: sales, bill: typo}}}\n",
+        "targets.yaml": "targets: {billing: {phone: +18005550001}, anna: {phone: +18005550002}}\n" + POLICY,
         "bad-policy.yaml": "rules:\n  - {name: all, agnt: sales}\n",
         "bad-profiles.yaml": "sales: {accent: de-DE}\nnight: {dtmf: no}\n",
     }.items():
@@ -51,6 +53,20 @@ def test_agents_that_are_no_profiles_are_mistakes(capsys: pytest.CaptureFixture[
         "other.yaml: rules[0] (day): sails is not an agent profile; the profiles are default, sales",
         "other.yaml: rules[1] (x): desk is not an agent profile; the profiles are default, sales",
     ]
+
+
+@pytest.mark.usefixtures("folder")
+def test_targets_of_profiles_must_be_in_the_policy(capsys: pytest.CaptureFixture[str]) -> None:
+    start = "transfers.yaml: sales.transfer.targets."
+    code, told = check(capsys, "transfers.yaml", "targets.yaml")
+    assert (code, told[2:]) == (
+        2,
+        [f"{start}bill: is not a target in the routing policy; the targets are billing, anna"],
+    )
+    code, told = check(capsys, "transfers.yaml", "routing.yaml")
+    assert code == 2
+    assert told[2] == f"{start}billing: is not a target in the routing policy; the targets are none"
+    assert check(capsys, "transfers.yaml")[0] == 0, "without a policy, names cannot be compared"
 
 
 @pytest.mark.usefixtures("folder")
