@@ -12,12 +12,11 @@ from pathlib import Path
 
 import pytest
 
-SHARED_NAMES = {"__init__", "__main__", "app", "call_context", "metrics", "settings"}
+SHARED_NAMES = {"__init__", "__main__", "app", "metrics", "settings"}
 """Module names that each service and simulator uses for its own module."""
 TINY_LINES = 40
 TINY_SHARE = 0.08
 SAME_CLASS_NAMES = {
-    "CallContext": "what a relay needs for a call, and what a person who is called into it learns",
     "HangUp": "the request in the inbox, and the command to ACS that the state machine derives from it",
     "Participant": "as the record of a call stores it, and as the simulated ACS lists it",
 }

@@ -10,15 +10,15 @@ from dataclasses import replace
 import pytest
 
 from call_control.acs_client import AcsClient, AcsError, MediaFormat, RosterEntry
-from call_control.core.call_context import CallContext
 from call_control.core.connection_string import AcsAddress
+from call_control.core.transfer_context import TransferContext
 from lab.acs.settings import LAB_ACCESS_KEY
 from tests.contract.support.acs_stage import Stage, acs_stage, data
 
 CALLER, NUMBER = "4:+14255550100", "4:+18005551212"
 BOB = "4:+14255550177"
 ACCOUNT = "28:orgid:cc123456-5678-9012-3456-789012345678"
-CONTEXT = CallContext(
+CONTEXT = TransferContext(
     *("Refund", "Wants 50 % of the order back.", "call_1"),
     caller=CALLER,
     caller_name="Ada Lovelace",

@@ -14,13 +14,13 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from call_control.acs_client import AcsClient, AcsError, AcsRefusal, MediaFormat, RosterEntry
-from call_control.core.call_context import CallContext
 from call_control.core.connection_string import AcsAddress
+from call_control.core.transfer_context import TransferContext
 from tests.support.lab_server import running
 
 CONNECTION = "c1"
 CALLER, BOB, NUMBER = "4:+14255550100", "4:+14255550177", "4:+18005551212"
-CONTEXT = CallContext("Refund", "Wants a refund.", "call_1")
+CONTEXT = TransferContext("Refund", "Wants a refund.", "call_1")
 BUSY = JSONResponse({"error": {"code": "8607", "message": "Transfer operation conflict."}}, 409)
 
 

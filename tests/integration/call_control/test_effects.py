@@ -17,7 +17,6 @@ from bridge_common.wire import media_token
 from bridge_common.wire.call_record import CallAction, CallRecord, Participant, Status, TransferStage
 from bridge_common.wire.keys import Keys
 from call_control.acs_client import AcsClient, AcsError, AcsRefusal, Connection, RosterEntry
-from call_control.core.call_context import CallContext
 from call_control.core.machine.call_commands import (
     AddParticipant,
     Answer,
@@ -40,6 +39,7 @@ from call_control.core.machine.call_commands import (
     to_pending,
 )
 from call_control.core.machine.call_events import CommandDone, CommandFailed, Present
+from call_control.core.transfer_context import TransferContext
 from call_control.effects import CallUrls, Effects
 from call_control.routing.rule_places import RulePlaces
 
@@ -83,7 +83,7 @@ class RefusingAcs(AcsClient):
         *,
         callee: str,
         transferee: str = "",
-        context: CallContext,
+        context: TransferContext,
         operation_context: str,
         request_id: str,
     ) -> None:
@@ -117,7 +117,7 @@ class AcceptingAcs(AcsClient):
         *,
         callee: str,
         transferee: str = "",
-        context: CallContext,
+        context: TransferContext,
         operation_context: str,
         request_id: str,
     ) -> None:
@@ -130,7 +130,7 @@ class AcceptingAcs(AcsClient):
         *,
         callee: str,
         ring_s: int,
-        context: CallContext,
+        context: TransferContext,
         operation_context: str,
         request_id: str,
     ) -> str:

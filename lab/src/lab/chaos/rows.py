@@ -12,7 +12,7 @@ from lab.chaos.action_rows import ACTION_ROWS
 from lab.chaos.attack import added_delay, hostile_requests, hostile_sockets
 from lab.chaos.local_fleet import RELAY
 from lab.chaos.media_rows import GATEWAY_ROWS, ROLLING_ROWS
-from lab.chaos.people_rows import PEOPLE_ROWS
+from lab.chaos.participant_rows import PEOPLE_ROWS
 from lab.chaos.row import (
     EXTRA,
     GOES_ON,

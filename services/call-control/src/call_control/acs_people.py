@@ -16,8 +16,8 @@ from azure.communication.callautomation import (
 )
 
 from call_control.acs_requests import AcsRequests, party, repeatable
-from call_control.core.call_context import CallContext
 from call_control.core.calling_headers import TeamsDetails, calling_headers
+from call_control.core.transfer_context import TransferContext
 
 _TONES: Final = {
     "0": DtmfTone.ZERO,
@@ -60,7 +60,7 @@ class AcsPeople(AcsRequests):
         *,
         callee: str,
         transferee: str = "",
-        context: CallContext,
+        context: TransferContext,
         operation_context: str,
         request_id: str,
     ) -> None:
@@ -88,7 +88,7 @@ class AcsPeople(AcsRequests):
         *,
         callee: str,
         ring_s: int,
-        context: CallContext,
+        context: TransferContext,
         operation_context: str,
         request_id: str,
     ) -> str:
@@ -188,7 +188,7 @@ def _caller_id(callee: str, target: str) -> PhoneNumberIdentifier | None:
     return PhoneNumberIdentifier(callee.removeprefix("4:")) if to_phone else None
 
 
-def _calling_context(context: CallContext, target: str) -> dict[str, Any]:
+def _calling_context(context: TransferContext, target: str) -> dict[str, Any]:
     """Return the keyword arguments of the SDK."""
     shown = calling_headers(context, target)
     return {

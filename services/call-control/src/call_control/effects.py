@@ -19,7 +19,6 @@ from bridge_common.wire.call_record import CallRecord
 from bridge_common.wire.entries import Instruct
 from call_control.acs_client import AcsClient, AcsError
 from call_control.call_telemetry import report_command
-from call_control.core.call_context import context_of
 from call_control.core.machine.action_book import find_action
 from call_control.core.machine.call_commands import (
     AcsCommand,
@@ -51,6 +50,7 @@ from call_control.core.machine.call_commands import (
 )
 from call_control.core.machine.call_events import CommandDone, CommandFailed, Present
 from call_control.core.machine.call_machine import still_wanted
+from call_control.core.transfer_context import context_of
 from call_control.routing.rule_places import RulePlaces
 
 log = logging.getLogger(__name__)

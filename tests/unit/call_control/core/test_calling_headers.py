@@ -10,11 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge_common.wire.call_record import CallAction, CallRecord, Status
-from call_control.core.call_context import CallContext, context_of
 from call_control.core.calling_headers import calling_headers
+from call_control.core.transfer_context import TransferContext, context_of
 
 PHONE, USER = "4:+14255550177", "8:acs:r_u"
-CONTEXT = CallContext(
+CONTEXT = TransferContext(
     "Refund", "Wants a refund for order 42.", "call_1", caller="4:+14255550100", caller_name="Ada Lovelace"
 )
 TEAMS = (
@@ -55,32 +55,34 @@ def test_teams_gets_the_details_and_a_voip_header(target: str) -> None:
         "call_1",
     )
     assert (shown.teams.caller, shown.teams.caller_name) == ("4:+14255550100", "Ada Lovelace")
-    assert calling_headers(CallContext(call_id="call_1"), target).voip == {"Call": "call_1"}, "never without a header"
+    assert calling_headers(TransferContext(call_id="call_1"), target).voip == {"Call": "call_1"}, (
+        "never without a header"
+    )
 
 
 @pytest.mark.parametrize("caller", ["", "4:anonymous", "8:acs:r_x"])
 def test_callers_without_a_number_are_not_in_the_details(caller: str) -> None:
-    teams = calling_headers(CallContext(call_id="c", caller=caller), TEAMS[0]).teams
+    teams = calling_headers(TransferContext(call_id="c", caller=caller), TEAMS[0]).teams
     assert teams is not None
     assert teams.caller == ""
 
 
 def test_a_long_summary_is_divided_and_can_be_joined_again() -> None:
     summary = ("The customer has ordered twice and wants 50% of it back, " * 9)[:500].strip()
-    sip = dict(calling_headers(CallContext("t", summary, "call_1"), PHONE).sip)
+    sip = dict(calling_headers(TransferContext("t", summary, "call_1"), PHONE).sip)
     assert len(sip) == 5
     assert summary_in(sip) == summary
     assert all(value == value.strip() for value in sip.values())
 
 
 def test_other_characters_are_encoded_as_a_whole() -> None:
-    sip = dict(calling_headers(CallContext("Grüße", "€" * 500, "call_1"), PHONE).sip)
+    sip = dict(calling_headers(TransferContext("Grüße", "€" * 500, "call_1"), PHONE).sip)
     assert sip["X-MS-Custom-Topic"] == "Gr%C3%BC%C3%9Fe"
     assert summary_in(sip) == "€" * (3 * (250 // 9)), "three headers of whole characters"
 
 
 def test_headers_that_came_with_the_call_follow_ours() -> None:
-    context = CallContext(
+    context = TransferContext(
         *("Refund", "Wants a refund.", "call_1"),
         sip_headers={
             "User-To-User": "56a6ec6e;encoding=hex",
@@ -113,7 +115,7 @@ def test_headers_that_came_with_the_call_follow_ours() -> None:
 
 @pytest.mark.parametrize("value", ["a\r\nX-Injected: 1", "x" * 257, "ü", ""])
 def test_user_to_user_is_forwarded_unchanged_or_not_at_all(value: str) -> None:
-    context = CallContext(call_id="c", sip_headers={"user-to-user": value})
+    context = TransferContext(call_id="c", sip_headers={"user-to-user": value})
     assert "User-To-User" not in calling_headers(context, PHONE).sip
     assert "User-To-User" not in calling_headers(context, USER).voip
 

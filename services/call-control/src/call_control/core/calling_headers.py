@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import quote
 
-from call_control.core.call_context import CallContext
 from call_control.core.events.custom_context import clean
 from call_control.core.policy.parties import is_anonymous, is_in_teams
+from call_control.core.transfer_context import TransferContext
 
 SIP_PREFIX: Final = "X-MS-Custom-"
 USER_TO_USER: Final = "User-To-User"
@@ -49,14 +49,14 @@ class CallingHeaders:
     teams: TeamsDetails | None = None
 
 
-def calling_headers(context: CallContext, target: str) -> CallingHeaders:
+def calling_headers(context: TransferContext, target: str) -> CallingHeaders:
     """`target`: raw id."""
     if target.startswith("4:"):
         return CallingHeaders(_sip_headers(context), {})
     return CallingHeaders({}, _voip_headers(context), _teams_details(context) if is_in_teams(target) else None)
 
 
-def _sip_headers(context: CallContext) -> dict[str, str]:
+def _sip_headers(context: TransferContext) -> dict[str, str]:
     summaries = _sip_values(context.summary, len(_SUMMARY_NAMES))
     ours = {
         "Topic": _sip_values(context.topic)[0],
@@ -72,13 +72,13 @@ def _sip_headers(context: CallContext) -> dict[str, str]:
     return found | _user_to_user(came)
 
 
-def _voip_headers(context: CallContext) -> dict[str, str]:
+def _voip_headers(context: TransferContext) -> dict[str, str]:
     ours = {"Topic": context.topic, "Summary": context.summary, "Call": context.call_id}
     came = {**context.sip_headers, **context.voip_headers}
     return {name: value for name, value in ours.items() if value} | _foreign(came) | _user_to_user(came)
 
 
-def _teams_details(context: CallContext) -> TeamsDetails:
+def _teams_details(context: TransferContext) -> TeamsDetails:
     phone = context.caller.startswith("4:") and not is_anonymous(context.caller)
     return TeamsDetails(
         context.topic, context.summary, context.call_id, context.caller if phone else "", context.caller_name

@@ -16,7 +16,7 @@ _ELLIPSIS: Final = "…"
 
 
 @dataclass(frozen=True, slots=True)
-class CallContext:
+class TransferContext:
     """Texts are on one line, without control characters."""
 
     topic: str = ""
@@ -34,11 +34,11 @@ class CallContext:
     """VoIP headers that came with the call: untrusted."""
 
 
-def context_of(record: CallRecord, action: CallAction | None) -> CallContext:
+def context_of(record: CallRecord, action: CallAction | None) -> TransferContext:
     """Return the context from the arguments of the action or, where they are missing, from the record."""
     given = json.loads(action.arguments or "{}") if action is not None else {}
     came = json.loads(record.custom_context) if record.custom_context else {}
-    return CallContext(
+    return TransferContext(
         topic=_one_line(given.get("topic"), MAX_TOPIC) or _topic(record),
         summary=_one_line(given.get("summary"), MAX_SUMMARY) or _summary(record),
         call_id=record.call_id,

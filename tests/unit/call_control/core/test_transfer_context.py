@@ -7,7 +7,7 @@ import pytest
 
 from bridge_common.wire.action_kinds import MAX_SUMMARY, MAX_TOPIC
 from bridge_common.wire.call_record import CallAction, CallRecord, Status
-from call_control.core.call_context import context_of
+from call_control.core.transfer_context import context_of
 
 RECORD = CallRecord(
     call_id="call_0123456789abcdef01234567",

@@ -8,8 +8,8 @@ from unittest.mock import Mock
 
 import pytest
 
+from lab.chaos.participant_rows import PEOPLE_FILE, PEOPLE_MOMENTS_S, PEOPLE_ROWS, meets, people_outcomes
 from lab.chaos.people_evidence import PeopleEvidence
-from lab.chaos.people_rows import PEOPLE_FILE, PEOPLE_MOMENTS_S, PEOPLE_ROWS, meets, people_outcomes
 from lab.chaos.people_stories import MOST_CALLS, STORIES, Casting
 from lab.chaos.row import BEGAN, Facts, Scene
 
