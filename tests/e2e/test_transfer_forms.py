@@ -91,7 +91,7 @@ def variants() -> Iterator[Scenario]:
         caller = story.caller
         if forms.keys() & REFUSED_AT_ONCE:
             greeted, asks, *_, hang_up = caller.steps
-            both = ScenarioStep(wait_for="agent_ends", ms=1500)
+            both = ScenarioStep(wait_for="agent_ends", ms=1500, within_s=30)
             caller = caller.model_copy(update={"steps": (greeted, asks, both, hang_up)})
         changes = {
             "caller": caller,
