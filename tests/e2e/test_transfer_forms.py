@@ -16,7 +16,7 @@ from lab.acs.forms import CallForms
 from lab.call_report import CallReport
 from lab.calls_together import run_together
 from lab.observed_call import ObservedCall
-from lab.scenario import BUILT_IN, Scenario
+from lab.scenario import BUILT_IN, Scenario, ScenarioStep
 from lab.scenario_file import load_scenario
 from lab.scenario_outcome import ExpectedTransfer
 from lab.stack import Stack, running
@@ -36,6 +36,8 @@ UNREACHED: Final = {
     "transfers": (ExpectedTransfer(target="planner", outcome="failed"),),
     "hears": {},
 }
+REFUSED_AT_ONCE: Final = {"caller_id", "teams_targets"}
+"""Forms in which the explanation follows the announcement without a pause that the caller could wait for."""
 STAYS: Final = {"end_reason": "caller_hung_up"}
 CUT_OFF: Final = "heard: “The reception is busy.”"
 """The only check that may fail, and only if ACS ends the call in this sentence."""
@@ -86,7 +88,17 @@ def variants() -> Iterator[Scenario]:
         if "caller_id" in forms:
             transfers = [one.model_copy(update={"reason": None}) for one in expect.transfers or ()]
             expect = expect.model_copy(update={"transfers": tuple(transfers), "informed": ()})
-        changes = {"name": f"{name} {about}".replace(",", ""), "forms": {**story.forms, **forms}, "expect": expect}
+        caller = story.caller
+        if forms.keys() & REFUSED_AT_ONCE:
+            greeted, asks, *_, hang_up = caller.steps
+            both = ScenarioStep(wait_for="agent_ends", ms=1500, within_s=30)
+            caller = caller.model_copy(update={"steps": (greeted, asks, both, hang_up)})
+        changes = {
+            "caller": caller,
+            "name": f"{name} {about}".replace(",", ""),
+            "forms": {**story.forms, **forms},
+            "expect": expect,
+        }
         yield story.model_copy(update=changes)
 
 

@@ -7,7 +7,15 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from lab.heard_audio import find_speech, last_sound_s, longest_silence_s, read_recording, sound_ms
+from lab.heard_audio import (
+    find_speech,
+    last_sound_s,
+    longest_silence_s,
+    read_mono,
+    read_recording,
+    share_heard,
+    sound_ms,
+)
 
 RATE_HZ = 16_000
 
@@ -88,3 +96,32 @@ def test_a_mono_recording_is_refused() -> None:
         wav.writeframes(b"\0\0")
     with pytest.raises(ValueError, match="stereo"):
         read_recording(out.getvalue())
+
+
+def test_of_two_equal_pieces_the_first_is_found() -> None:
+    speech = _noise(0.5)
+    cut = speech.copy()
+    cut[:40] *= 0.9  # the first is heard a little worse
+    found = find_speech(np.concatenate([np.zeros(1600), cut, np.zeros(1600), speech]), RATE_HZ, _pcm(speech))
+    assert found.at_s == pytest.approx(0.1, abs=0.001)
+
+
+def test_the_share_of_a_voice_is_its_volume_also_beneath_others() -> None:
+    wanted, other = _noise(1.0), _noise(1.5, seed=2)
+    silence = np.zeros(4000)
+    mixed = other + np.concatenate([silence, wanted, silence])
+    assert share_heard(mixed, wanted) == pytest.approx(1.0, abs=0.1)
+    assert share_heard(mixed, 2 * wanted) == pytest.approx(0.5, abs=0.1)
+    assert share_heard(other, wanted) < 0.1
+    assert share_heard(silence, wanted) == 0.0
+
+
+def test_a_recording_of_one_channel_is_read() -> None:
+    out = io.BytesIO()
+    with wave.open(out, "wb") as writer:
+        writer.setnchannels(1)
+        writer.setsampwidth(2)
+        writer.setframerate(24_000)
+        writer.writeframes(np.array([1, -2, 3], dtype="<i2").tobytes())
+    rate_hz, samples = read_mono(out.getvalue())
+    assert (rate_hz, samples.tolist()) == (24_000, [1.0, -2.0, 3.0])
