@@ -43,6 +43,10 @@ REASONS = "`reason` must be one of done, caller_asked, abuse, voicemail"
         ("send_dtmf", '{"digits":"hello"}', "`digits` must be 1 to 18 of 0-9, A-D, * and #."),
         ("send_dtmf", '{"digits":1}', "`digits` must be 1 to 18 of 0-9, A-D, * and #."),
         ("add_note", '{"text":""}', "`text` must be a text of 1 to 1000 characters."),
+        ("add_note", "{}", "`text` must be a text of 1 to 1000 characters."),
+        ("transfer_call", '{"target":"desk"}', ""),
+        ("transfer_call", '{"topic":"refund"}', "`target` must be the name of a target in the routing policy."),
+        ("transfer_call", '{"target":"desk","topic":5}', "`topic` must be a text of 0 to 48 characters."),
         ("add_note", "[]", "The text of the arguments is not a JSON object."),
         ("add_note", "{", "The text of the arguments is not valid JSON."),
         (

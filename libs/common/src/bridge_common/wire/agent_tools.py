@@ -31,7 +31,7 @@ class AgentTool:
     description: str
     """Description for the model."""
     properties: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    """JSON Schema of each argument. All are required."""
+    """JSON Schema of each argument. All are required; one that may be empty may also be missing."""
     accepted: str = "Done."
     """Tool output for the model after the action was accepted."""
     arguments: Mapping[str, str] = field(default_factory=dict)
@@ -66,7 +66,7 @@ class AgentTool:
         """Return every fault in the arguments of a tool call as sentences for the model, "" if they are valid."""
         known = ", ".join(f"`{name}`" for name in self.properties)
         unknown = [f"unknown argument {name[:64]!a}, use {known}" for name in given if name not in self.properties]
-        faults = [_value_fault(name, schema, given.get(name)) for name, schema in self.properties.items()]
+        faults = [_value_fault(name, schema, given.get(name, "")) for name, schema in self.properties.items()]
         return " ".join(_sentence(fault) for fault in (*unknown, *faults) if fault)
 
 
