@@ -152,6 +152,8 @@ class CallRecord:
     """Id of the action `transfer` that is under way."""
     transfer_stage: TransferStage = TransferStage.NONE
     participants: tuple[Participant, ...] = ()
+    caller_listed: str = ""
+    """Raw id under which ACS lists the caller among the participants; empty until it has done so."""
     caller_on_hold: bool = False
     caller_muted: bool = False
     traceparent: str = ""

@@ -118,3 +118,18 @@ def test_an_event_without_an_id_is_known_by_its_content() -> None:
 def test_any_bytes_are_decoded_or_refused(body: bytes) -> None:
     with contextlib.suppress(InputError):
         assert all(isinstance(event, BadEvent) for event in decode_callbacks(body))
+
+
+def test_the_listed_participants_are_read_in_every_form() -> None:
+    phone = {"kind": "phoneNumber", "rawId": "4:+14255550100", "phoneNumber": {"value": "+14255550100"}}
+    items = [{"identifier": phone}, {"identifier": {"phoneNumber": {"value": "+14255550177"}}}, {"identifier": {}}, 7]
+    data = {"callConnectionId": "c", "participants": [*items, {"isMuted": True}]}
+    event = only({"id": "1", "type": "Microsoft.Communication.ParticipantsUpdated", "data": data})
+    assert event.listed == ("4:+14255550100", "4:+14255550177")
+    assert decode_data("1", event.type, event.data) == event
+
+
+@pytest.mark.parametrize("participants", [None, {}, "4:+14255550100", 5])
+def test_participants_of_another_type_are_none(participants: object) -> None:
+    data = {"callConnectionId": "c", "participants": participants}
+    assert only({"id": "1", "type": "Microsoft.Communication.ParticipantsUpdated", "data": data}).listed == ()

@@ -167,9 +167,10 @@ class PeopleOfACall(RuleBasedStateMachine):
         event = AcsEvent(f"{type_}-{self.entries}", type_, CONNECTION, operation_context=context, tone="1")
         self.happens(replace(event, invitation_id=invitation, code=200, sub_code=code))
 
-    @rule()
-    def roster_changes(self) -> None:
-        self.happens(AcsEvent(f"roster-{self.entries}", "ParticipantsUpdated", CONNECTION))
+    @rule(listed=st.sets(st.sampled_from([CALLER, CALLER, APPLICATION, BILLING, "4:+14255550199"])))
+    def roster_changes(self, listed: set[str]) -> None:
+        roster = tuple(sorted(listed))
+        self.happens(AcsEvent(f"roster-{self.entries}", "ParticipantsUpdated", CONNECTION, listed=roster))
 
     @rule(lost=st.booleans())
     def voice(self, lost: bool) -> None:

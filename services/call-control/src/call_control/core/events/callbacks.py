@@ -46,6 +46,8 @@ class AcsEvent:
     participant: str = ""
     """Raw id of the invited or removed participant."""
     invitation_id: str = ""
+    listed: tuple[str, ...] = ()
+    """Raw ids of the participants in `ParticipantsUpdated`, which may be outdated."""
     tone: str = ""
     """`0` to `9`, `A` to `D`, `*`, `#`; empty for an unknown one."""
     data: str = ""
@@ -87,6 +89,7 @@ def _event(event_id: str, type_: str, data: Node) -> AcsEvent:
         media_details=media.plain_text("mediaStreamingStatusDetails", limit=MAX_ID_LENGTH),
         participant=raw_id_in(data, "participant"),
         invitation_id=data.identifier("invitationId"),
+        listed=tuple(filter(None, (raw_id_in(one, "identifier") for one in data.parts("participants")))),
         tone=_TONES.get(data.plain_text("tone").lower(), ""),
         data=json.dumps(data.values),
     )

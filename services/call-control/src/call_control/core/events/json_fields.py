@@ -93,6 +93,12 @@ class Node:
         found = self.values.get(name)
         return Node(self._at(name), cast(JsonObject, found) if isinstance(found, dict) else {})
 
+    def parts(self, name: str) -> list[Node]:
+        """Return the objects in an array; other items are left out."""
+        found = self.values.get(name)
+        items = enumerate(found) if isinstance(found, list) else ()
+        return [Node(f"{self._at(name)}[{at}]", cast(JsonObject, item)) for at, item in items if isinstance(item, dict)]
+
     def digest(self) -> str:
         """Return a digest of the JSON content; the order of the fields does not affect it."""
         return hashlib.sha256(json.dumps(self.values, sort_keys=True).encode()).hexdigest()

@@ -94,6 +94,11 @@ def ring_until_ms(person: Participant, policy: CallPolicy) -> int:
     return person.at_ms + 1000 * settings_of(person, policy).ring_s + policy.ring_margin_ms
 
 
+def name_of(raw_id: str, policy: CallPolicy) -> str:
+    """Return the name of the target with this raw id, "" if the policy in force has none."""
+    return next((name for name, one in policy.targets.items() if same(one.raw_id, raw_id)), "")
+
+
 def same(one: str, other: str) -> bool:
     return one.lower() == other.lower()
 
@@ -104,10 +109,19 @@ def entry_of(roster: Sequence[Present], raw_id: str) -> Present | None:
 
 def caller_in(record: CallRecord, roster: Sequence[Present]) -> Present | None:
     """Return the caller. ACS may list a caller under another raw id than in the IncomingCall event, for example a
-    hidden number: then it is the participant that is neither a known person nor the application.
+    hidden number: until it is known, it is the participant that is neither a known person nor the application.
     """
-    listed = entry_of(roster, record.caller)
-    return listed or next(iter(_unknown(record, roster)), None)
+    if record.caller_listed:
+        return entry_of(roster, record.caller_listed)
+    return entry_of(roster, record.caller) or next(iter(_unknown(record, roster)), None)
+
+
+def with_caller_listed(record: CallRecord, roster: Sequence[Present]) -> CallRecord:
+    """Store the raw id of the caller if the list shows it without doubt."""
+    caller, others = caller_in(record, roster), strangers_in(record, roster)
+    if caller is None or (others and not same(caller.raw_id, record.caller)):
+        return record
+    return replace(record, caller_listed=caller.raw_id)
 
 
 def strangers_in(record: CallRecord, roster: Sequence[Present]) -> list[Present]:
@@ -121,6 +135,7 @@ def is_caller(record: CallRecord, name: str) -> bool:
 
 
 def _unknown(record: CallRecord, roster: Sequence[Present]) -> list[Present]:
-    known = {one.raw_id.lower() for one in record.participants} | {record.callee.lower(), record.caller.lower()}
+    known = {one.raw_id.lower() for one in record.participants}
+    known |= {record.callee.lower(), record.caller.lower(), record.caller_listed.lower()}
     others = [one for one in roster if one.raw_id.lower() not in known]
     return [one for one in others if not one.raw_id.startswith(_APPLICATION)]

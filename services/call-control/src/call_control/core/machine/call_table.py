@@ -107,7 +107,6 @@ _FROM_CONNECTED: Final[tuple[Row, ...]] = (
     Row(CONNECTED, On.WARNING_DUE, CONNECTED, (requested.warn_of_end,), when=requested.not_closing),
     Row(CONNECTED, On.LENGTH_DUE, CONNECTED, (requested.begin_closing,), when=requested.not_closing),
     Row(CONNECTED, On.LENGTH_DUE, CONNECTED, (requested.await_goodbye,)),
-    Row(CONNECTED, On.RESTORED, CONNECTED, (do.adopt_outbox,)),
     Row(CONNECTED, On.HANG_UP, ENDING, (do.set_end_reason_from_event, do.hang_up)),
     Row(CONNECTED, On.ACT_HANG_UP, CONNECTED, (requested.begin_closing,), when=requested.not_closing),
     Row(CONNECTED, On.ACT_HANG_UP, CONNECTED, (requested.join_closing,), when=requested.valid),

@@ -12,6 +12,7 @@ from call_control.core.machine import media_actions as media
 from call_control.core.machine import participant_actions as people
 from call_control.core.machine import requested_actions as requested
 from call_control.core.machine import roster_actions as roster
+from call_control.core.machine import roster_events as hints
 from call_control.core.machine import transfer_actions as transfer
 from call_control.core.machine import transfer_stages as stages
 from call_control.core.machine import unattended_actions as alone
@@ -127,6 +128,7 @@ _PARTICIPANTS: Final[tuple[Row, ...]] = (
     Row(CONNECTED, On.ADD_REFUSED, CONNECTED, (roster.not_invited,), when=roster.invitation_refused),
     Row(CONNECTED, On.ADD_GONE, CONNECTED, (roster.not_invited, roster.look), when=roster.invited),
     Row(CONNECTED, On.ADDED, CONNECTED, (roster.join,), when=roster.join_new),
+    Row(CONNECTED, On.ADDED, CONNECTED, (roster.look_soon,), when=hints.join_of_stranger),
     Row(TRANSFERRING, On.ADDED, TRANSFERRING, (roster.join,), when=roster.join_new),
     Row(CONNECTED, On.ADD_FAILED, CONNECTED, (roster.not_joined,), when=roster.awaited_person),
     Row(CONNECTED, On.CANCELED, CONNECTED, (roster.forget_invitation,), when=roster.cancel_awaited),
@@ -154,7 +156,9 @@ _PARTICIPANTS: Final[tuple[Row, ...]] = (
     Row(CONNECTED, On.PEOPLE_DUE, CONNECTED, (people.give_up,), when=roster.last_look),
     Row(CONNECTED, On.PEOPLE_DUE, CONNECTED, (roster.look_again,)),
     # -- the list of participants
-    Row(CONNECTED, On.ROSTER, CONNECTED, (roster.look_soon,), when=roster.people_matter),
+    Row(CONNECTED, On.ROSTER, CONNECTED, (hints.note_listed, roster.look_soon), when=hints.people_matter),
+    Row(CONNECTED, On.ROSTER, CONNECTED, (hints.note_listed,), when=hints.caller_first_listed),
+    Row(CONNECTED, On.RESTORED, CONNECTED, (do.adopt_outbox, hints.look_after_loss)),
     Row(CONNECTED, On.ROSTER_DUE, CONNECTED, (roster.look,)),
     Row(CONNECTED, On.LIST_DONE, ENDING, (set_end_reason("caller_hung_up"), do.hang_up), when=roster.caller_gone),
     Row(CONNECTED, On.LIST_DONE, CONNECTED, (roster.take_roster,)),

@@ -25,11 +25,13 @@ from call_control.core.machine.call_people import (
     RINGING,
     caller_in,
     entry_of,
+    name_of,
     people_in,
     person_in_event,
     ring_until_ms,
     same,
     strangers_in,
+    with_caller_listed,
     with_person,
 )
 from call_control.core.machine.participant_actions import complete_seen, open_changes, unanswered
@@ -52,12 +54,6 @@ _OVERTAKEN: Final = "overtaken"
 
 
 # -- guards -----------------------------------------------------------------------------------------------------------
-def people_matter(record: CallRecord, event: CallEvent, policy: CallPolicy) -> bool:
-    """True if the list of participants can change something."""
-    held = record.caller_on_hold or record.caller_muted
-    return held or bool(record.participants) or bool(open_changes(record))
-
-
 def caller_gone(record: CallRecord, event: CallEvent, policy: CallPolicy) -> bool:
     """True if the caller is not among the participants, and is not being transferred."""
     if not isinstance(event, CommandDone) or not event.roster or armed(record, SetTimer.TRANSFER) is not None:
@@ -217,6 +213,7 @@ def _compare(transition: Transition, person: Participant, entry: Present | None)
 
 
 def _note_caller(transition: Transition, roster: tuple[Present, ...]) -> None:
+    transition.record = with_caller_listed(transition.record, roster)
     caller = caller_in(transition.record, roster)
     if caller is not None:
         record = replace(transition.record, caller_on_hold=caller.on_hold, caller_muted=caller.muted)
@@ -224,10 +221,11 @@ def _note_caller(transition: Transition, roster: tuple[Present, ...]) -> None:
 
 
 def _note_strangers(transition: Transition, roster: tuple[Present, ...]) -> None:
-    """Record people whom nobody has invited with an action."""
+    """Record people whom no known action has invited. They stay: the invitation may be lost with the data of Redis."""
     strangers = strangers_in(transition.record, roster)
     for one in strangers:
-        person = Participant(one.raw_id, state=JOINED, at_ms=transition.now_ms, on_hold=one.on_hold, muted=one.muted)
+        name, now_ms = name_of(one.raw_id, transition.policy), transition.now_ms
+        person = Participant(one.raw_id, name, JOINED, at_ms=now_ms, on_hold=one.on_hold, muted=one.muted)
         transition.record = with_person(transition.record, person)
     if strangers:
         tell_people(transition)
