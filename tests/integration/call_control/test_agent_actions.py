@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from bridge_common.store.call_references import CallReferences, ReferredCall
+from bridge_common.store.call_references import CallReferences
+from bridge_common.wire.call_reference import ReferredCall
 from call_control.agent_actions import AgentActions
 from call_control.core.agent_requests import MANY_UNKNOWN_REFERENCES, UNKNOWN_REFERENCE
 from call_control.core.policy.routing import Routed, Routing

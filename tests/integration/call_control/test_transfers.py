@@ -250,6 +250,28 @@ async def test_the_caller_hangs_up_while_the_person_rings(
         assert operations.index("cancelAddParticipant") < operations.index("terminate")
 
 
+async def test_nobody_stays_on_the_line_after_the_loss_of_an_invitation(
+    clients: RedisClients, acs: ScriptedAcs, client: AcsClient
+) -> None:
+    """The record does not have the person: a roster shows the join, another one that the caller has hung up."""
+    stage = staged(clients, acs, client)
+    async with connected(stage):
+        await stage.reported("ParticipantsUpdated", participants=listed(stage.call.caller))
+        both = listed("8:acs:us", stage.call.caller, BILLING)
+        acs.participants = both
+        await stage.reported("ParticipantsUpdated", participants=both[1:])
+
+        async def joined() -> bool:
+            return [(one.name, one.state) for one in (await stage.record()).participants] == [("billing", "joined")]
+
+        await eventually(joined)
+        acs.participants = listed("8:acs:us", BILLING)
+        await stage.reported("ParticipantsUpdated", participants=listed(BILLING))
+        await eventually(lambda: acs.done["terminate"])
+        assert (await stage.record()).end_reason == "caller_hung_up"
+        assert ("people", {"names": ["billing"]}) in await stage.instructions()
+
+
 async def test_hold_and_mute_on_the_wire(clients: RedisClients, acs: ScriptedAcs, client: AcsClient) -> None:
     stage = staged(clients, acs, client)
     async with connected(stage):

@@ -23,7 +23,7 @@ from bridge_common.base.log import fields
 from bridge_common.base.outage_logger import OutageLogger
 from bridge_common.base.retry import Backoff
 from bridge_common.store.announcement_store import AnnouncementStore
-from bridge_common.store.call_references import CallReferences, ReferredCall
+from bridge_common.store.call_references import CallReferences
 from bridge_common.store.call_store import CallStore
 from bridge_common.store.fleet import Fleet
 from bridge_common.store.inbox import Inbox
@@ -33,6 +33,7 @@ from bridge_common.streams.writer import StreamWriter
 from bridge_common.wire import call_reference
 from bridge_common.wire.action_kinds import AGENTS
 from bridge_common.wire.call_record import CallRecord, TransferStage
+from bridge_common.wire.call_reference import ReferredCall
 from bridge_common.wire.entries import TranscriptEntry, Turn
 from bridge_common.wire.keys import Keys
 
@@ -137,5 +138,6 @@ async def _reference(context: CallContext, record: CallRecord, profile: SessionP
     if not profile.names_call or context.references is None:
         return ""
     reference = record.call_reference or call_reference.mint()
-    await context.references.bind(reference, ReferredCall(record.call_id, tuple(profile.actions)))
+    referred = ReferredCall(record.call_id, tuple(profile.actions), tuple(profile.transfer.targets))
+    await context.references.bind(reference, referred)
     return reference

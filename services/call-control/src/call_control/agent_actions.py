@@ -62,7 +62,7 @@ class AgentActions:
         if known is not None:
             return known
         targets = (await self._routing.routing()).targets
-        if reason := requests.refusal_of(tool, act, record, referred.tools, now_ms, targets):
+        if reason := requests.refusal_of(tool, act, record, referred, now_ms, targets):
             log.info("agent action rejected", extra=fields(call_id=record.call_id, tool=name, reason=reason))
             return requests.refused(reason)
         await self._inbox.put(act)

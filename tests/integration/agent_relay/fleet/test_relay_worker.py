@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import math
 import time
 
 from agent_relay.core.protocol.agent_profile import AgentProfile, Greeting
+from agent_relay.core.protocol.transfer_profile import TransferProfile
 from bridge_common.redis.clients import RedisClients, command
 from bridge_common.wire.call_record import Status
 from bridge_common.wire.entries import Audio, ItemEnd, Played
@@ -140,3 +142,16 @@ async def test_many_calls_at_one_relay(clients: RedisClients, ten: list[Call]) -
 async def _leased(clients: RedisClients, count: int) -> bool:
     leases: bytes = await command(clients.control, "ZCARD", Keys(1).leases("{s00}"))
     return int(leases) == count
+
+
+async def test_a_call_reference_has_the_targets_of_the_profile(clients: RedisClients, ten: list[Call]) -> None:
+    transfer = TransferProfile(targets={"billing": "Invoices."})
+    profile = AgentProfile(greeting=None, actions=("transfer_call",), transfer=transfer)
+    async with scripted(opened(Step("conversation.item.create"))) as service:
+        target = agent_target(service.url)
+        async with relay_process(clients, target, profile=profile, tokens=minted_tokens()):
+            await ten[0].begin()
+            await until_open(service, 0)
+            [key] = await clients.control.keys("callref:*")
+            stored = json.loads(await clients.control.get(key))
+    assert stored == {"call_id": ten[0].call_id, "tools": ["transfer_call"], "targets": ["billing"]}

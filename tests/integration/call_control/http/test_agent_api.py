@@ -18,9 +18,10 @@ from mcp import Client
 from mcp.client.streamable_http import streamable_http_client
 
 from bridge_common.redis.clients import RedisClients
-from bridge_common.store.call_references import CallReferences, ReferredCall
+from bridge_common.store.call_references import CallReferences
 from bridge_common.wire.agent_tools import AGENT_TOOLS
 from bridge_common.wire.call_record import CallRecord, Status
+from bridge_common.wire.call_reference import ReferredCall
 from bridge_common.wire.entries import GoodbyeOver
 from tests.integration.support.jwt_stage import KEY, OTHER_KEY, key_server
 from tests.support.eventually import eventually
@@ -104,6 +105,20 @@ async def test_targets_are_names_in_the_policy(agents: Switchboard) -> None:
     action = record.actions[0]
     assert (action.kind, action.by) == ("transfer", "agent")
     assert json.loads(action.arguments) == {"target": "billing", "topic": "Refund", "summary": ""}
+
+
+async def test_the_profile_limits_the_targets(agents: Switchboard) -> None:
+    call = await connected(agents)
+    await CallReferences(agents.redis).bind(REFERENCE, ReferredCall(call.call_id, tuple(AGENT_TOOLS), ("billing",)))
+    await agents.set_policy(targets={"billing": {"phone": "+18005550001"}, "anna": {"phone": "+18005550002"}})
+    wanted = {"call": REFERENCE, "target": "anna", "topic": "Refund", "summary": ""}
+    for tool in ("transfer_call", "add_participant"):
+        assert (await use(agents, tool, **wanted)).json() == {
+            "ok": False,
+            "reason": "This call may not use the target 'anna'; the targets are billing.",
+        }
+    assert (await use(agents, "transfer_call", **wanted | {"target": "billing"})).json()["ok"] is True
+    assert len((await acted(agents, call)).actions) == 1
 
 
 async def test_an_agent_acts_through_mcp(agents: Switchboard) -> None:

@@ -8,12 +8,13 @@ import pytest
 
 from bridge_common.wire.agent_tools import AGENT_TOOLS
 from bridge_common.wire.call_record import CallAction, CallRecord, Status
+from bridge_common.wire.call_reference import ReferredCall
 from call_control.core import agent_requests as requests
 
 CALL = "call_0123456789abcdef01234567"
 CONNECTED = CallRecord(call_id=CALL, status=Status.CONNECTED)
 END, NOTE, DTMF = AGENT_TOOLS["end_call"], AGENT_TOOLS["add_note"], AGENT_TOOLS["send_dtmf"]
-ALL = frozenset(AGENT_TOOLS)
+ALL = ReferredCall(CALL, tuple(AGENT_TOOLS))
 
 
 @pytest.mark.parametrize(
@@ -28,14 +29,14 @@ def test_references(arguments: dict[str, object], reference: str) -> None:
     ("record", "allowed", "reason"),
     [
         (CONNECTED, ALL, ""),
-        (CONNECTED, frozenset({"add_note"}), "end_call is not allowed in this call; these are: add_note."),
-        (CONNECTED, frozenset(), "end_call is not allowed in this call; these are: none."),
+        (CONNECTED, ReferredCall(CALL, ("add_note",)), "end_call is not allowed in this call; these are: add_note."),
+        (CONNECTED, ReferredCall(CALL, ()), "end_call is not allowed in this call; these are: none."),
         (replace(CONNECTED, status=Status.RINGING), ALL, "The call is not connected."),
         (replace(CONNECTED, status=Status.ENDED), ALL, "The call has ended."),
         (replace(CONNECTED, closing="act-1"), ALL, "The call is being ended already."),
     ],
 )
-def test_refusals(record: CallRecord, allowed: frozenset[str], reason: str) -> None:
+def test_refusals(record: CallRecord, allowed: ReferredCall, reason: str) -> None:
     act = requests.request_of(END, {"reason": "done"}, record, "act-2")
     assert requests.refusal_of(END, act, record, allowed, 1) == reason
 

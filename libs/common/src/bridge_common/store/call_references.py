@@ -4,20 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from redis.asyncio import Redis
 
 from bridge_common.redis.clients import redis_errors
 from bridge_common.wire import call_reference
+from bridge_common.wire.call_reference import ReferredCall
 from bridge_common.wire.keys import LIVE_TTL_S
-
-
-@dataclass(frozen=True, slots=True)
-class ReferredCall:
-    call_id: str
-    tools: tuple[str, ...]
-    """Names of the tools that the call's profile allows."""
 
 
 class CallReferences:
@@ -25,7 +18,7 @@ class CallReferences:
         self._redis = redis
 
     async def bind(self, reference: str, call: ReferredCall) -> None:
-        value = json.dumps({"call_id": call.call_id, "tools": call.tools})
+        value = json.dumps({"call_id": call.call_id, "tools": call.tools, "targets": call.targets})
         async with redis_errors("storing a call reference"):
             await self._redis.set(_key(reference), value, ex=LIVE_TTL_S)
 
@@ -36,7 +29,7 @@ class CallReferences:
         if stored is None:
             return None
         found = json.loads(stored)
-        return ReferredCall(found["call_id"], tuple(found["tools"]))
+        return ReferredCall(found["call_id"], tuple(found["tools"]), tuple(found.get("targets", ())))
 
     async def forget(self, references: Sequence[str]) -> None:
         for reference in references:

@@ -9,12 +9,22 @@ from __future__ import annotations
 import hashlib
 import re
 import secrets
+from dataclasses import dataclass
 from typing import Final
 
 _ALPHABET: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _LENGTH: Final = 10
 _READ: Final = str.maketrans("OIL", "011", "- ")
 _VALID: Final = re.compile(f"[{_ALPHABET}]{{{_LENGTH}}}")
+
+
+@dataclass(frozen=True, slots=True)
+class ReferredCall:
+    call_id: str
+    tools: tuple[str, ...]
+    """Names of the tools that the call's profile allows."""
+    targets: tuple[str, ...] = ()
+    """Names of the targets that the profile allows; empty: all of the routing policy."""
 
 
 def mint() -> str:

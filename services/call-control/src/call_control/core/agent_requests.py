@@ -9,6 +9,7 @@ from typing import Any, Final
 from bridge_common.wire import call_reference
 from bridge_common.wire.agent_tools import AGENT_TOOLS, AgentTool
 from bridge_common.wire.call_record import CallAction, CallRecord, Status
+from bridge_common.wire.call_reference import ReferredCall
 from bridge_common.wire.entries import Act
 from call_control.core.machine.action_limits import limit_fault
 from call_control.core.machine.requested_actions import earlier
@@ -51,16 +52,16 @@ def fault_in(tool: AgentTool, arguments: Mapping[str, object]) -> str:
 
 
 def refusal_of(
-    tool: AgentTool, act: Act, record: CallRecord, allowed: Collection[str], now_ms: int, targets: Collection[str] = ()
+    tool: AgentTool, act: Act, record: CallRecord, referred: ReferredCall, now_ms: int, targets: Collection[str] = ()
 ) -> str:
     """Return why the action is not possible now, "" if it is possible. `targets`: names in the routing policy."""
-    if tool.name not in allowed:
-        return f"{tool.name} is not allowed in this call; these are: {', '.join(allowed) or 'none'}."
+    if tool.name not in referred.tools:
+        return f"{tool.name} is not allowed in this call; these are: {', '.join(referred.tools) or 'none'}."
     if record.status is not Status.CONNECTED:
         return "The call has ended." if record.status in (Status.ENDING, Status.ENDED) else "The call is not connected."
     if record.closing and tool.action != "note":
         return "The call is being ended already."
-    if fault := unknown_target(act.action, json.loads(act.arguments), targets):
+    if fault := unknown_target(act.action, json.loads(act.arguments), targets, referred.targets):
         return f"{fault[0].upper()}{fault[1:]}."
     if limit := limit_fault(record, act.action, act.by, now_ms):
         return f"{limit[0].upper()}{limit[1:]}. Continue the conversation without it."

@@ -33,15 +33,21 @@ class TransferTarget:
     """Whether the agent continues with the caller (`return`) or the call is hung up (`hang_up`)."""
 
 
-def unknown_target(action: str, arguments: Mapping[str, object], known: Collection[str]) -> str:
+def unknown_target(
+    action: str, arguments: Mapping[str, object], known: Collection[str], allowed: Collection[str] = ()
+) -> str:
     """Return the fault in the target of an action with valid arguments, "" if there is none.
 
-    `known`: names of the targets in the policy in force. The text contains names only, no numbers.
+    `known`: names of the targets in the policy in force. `allowed`: names that the agent profile of the call allows;
+    empty: all. The text contains names only, no numbers.
     """
     name = arguments.get("target")
-    if action not in _WITH_TARGET or name in known:
+    if action not in _WITH_TARGET:
         return ""
-    if not known:
-        return "the routing policy has no targets"
-    names = ", ".join([*known][:_MOST_SHOWN])
-    return f"the routing policy has no target {name!r}; the targets are {names}"
+    usable = [one for one in known if not allowed or one in allowed]
+    if name in usable:
+        return ""
+    if not usable:
+        return f"the routing policy has no targets{' that this call may use' if known else ''}"
+    fault = "this call may not use the" if name in known else "the routing policy has no"
+    return f"{fault} target {name!r}; the targets are {', '.join(usable[:_MOST_SHOWN])}"
