@@ -108,6 +108,23 @@ async def test_the_deadlines_of_a_restored_call_are_set_again(clients: RedisClie
     assert sorted(map(encode, await timers_of(clients))) == sorted(map(encode, before)) != []
 
 
+async def test_the_hang_up_of_a_restored_call_is_repeated(clients: RedisClients, client: AcsClient) -> None:
+    call = PhoneCall()
+    replica = Replica("one", clients, client, RULES)
+    await replica.routing.sync()
+    steps = CallSteps(replica.store, RULES, replica.routing)
+    for at, entry in enumerate(
+        (arrival(call), callback(call, "CallConnected", "c"), HangUp(call.call_id, "agent", ""))
+    ):
+        record = await steps.take(entry, f"{at + 1}-1")
+    assert record is not None
+    assert record.status is Status.ENDING
+    [before] = await timers_of(clients)
+    await clients.control.delete(Keys().timers("{s00}"))
+    await steps.take(Restored(call.call_id), "9-1")
+    assert await timers_of(clients) == [before]
+
+
 @pytest.mark.parametrize("seed", range(6))
 async def test_no_deadline_outlives_its_call_in_any_order(clients: RedisClients, client: AcsClient, seed: int) -> None:
     drawn = random.Random(seed)

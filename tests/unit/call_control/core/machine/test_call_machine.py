@@ -345,8 +345,33 @@ def test_a_restored_call_repeats_its_commands_and_timers() -> None:
     assert "SetTimer length" in life.on(Restored(CALL), cause="9-2")
 
 
+def test_a_restored_call_is_still_hung_up() -> None:
+    life = ending()
+    assert {"SetTimer ending", "HangUp"} <= set(life.on(Restored(CALL), cause="9-1"))
+    life.done(call_commands.HangUp)
+    assert sorted(life.on(Restored(CALL), cause="9-2")) == ["End", "SetTimer ending"]
+    assert life.due(SetTimer.ENDING) == ["SetTimer ending", "HangUp"]
+
+
+def test_a_restored_call_is_still_diverted() -> None:
+    life = ringing()
+    life.on(VoiceLost(CALL, 5, "budget"))
+    assert life.at(Status.DIVERTING)
+    assert {"SetTimer ending", "Redirect"} <= set(life.on(Restored(CALL), cause="9-1"))
+
+
+def test_an_unconfirmed_hang_up_of_an_ended_call_is_restored() -> None:
+    life = answering()
+    life.on(callback("AnswerFailed"))
+    assert life.at(Status.ENDED)
+    assert life.on(Restored(CALL), cause="9-1") == []
+    assert "HangUp" in life.done(call_commands.Answer, "another")
+    assert {"SetTimer ending", "HangUp"} <= set(life.on(Restored(CALL), cause="9-2"))
+
+
 def test_a_call_that_is_over_is_not_restored() -> None:
     life = ending()
+    life.on(callback("CallDisconnected"))
     before = life.record
     assert life.on(Restored(CALL), cause="9-1") == []
     assert life.record == before

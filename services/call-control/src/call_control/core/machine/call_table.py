@@ -161,6 +161,8 @@ _FROM_CONNECTED: Final[tuple[Row, ...]] = (
     Row(ENDING, On.ENDING_DUE, ENDED, (requested.abandon,), when=do.hang_up_abandoned),
     Row(ENDING, On.ENDING_DUE, ENDING, (do.hang_up,), when=do.hang_up_unconfirmed),
     Row(ENDING, On.ENDING_DUE, ENDED),
+    # A relay can restore the record before it learns that the call has ended.
+    Row(ENDING, On.RESTORED, ENDING, (do.adopt_outbox,)),
     Row(ENDING, On.ACT_NOTE, ENDING, (requested.note,), when=requested.valid_wrap_up),
     Row(ENDING, On.ACT_DISPOSITION, ENDING, (requested.note,), when=requested.valid_wrap_up),
     # -- redirecting or rejecting the caller
@@ -173,6 +175,7 @@ _FROM_CONNECTED: Final[tuple[Row, ...]] = (
     Row(DIVERTING, On.CALL_CONNECTED, ENDING, (do.note_connected, do.hang_up), when=do.answer_requested),
     Row(DIVERTING, On.CALL_DISCONNECTED, ENDED, (do.note_connection,)),
     Row(DIVERTING, On.ANSWER_FAILED, ENDED),
+    Row(DIVERTING, On.RESTORED, DIVERTING, (do.adopt_outbox,)),
     Row(DIVERTING, On.ENDING_DUE, ENDED),
     # -- ended; but a late answer by ACS must not leave the caller on a silent line
     Row(ENDED, On.ANSWER_DONE, ENDED, (do.note_connection, do.hang_up), when=do.connection_new),
@@ -182,6 +185,7 @@ _FROM_CONNECTED: Final[tuple[Row, ...]] = (
     Row(ENDED, On.HANG_UP_GONE, ENDED, (do.forget_hang_up,), when=do.hang_up_unconfirmed),
     Row(ENDED, On.ENDING_DUE, ENDED, (do.forget_hang_up,), when=do.hang_up_abandoned),
     Row(ENDED, On.ENDING_DUE, ENDED, (do.hang_up,), when=do.hang_up_unconfirmed),
+    Row(ENDED, On.RESTORED, ENDED, (do.adopt_outbox,), when=do.hang_up_unconfirmed),
     Row(ENDED, On.ACT_NOTE, ENDED, (requested.note,), when=requested.valid_wrap_up),
     Row(ENDED, On.ACT_DISPOSITION, ENDED, (requested.note,), when=requested.valid_wrap_up),
 )
