@@ -58,6 +58,7 @@ VARIANTS: Final[list[tuple[str, Forms, Forms]]] = [
     *(("three-people-all", forms, {}) for forms in ({"silent_party": "none"}, {"own_audio": "own_id"})),
     ("three-people-all", {"join_frames_s": 1.0, "join_media": "gap"}, {}),
     ("three-people-caller", {"frame_timing": "bursts", "own_audio": "own_id"}, {}),
+    ("three-people-caller", {"silent_party": "none"}, {}),
     *(("hold-and-resume", {"stopped_party": form}, {}) for form in ("none", "continues")),
     ("hold-and-resume", {"hold_events": "roster_only"}, {}),
     *(("attended-transfer-and-leave", {"leaving": form}, {}) for form in ("refused",)),

@@ -269,7 +269,7 @@ async def test_nobody_stays_on_the_line_after_the_loss_of_an_invitation(
         await stage.reported("ParticipantsUpdated", participants=listed(BILLING))
         await eventually(lambda: acs.done["terminate"])
         assert (await stage.record()).end_reason == "caller_hung_up"
-        assert ("people", {"names": ["billing"]}) in await stage.instructions()
+        assert ("people", {"names": ["billing"], "caller_on_hold": False}) in await stage.instructions()
 
 
 async def test_hold_and_mute_on_the_wire(clients: RedisClients, acs: ScriptedAcs, client: AcsClient) -> None:
@@ -284,6 +284,7 @@ async def test_hold_and_mute_on_the_wire(clients: RedisClients, acs: ScriptedAcs
 
         await eventually(held)
         assert (await stage.record()).caller_on_hold
+        assert await stage.instructions() == [("people", {"names": [], "caller_on_hold": True})]
         assert stage.call.caller in str(acs.of("hold")[0].body["targetParticipant"])
         await stage.act("add_participant", "act_2", target="unheard-of")
 

@@ -293,7 +293,8 @@ class Instruct(_Stored, frozen=True, tag=61):
     detail: str = ""
     """JSON object as text. `goodbye` and `connecting`: `interruptible`; `time_left`: `seconds`; `outcome`: `action`,
     `state`, `reason`; `screening` and `bridged`: `name` of the target; `returned`: `name`, `reason`, `joined` (whether
-    the person had talked with the caller); `people`: `names` of the other participants; `tone`: `tone`, `participant`.
+    the person had talked with the caller); `people`: `names` of the other participants, `caller_on_hold`; `tone`:
+    `tone`, `participant`.
     """
 
 

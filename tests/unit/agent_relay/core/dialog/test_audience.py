@@ -33,6 +33,15 @@ def test_all_are_heard_while_there_are_several() -> None:
     assert Audience(CallParties(people=("sales",)), hears_all=False, unknown=False).usual == TO_CALLER
 
 
+def test_the_selection_is_repeated_when_people_join_or_leave() -> None:
+    audience = Audience(UNKNOWN_PARTIES, hears_all=False, unknown=False)
+    for names in (["sales"], ["sales", "billing"], []):
+        assert audience.gathered(names)
+        assert audience.select(audience.usual) == [Append(TO_CALLER)]
+        assert not audience.gathered(names)
+        assert audience.select(audience.usual) == []
+
+
 def test_who_may_be_the_caller() -> None:
     audience = Audience(CallParties("4:+1"), hears_all=False, unknown=False)
     assert [audience.may_be_caller(one) for one in ("", "4:+1", "4:+2")] == [True, True, False]

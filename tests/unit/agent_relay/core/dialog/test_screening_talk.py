@@ -32,7 +32,7 @@ def test_without_texts_the_person_takes_the_call_at_once() -> None:
     step(talk, "waiting")
     commands = step(talk, "screening", name="sales")
     assert screenings(commands) == [("act_1", "confirmed")]
-    assert appended(commands) == [Hold(False)]
+    assert appended(commands) == [Listen("caller"), Hold(False)]
     assert steps(commands) == ["screening", "confirmed"]
 
 

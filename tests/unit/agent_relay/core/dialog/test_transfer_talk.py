@@ -91,6 +91,16 @@ def test_a_caller_on_hold_is_not_silent() -> None:
     assert [action for _, action, _ in requested(wait(talk, 5.2))] == ["hang_up"]
 
 
+def test_a_caller_whom_an_operator_puts_on_hold_is_not_silent() -> None:
+    talk = answered(transfers(manners=MannersProfile(silence=SilenceLimits(5.0, reprompts=0))))
+    assert step(talk, "people", "p1", names=[], caller_on_hold=True) == []
+    assert requested(wait(talk, 60.0)) == []
+    step(talk, "people", "p2", names=["sales"])
+    assert requested(wait(talk, 60.0)) == [], "an older call-control does not report the hold"
+    step(talk, "people", "p3", names=["sales"], caller_on_hold=False)
+    assert [action for _, action, _ in requested(wait(talk, 5.2))] == ["hang_up"]
+
+
 @pytest.mark.parametrize("mode", ["agent", "masked"])
 def test_keys_of_a_waiting_caller_are_ignored(mode: str) -> None:
     talk = answered(transfers(dtmf=KeypadProfile(mode=cast(Any, mode))))
@@ -345,7 +355,10 @@ def test_the_agent_hears_everybody_if_the_profile_wants_it() -> None:
 
 
 def test_the_agent_hears_only_the_caller_by_default() -> None:
-    assert appended(step(answered(), "people", "p1", names=["sales"])) == []
+    talk = answered()
+    joined = step(talk, "people", "p1", names=["sales"])
+    assert appended(joined) == [Listen("caller")], "the gateway learns that somebody has joined"
+    assert appended(step(talk, "people", "p2", names=["sales"])) == []
 
 
 def test_keys_of_other_people_do_not_reach_the_agent() -> None:

@@ -49,7 +49,7 @@ def test_a_person_is_added() -> None:
     assert (life.named(AddParticipant, "target"), life.named(AddParticipant, "action_id")) == (BILLING, "act-1")
     life.invited()
     life.reported("AddParticipantSucceeded")
-    assert life.instructed()["people"] == {"names": ["billing"]}
+    assert life.instructed()["people"] == {"names": ["billing"], "caller_on_hold": False}
     assert life.instructed()["outcome"]["state"] == "done"
     assert life.outcome() == ("done", "joined")
     assert (life.stage, life.record.transfer) == (TransferStage.NONE, "")
@@ -92,7 +92,7 @@ def test_an_added_person_leaves() -> None:
     life = added()
     look(life)
     life.looked(CALLER)
-    assert life.instructed() == {"people": {"names": []}}
+    assert life.instructed() == {"people": {"names": [], "caller_on_hold": False}}
     assert life.person().state == "left"
     assert life.at(Status.CONNECTED)
 
@@ -183,12 +183,14 @@ def test_the_caller_is_put_on_hold_and_resumed(participant: str) -> None:
     life.looked(CALLER)
     assert life.outcome() == ("running", ""), "the list may lag behind"
     look(life)
-    assert life.looked(CALLER, held=CALLER) == ["InstructRelay"]
+    assert life.looked(CALLER, held=CALLER) == ["InstructRelay", "InstructRelay"]
+    assert life.instructed()["people"] == {"names": [], "caller_on_hold": True}
     assert (life.outcome(), life.record.caller_on_hold) == (("done", "on_hold"), True)
     assert "UnholdParticipant" in life.act("resume", "act-2", by="agent", **arguments)
     life.done(UnholdParticipant)
     look(life)
     life.looked(CALLER)
+    assert life.instructed()["people"] == {"names": [], "caller_on_hold": False}
     assert (life.outcome("act-2"), life.record.caller_on_hold) == (("done", "resumed"), False)
     assert "HoldParticipant" in life.act("hold", "act-3", by="agent", **arguments), "not a repetition"
 

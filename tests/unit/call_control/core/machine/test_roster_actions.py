@@ -151,7 +151,7 @@ def test_a_participant_whom_nobody_has_invited_is_recorded() -> None:
     life = bridged()
     life.due(SetTimer.ROSTER)
     life.looked(CALLER, BILLING, "4:+14255550199", "8:acs:1111_9999")
-    assert life.instructed() == {"people": {"names": ["billing", "another participant"]}}
+    assert life.instructed() == {"people": {"names": ["billing", "another participant"], "caller_on_hold": False}}
     assert (life.person("4:+14255550199").state, life.person("4:+14255550199").name) == ("joined", "")
     life.act("remove_participant", "act-2", participant="4:+14255550199")
     assert life.outcome("act-2") == ("running", "")

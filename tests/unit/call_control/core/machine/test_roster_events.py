@@ -47,7 +47,7 @@ def test_a_join_after_the_loss_of_its_invitation_is_recorded() -> None:
     assert "ListParticipants" in life.on(listing(CALLER, BILLING))
     life.looked(CALLER, BILLING)
     assert (life.person().state, life.person().name, life.person().action_id) == ("joined", "billing", "")
-    assert life.instructed() == {"people": {"names": ["billing"]}}
+    assert life.instructed() == {"people": {"names": ["billing"], "caller_on_hold": False}}
     assert life.is_armed(SetTimer.ROSTER)
 
 

@@ -133,6 +133,8 @@ class ActingAgent:
         """Handle an instruction of call-control: a request or a message for the agent."""
         if entry.what in _TRANSFERS:
             self._manners.moved_on(entry.instruction_id)
+            if entry.what == PEOPLE:
+                self._manners.people_changed(detail_of(entry.detail))
             return self._transfers.instruct(entry, now)
         if entry.what == "outcome" and self._transfers.failed(entry):
             self._manners.moved_on(entry.instruction_id)

@@ -49,7 +49,16 @@ class Audience:
     def gathered(self, names: Sequence[str]) -> bool:
         """Handle that these people are in the call now, besides the caller. Return whether that has changed."""
         before, self._people = self._people, tuple(names)
-        return self._people != before
+        if self._people == before:
+            return False
+        self.joined()
+        return True
+
+    def joined(self) -> None:
+        """Repeat the selection next time, also if it is the same: with each entry the gateway looks up who has joined.
+        Until it knows of several people, it does not fill the pauses of those whose silence ACS does not send.
+        """
+        self._selected = None
 
     def may_be_caller(self, participant: str) -> bool:
         """`participant`: raw id, "" if ACS did not send it."""

@@ -201,6 +201,12 @@ class Manners:
         if of_caller and request.action in (HOLD, RESUME):
             self._caller_on_hold = request.action == HOLD
 
+    def people_changed(self, detail: Detail) -> None:
+        """Handle a report of the people in the call: an operator may have put the caller on hold."""
+        on_hold = detail.get("caller_on_hold")
+        if isinstance(on_hold, bool):
+            self._caller_on_hold = on_hold
+
     def moved_on(self, action_id: str) -> None:
         """Handle that call-control goes on with a transfer, whatever the caller has heard."""
         if self._request is None or self._request.action_id != action_id:

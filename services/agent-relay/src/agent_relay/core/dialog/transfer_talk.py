@@ -157,6 +157,7 @@ class TransferTalk:
         self._taken_up = True
         self._set_tone(now)
         if transfer.step is Step.SCREENING:
+            self._audience.joined()
             announcements = self._turns.announcements
             self._screening = ScreeningTalk(
                 transfer, self._profile, self._caller_name, announcements, self._clock, self._say, now

@@ -216,8 +216,11 @@ def _note_caller(transition: Transition, roster: tuple[Present, ...]) -> None:
     transition.record = with_caller_listed(transition.record, roster)
     caller = caller_in(transition.record, roster)
     if caller is not None:
+        was_on_hold = transition.record.caller_on_hold
         record = replace(transition.record, caller_on_hold=caller.on_hold, caller_muted=caller.muted)
         transition.record = record
+        if caller.on_hold is not was_on_hold:
+            tell_people(transition)
 
 
 def _note_strangers(transition: Transition, roster: tuple[Present, ...]) -> None:

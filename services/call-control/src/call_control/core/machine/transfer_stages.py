@@ -244,11 +244,12 @@ def dismiss_ringing(transition: Transition) -> None:
 
 
 def tell_people(transition: Transition) -> None:
-    """Report the participants to the relay."""
+    """Report the participants to the relay, and whether the caller is on hold."""
     if without_agent(transition.record):
         return
     names = [one.name or "another participant" for one in people_in(transition.record, JOINED)]
-    instruct(transition, f"people-{transition.record.command_seq}", "people", {"names": names})
+    detail = {"names": names, "caller_on_hold": transition.record.caller_on_hold}
+    instruct(transition, f"people-{transition.record.command_seq}", "people", detail)
 
 
 def _come_back(transition: Transition, action: CallAction, detail: Mapping[str, object]) -> None:
