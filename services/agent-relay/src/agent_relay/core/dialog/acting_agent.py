@@ -21,7 +21,7 @@ from agent_relay.core.dialog.turns import Turns
 from agent_relay.core.protocol.voice_events import AgentTranscriptDone, FunctionCall, ServerEvent
 from bridge_common.wire.action_kinds import AGENT, HANG_UP, TRANSFER
 from bridge_common.wire.agent_tools import AGENT_TOOLS
-from bridge_common.wire.entries import Instruct
+from bridge_common.wire.entries import Dtmf, Instruct
 
 ENDING: Final = "The call is being ended already."
 CONNECTING: Final = "The caller is being connected already. Say nothing until you are told the outcome."
@@ -123,6 +123,17 @@ class ActingAgent:
     def _greets(self, response_id: str) -> bool:
         owed, responses = self._prompts.owed, self._prompts.responses
         return response_id == owed.greeting_id != "" or responses.is_active_for(Purpose.GREETING, response_id)
+
+    def pressed(self, entry: Dtmf, now: float) -> list[Command]:
+        """Handle a key press, of the caller or of another person."""
+        if (taken := self._transfers.pressed(entry, now)) is not None:
+            return taken
+        if self._profile.dtmf.mode == "ignore":
+            self._manners.sign_of_life()
+            return []
+        self._manners.key_pressed()
+        commands = [] if self._manners.hang_up_is_final else self._turns.of_caller.key_pressed(now)
+        return commands + self._keypad.press(entry.tone, now)
 
     def returned(self, call_id: str, output: str, now: float) -> list[Command]:
         """Handle the result of a function, which the agent does not report after the goodbye."""

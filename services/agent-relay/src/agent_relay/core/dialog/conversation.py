@@ -12,7 +12,7 @@ from typing import TypeAlias
 from agent_relay.core.announcements.announcer import NO_ENTRY
 from agent_relay.core.dialog.acting_agent import ActingAgent
 from agent_relay.core.dialog.audience import UNKNOWN_PARTIES, CallParties
-from agent_relay.core.dialog.conversation_commands import Append, Command, Ready, WallClock, sends
+from agent_relay.core.dialog.conversation_commands import Command, WallClock
 from agent_relay.core.dialog.floor import Floor
 from agent_relay.core.dialog.history import History
 from agent_relay.core.dialog.hold_policy import HoldPolicy
@@ -20,7 +20,7 @@ from agent_relay.core.dialog.manners import Manners, PendingGoodbye
 from agent_relay.core.dialog.masked_keypad import key_receiver
 from agent_relay.core.dialog.own_greeting import OwnGreeting
 from agent_relay.core.dialog.prompts import Prompts
-from agent_relay.core.dialog.reference_guard import reference_message
+from agent_relay.core.dialog.session_beginning import SessionBeginning
 from agent_relay.core.dialog.session_profile import SessionProfile
 from agent_relay.core.dialog.transfer_course import TransferState
 from agent_relay.core.dialog.transfer_talk import TransferTalk
@@ -31,7 +31,6 @@ from agent_relay.core.protocol import voice_events as vl
 from agent_relay.core.protocol.session_setup import SessionSetup
 from bridge_common.wire.entries import (
     Dtmf,
-    Hold,
     Instruct,
     MediaAttached,
     MediaDetached,
@@ -71,8 +70,6 @@ class Conversation:
     ) -> None:
         self.profile = profile
         self.reference = reference
-        self.conversation_id = conversation_id
-        self._history = history
         self._clock = WallClock(unix_offset_s)
         setup = SessionSetup(profile.session, profile.essential_session, defined=profile.defined)
         self._session = VoiceSession(setup, self._clock)
@@ -103,13 +100,23 @@ class Conversation:
             pending,
             on_hold=parties.caller_on_hold,
         )
-        self._first_session = not resumed
         # The previous relay may have left the hold tone on.
         self._hold = HoldPolicy(
             profile.greeting_delay_s,
             profile.limits.hold_after_s,
             media_attached=media_attached,
             maybe_holding=resumed,
+        )
+        self._beginning = SessionBeginning(
+            profile,
+            history,
+            self._session,
+            self._prompts,
+            self._hold,
+            self._clock,
+            conversation_id=conversation_id,
+            reference=reference,
+            resumed=resumed,
         )
         self.transfers = TransferTalk(
             profile.transfer,
@@ -137,6 +144,11 @@ class Conversation:
     @property
     def ready(self) -> bool:
         return self._session.ready
+
+    @property
+    def conversation_id(self) -> str:
+        """Id of the conversation in the service, "" if it has none yet."""
+        return self._beginning.conversation_id
 
     @property
     def refusal(self) -> str:
@@ -191,7 +203,7 @@ class Conversation:
         conversation id.
         """
         if not resumes:
-            self.conversation_id = ""
+            self._beginning.conversation_unknown()
         return self._session.connected(now)
 
     def connected_to_configured(
@@ -250,25 +262,8 @@ class Conversation:
         return commands and commands + self._manners.agent_left(now) + self._advance(now)
 
     def _ready(self, event: vl.SessionUpdated, now: float) -> list[Command]:
-        expected, reported = self.conversation_id, event.conversation_id
-        self.conversation_id = reported or expected
-        commands = self._session.configured(now)
-        commands.append(Ready(event.session_id, self.conversation_id, event.expires_at_s, functions=event.functions))
         self.transfers.left_alone(now)
-        if self._hold.session_back():
-            commands.append(Append(Hold(False)))
-        unsent = self._prompts.take_unsent()
-        if not self._first_session:
-            # If the service does not know the conversation id, it starts a new conversation without an error.
-            replayed = self.profile.replays or not expected or reported not in ("", expected)
-            commands.append(self._clock.notice("voice_resumed", "replayed" if replayed else "continued", now))
-            if replayed:
-                unsent = self._history.replay(self.profile.assistant_part)
-        commands += sends(unsent)
-        if self.reference:
-            # A resumed conversation may not contain it any more.
-            commands += sends([reference_message(self.reference)])
-        self._first_session = False
+        commands = self._beginning.begin(event, now)
         self.keypad.session_ready()
         # Probe once while the session is healthy: a silent session is abandoned only if it has answered a probe.
         commands.append(self._session.probe(now))
@@ -315,15 +310,7 @@ class Conversation:
             case Played():
                 commands = self._turns.played(entry.item_id, entry.heard_ms, now, complete=entry.complete)
             case Dtmf():
-                if (taken := self.transfers.pressed(entry, now)) is not None:
-                    return taken + self._advance(now)
-                if self.profile.dtmf.mode == "ignore":
-                    self._manners.sign_of_life()
-                    return self._advance(now)
-                self._manners.key_pressed()
-                interrupts = not self._manners.hang_up_is_final
-                commands = self._turns.of_caller.key_pressed(now) if interrupts else []
-                commands += self.keypad.press(entry.tone, now)
+                commands = self._acting.pressed(entry, now)
             case MediaAttached():
                 return self.media_replaced(now, now)
             case MediaDetached():
