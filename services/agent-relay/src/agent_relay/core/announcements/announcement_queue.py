@@ -105,6 +105,10 @@ class AnnouncementQueue:
         """Return the announcement with this id, unless it was heard completely or dropped."""
         return [one for one in self._all if one.say_id == say_id]
 
+    def was_dropped(self, say_id: str) -> bool:
+        """Return whether one of the latest announcements was dropped before the caller had heard it completely."""
+        return say_id in self._dropped
+
     # -- text arrives
     def add(self, entry_id: str, piece: Say, now: float) -> bool:
         """Add a piece of text. Return whether it begins an announcement that interrupts all earlier ones."""

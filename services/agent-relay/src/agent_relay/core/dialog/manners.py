@@ -19,6 +19,7 @@ from agent_relay.core.dialog.instruction_detail import Detail, detail_of, text_i
 from agent_relay.core.dialog.prompts import Prompts
 from agent_relay.core.dialog.session_profile import MannersProfile
 from agent_relay.core.dialog.silence_policy import SilencePolicy, SilenceStep
+from agent_relay.core.dialog.time_left import TimeLeft
 from agent_relay.core.protocol.voice_events import create_message
 from bridge_common.wire.action_kinds import (
     AGENT,
@@ -78,6 +79,7 @@ class Manners:
         self._said = ""
         """Id of the latest text before an action."""
         self._silence = SilencePolicy(profile.silence)
+        self._time_left = TimeLeft(profile.time_left, say, announcements.queue)
         self._closing = Closing()
         self._rate = ActionRate()
         self._pending = pending
@@ -188,7 +190,7 @@ class Manners:
                 self._begin(request, now, said=speaks and of_agent, expected=of_agent)
                 return []
             case "time_left":
-                return self._say(f"time_left-{entry.instruction_id}", self._profile.time_left, now)
+                return self._time_left.announce(entry.instruction_id, detail, now)
             case "outcome":
                 if detail.get("action") == HOLD and detail.get("state") == "failed":
                     self._caller_on_hold = False
@@ -203,9 +205,7 @@ class Manners:
 
     def people_changed(self, detail: Detail) -> None:
         """Handle a report of the people in the call: an operator may have put the caller on hold."""
-        on_hold = detail.get("caller_on_hold")
-        if isinstance(on_hold, bool):
-            self._caller_on_hold = on_hold
+        self._caller_on_hold = detail.get("caller_on_hold", self._caller_on_hold) is True
 
     def moved_on(self, action_id: str) -> None:
         """Handle that call-control goes on with a transfer, whatever the caller has heard."""
@@ -243,6 +243,7 @@ class Manners:
                 self._repeat_from(now)
         if self._closing.active:
             return commands
+        commands += self._time_left.advance(now, quiet=quiet)
         match self._silence.advance(now, quiet=quiet and not self._caller_on_hold):
             case SilenceStep.REPROMPT:
                 commands += self._say(f"reprompt-{self._clock.unix_ms(now)}", self._profile.reprompt, now)
