@@ -176,6 +176,8 @@ def test_further_resources_have_the_same_mode(monkeypatch: pytest.MonkeyPatch) -
     ("given", "mistake"),
     [
         ({"ENDPOINTS": "two.azure.com"}, "AZURE_VOICE_LIVE_FURTHER_ENDPOINTS: two.azure.com is not a valid URL"),
+        ({"ENDPOINTS": "https://a\udcff.example"}, "https://a?.example is not a valid URL"),
+        ({"ENDPOINTS": "a\udcff"}, "AZURE_VOICE_LIVE_FURTHER_ENDPOINTS: a? is not a valid URL"),
         (
             {"ENDPOINTS": "https://res.services.ai.azure.com"},
             "AZURE_VOICE_LIVE_FURTHER_ENDPOINTS: contains the same resource twice",

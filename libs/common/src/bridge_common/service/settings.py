@@ -203,6 +203,8 @@ def _text_of(value: object) -> str:
 
 
 def _problem(name: str, message: str) -> InitErrorDetails:
+    # A message may repeat a value with bytes that are not UTF-8, which pydantic cannot encode.
+    message = message.encode(errors="replace").decode()
     return InitErrorDetails(
         type=PydanticCustomError("setting", "{text}", {"text": message}), loc=(name,) if name else (), input=""
     )

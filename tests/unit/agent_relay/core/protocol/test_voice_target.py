@@ -178,7 +178,9 @@ def test_every_mode_has_its_spec() -> None:
     assert set(MODES) == set(Mode)
 
 
-@pytest.mark.parametrize("text", ["", "res.azure.com", "ftp://res", "https://", "wss:///path"])
+@pytest.mark.parametrize(
+    "text", ["", "res.azure.com", "ftp://res", "https://", "wss:///path", "https://a\udcff", "https://a b"]
+)
 def test_an_invalid_endpoint(text: str) -> None:
     assert not is_endpoint(text)
 

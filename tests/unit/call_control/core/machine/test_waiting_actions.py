@@ -56,6 +56,25 @@ def test_without_wait_the_deadlines_of_the_settings_apply() -> None:
     assert timers(life) == {SetTimer.VOICE, SetTimer.CLAIM}
 
 
+@pytest.mark.parametrize(("waited_ms", "voice_ms", "left_ms"), [(10_000, 25_000, 19_000), (21_000, 25_000, 8_000)])
+def test_a_call_that_has_waited_is_diverted_before_the_phone_stops_ringing(
+    waited_ms: int, voice_ms: int, left_ms: int
+) -> None:
+    life = life_of(replace(SALES, wait_s=20), replace(RULES, voice_ms=voice_ms))
+    life.now_ms = life.record.created_ms + waited_ms
+    life.on(DESK)
+    timer = armed(life.record, SetTimer.VOICE)
+    assert timer is not None
+    assert timer.due_ms == life.now_ms + left_ms
+
+
+def test_a_call_that_has_not_waited_has_the_whole_deadline() -> None:
+    life = life_of(replace(SALES, wait_s=0), replace(RULES, voice_ms=25_000))
+    timer = armed(life.record, SetTimer.VOICE)
+    assert timer is not None
+    assert timer.due_ms == life.now_ms + 25_000
+
+
 def test_answer_at_once_does_not_wait_for_the_voice_session() -> None:
     life = Life(CallPolicy(answer_at_once=True))
     assert life.on(SALES) == ["Offer", "SetTimer voice", "SetTimer connect", "Answer"]

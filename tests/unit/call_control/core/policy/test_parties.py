@@ -90,3 +90,14 @@ def test_parties(text: str, raw_id: str) -> None:
 def test_invalid_parties(text: str) -> None:
     with pytest.raises(InputError, match="neither"):
         raw_id_of(text)
+
+
+@pytest.mark.parametrize("control", ["\x00", "\x1c", "\x1f", "\x0b", "\x85", "\u2028"])
+@pytest.mark.parametrize("party", ["+14255550100", "8:acs:res_user"])
+def test_control_characters_are_refused(party: str, control: str) -> None:
+    for text in (f"{control}{party}", f"{party}{control}", f"{party[:5]}{control}{party[5:]}"):
+        with pytest.raises(InputError):
+            raw_id_of(text)
+        with pytest.raises(InputError):
+            decode_pattern(text)
+    assert raw_id_of(f"\t{party}\r\n").endswith(party)

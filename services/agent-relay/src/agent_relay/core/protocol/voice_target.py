@@ -231,6 +231,8 @@ def _url(endpoint: str, path: str, query: Mapping[str, str]) -> str:
 
 def is_endpoint(text: str) -> bool:
     parts = urlsplit(text)
+    if not text.isprintable() or " " in text:
+        return False
     return parts.scheme in ("http", "https", "ws", "wss") and bool(parts.hostname)
 
 

@@ -9,7 +9,7 @@ from call_control.core.machine.call_actions import voice_current
 from call_control.core.machine.call_commands import Offer, SetTimer, Withdraw
 from call_control.core.machine.call_events import CallEvent
 from call_control.core.machine.transition import CallPolicy, Transition, armed
-from call_control.core.policy.routing import Accepted, Routed
+from call_control.core.policy.routing import DIVERTED_MS, Accepted, Routed
 
 
 # -- guards -----------------------------------------------------------------------------------------------------------
@@ -79,7 +79,7 @@ def offer(transition: Transition, event: CallEvent) -> None:
     if wait_ms:
         transition.arm(SetTimer.WAIT, wait_ms)
     else:
-        transition.arm(SetTimer.VOICE, transition.policy.voice_ms)
+        transition.arm(SetTimer.VOICE, _voice_ms(transition, event))
         transition.arm(SetTimer.CLAIM, transition.policy.claim_ms)
 
 
@@ -91,3 +91,12 @@ def offer_later(transition: Transition, event: CallEvent) -> None:
 
 def await_voice(transition: Transition, event: CallEvent) -> None:
     transition.arm(SetTimer.VOICE, transition.policy.voice_ms)
+
+
+def _voice_ms(transition: Transition, event: CallEvent) -> int:
+    """Return the limit for the voice session. After a wait, the rest of the ringing time limits it as well."""
+    voice_ms = transition.policy.voice_ms
+    if not isinstance(event, Routed) or not event.after:
+        return voice_ms
+    left_ms = transition.record.created_ms + DIVERTED_MS - transition.now_ms
+    return min(voice_ms, max(left_ms, transition.policy.claim_ms))

@@ -9,6 +9,8 @@ from typing import Final
 from bridge_common.base.errors import InputError
 
 ANONYMOUS: Final = "anonymous"
+_BLANKS: Final = " \t\r\n"
+"""Removed around a party. `str.strip` would also remove control characters."""
 _NUMBER: Final = re.compile(r"\+[1-9][0-9]{4,14}")
 ACS_USERS: Final = ("8:acs:", "8:gcch-acs:", "8:dod-acs:")
 TEAMS_USERS: Final = ("8:orgid:", "8:gcch:", "8:dod:")
@@ -44,7 +46,7 @@ class PartyPattern:
 
 def decode_pattern(text: str) -> PartyPattern:
     """Decode a pattern. Raises `InputError`, which does not contain the text: it may be a phone number."""
-    text = text.strip()
+    text = text.strip(_BLANKS)
     if text != ANONYMOUS and not _PATTERN.fullmatch(text):
         raise InputError(
             "is not a pattern; write + and digits, or a raw id (4:…, 8:…, 28:…), with ? and a final * as wildcards, "
@@ -78,7 +80,7 @@ def raw_id_of(text: str) -> str:
     """Return the raw id of a number (`+18005551212`), or the given raw id (`4:+1800…`, `8:acs:…`, `8:orgid:…`,
     `28:orgid:…`). Raises `InputError` for other texts.
     """
-    text = text.strip()
+    text = text.strip(_BLANKS)
     if _NUMBER.fullmatch(text):
         return f"4:{text}"
     if _RAW_ID.fullmatch(text):

@@ -28,6 +28,8 @@ MOST_RING_MS: Final = 21_000
 """A call waits at most this long for an agent: a phone rings for about 30 s, and the rule after the last wait may need
 `ANSWER_DEADLINE_S`, 8 s by default.
 """
+DIVERTED_MS: Final = 29_000
+"""A call that has waited is answered or diverted within this time, also with a longer `ANSWER_DEADLINE_S`."""
 ON_BEHALF: Final = "on_behalf_of_callee"
 """End reason of a call that a Teams user makes through our resource."""
 KILL_SWITCH: Final = "kill_switch"
