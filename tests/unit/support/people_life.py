@@ -81,8 +81,29 @@ class PeopleLife(Life):
         return armed(self.record, timer) is not None
 
 
-def event(type_: str, code: int = 200, sub_code: int = 0, **more: str) -> AcsEvent:
-    return AcsEvent(type_, type_, CONNECTION, code=code, sub_code=sub_code, **more)
+def event(
+    type_: str,
+    code: int = 200,
+    sub_code: int = 0,
+    *,
+    operation_context: str = "",
+    invitation_id: str = "",
+    participant: str = "",
+    tone: str = "",
+    listed: tuple[str, ...] = (),
+) -> AcsEvent:
+    return AcsEvent(
+        id=type_,
+        type=type_,
+        connection_id=CONNECTION,
+        code=code,
+        sub_code=sub_code,
+        operation_context=operation_context,
+        invitation_id=invitation_id,
+        participant=participant,
+        tone=tone,
+        listed=listed,
+    )
 
 
 def phoned(rules: CallPolicy = RULES) -> PeopleLife:

@@ -153,5 +153,5 @@ async def test_a_call_reference_has_the_targets_of_the_profile(clients: RedisCli
             await ten[0].begin()
             await until_open(service, 0)
             [key] = await clients.control.keys("callref:*")
-            stored = json.loads(await clients.control.get(key))
+            stored = json.loads(await clients.control.get(key) or "{}")
     assert stored == {"call_id": ten[0].call_id, "tools": ["transfer_call"], "targets": ["billing"]}

@@ -1,4 +1,4 @@
-"""What each voice session of a call begins with."""
+"""Each voice session of a call begins with the conversation so far."""
 
 from __future__ import annotations
 

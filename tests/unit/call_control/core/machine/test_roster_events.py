@@ -10,7 +10,7 @@ from bridge_common.wire.call_record import Status
 from bridge_common.wire.entries import Restored
 from call_control.core.events.callbacks import AcsEvent
 from call_control.core.machine.call_commands import SetTimer
-from tests.unit.support.call_life import CALL, CONNECTION
+from tests.unit.support.call_life import CALL
 from tests.unit.support.people_life import APPLICATION, BILLING, CALLER, PeopleLife, dialing, event, phoned
 
 STRANGER = "4:+14255550199"
@@ -18,7 +18,7 @@ LOOK = ["SetTimer roster", "ListParticipants"]
 
 
 def listing(*raw_ids: str) -> AcsEvent:
-    return AcsEvent("roster", "ParticipantsUpdated", CONNECTION, listed=raw_ids)
+    return event("ParticipantsUpdated", listed=raw_ids)
 
 
 def emptied() -> PeopleLife:
