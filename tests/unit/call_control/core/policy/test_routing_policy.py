@@ -119,7 +119,7 @@ def test_invalid_targets(party: dict[str, str]) -> None:
         ),
         (
             {"holidays": {"country": False}, "time_zone": "UTC", "agent": "a"},
-            "rules[0] (first).holidays[0].country: must be text; YAML reads NO as false",
+            "rules[0] (first).holidays[0].country: must be a string; YAML reads NO as false",
         ),
         (
             {"holidays": [{"country": "DE", "subdivision": "TX"}], "time_zone": "UTC", "agent": "a"},

@@ -109,7 +109,7 @@ def test_all_faults_are_reported_at_once() -> None:
         rules=[{"name": "first", "called": ["reception", "lobby"], "percent": 1, "redirect": "c"}, REST],
     )
     for start in (
-        *("targets.caller: ", "targets.b: needs", "targets.b.ring_s: must be a whole number"),
+        *("targets.caller: ", "targets.b: needs", "targets.b.ring_s: must be an integer"),
         *("resource_accounts.b.teams_app: ", "resource_accounts.b.number: ", "on_behalf: "),
         *("rules[0] (first).called[1]: ", "rules[0] (first).redirect: "),
     ):
