@@ -1,5 +1,5 @@
-"""Checks who heard whom: what a person said is searched in the recordings of the others, and in the audio that the
-voice session got.
+"""Checks which participants heard each other: searches each utterance in the recordings of the other participants, and
+in the audio of the voice session.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ def _check(claim: str, ear: Ear | None, name: str, spoken: list[Spoken], *, by_n
     if ear is None:
         return CallCheck(claim, False, "there is no recording of this listener")
     if not mine:
-        return CallCheck(claim, False, "it was never said")
+        return CallCheck(claim, False, "nobody said it")
     best = max(mine, key=ear.share)
     share = ear.share(best)
     holds = share >= HEARD if must else share < HEARD

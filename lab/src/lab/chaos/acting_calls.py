@@ -118,7 +118,7 @@ class ActingCrowd:
         for call in self.calls:
             if phones[call.lab_id]["state"] not in FINISHED:
                 call_json("POST", f"{self.stack.url('acs')}/lab/calls/{call.lab_id}/hangup", {})
-        await_fact(self._all_ended, END_S, "call-control does not know that every acting call has ended")
+        await_fact(self._all_ended, END_S, "call-control did not report the end of every acting call")
         business = call_json("GET", f"{self.stack.url('business')}/lab/requests")
         records = self._records()
         return [self._evidence(call, phones[call.lab_id], records.get(call.lab_id), business) for call in self.calls]

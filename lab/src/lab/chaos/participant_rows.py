@@ -98,7 +98,7 @@ PEOPLE_ROWS: Final = (
     replace(
         _ROW,
         name="people-redis-failover",
-        fault="Redis: SENTINEL FAILOVER in the same moments",
+        fault="Redis: SENTINEL FAILOVER at the same moments",
         inject=meets(redis.fail_over),
         targets=(*GOES_ON, *_NOBODY_ALONE, LEFT_ALONE, *gap(250)),
         plan=replace(_PLAN, sentinel=True),
@@ -106,7 +106,7 @@ PEOPLE_ROWS: Final = (
     replace(
         _ROW,
         name="people-redis-empty",
-        fault="Redis: kill -9 in the same moments, started again empty after 1 s",
+        fault="Redis: kill -9 at the same moments, started again empty after 1 s",
         inject=meets(redis.redis_restarts_empty),
         targets=(*GOES_ON, *_NOBODY_ALONE),
         watch_s=25,

@@ -71,7 +71,7 @@ class PeopleCrowd:
         self._request([call for call in self.calls if not call.casting.story.early])
 
     def leave(self) -> None:
-        """Let people hang up whose story demands it."""
+        """Let the people hang up whose story requires it."""
         self._fault_at = time.monotonic()
         for call in self.calls:
             if call.casting.story.leaves:

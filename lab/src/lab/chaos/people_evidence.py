@@ -67,8 +67,8 @@ def as_intended(call: PeopleEvidence) -> bool:
 
 
 def doubled(call: PeopleEvidence) -> int:
-    """Return how many invitations and entries of the record exceed the one that was requested. Also counts people who
-    were not requested.
+    """Return the number of duplicate invitations and duplicate actions in the record, plus the people who were not
+    requested.
     """
     return max(len(call.invitations) - 1, 0) + max(len(_entries(call)) - 1, 0) + len(_strangers(call))
 

@@ -41,7 +41,7 @@ _TONES: Final = {
 
 @dataclass(frozen=True, slots=True)
 class RosterEntry:
-    """A participant as ACS lists it. ACS lists the application as well, with a raw id of the ACS resource."""
+    """A participant as ACS lists it. ACS also lists the application, under a raw id of the ACS resource."""
 
     raw_id: str
     on_hold: bool
@@ -151,7 +151,7 @@ class AcsPeople(AcsRequests):
         await self._act("unhold", lambda: call.unhold(party(raw_id), operation_context=operation_context))
 
     async def mute(self, connection_id: str, raw_id: str, *, operation_context: str, request_id: str) -> None:
-        """Mute a participant. ACS has no operation that ends it."""
+        """Mute a participant. ACS cannot unmute."""
         call, headers = self._call(connection_id), repeatable(request_id)
         await self._act(
             "mute",

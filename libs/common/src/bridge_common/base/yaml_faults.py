@@ -42,7 +42,10 @@ _FAULTS: Final[tuple[tuple[str, str], ...]] = (
         "the quote that opens in line {opened} is not closed",
     ),
     (r"found unknown escape character '?(.*?)'?", "`\\{0}` is not a valid escape; use single quotes"),
-    (r"could not determine a constructor for the tag .*", "tags (!name) are not allowed; if it is a string, " + _QUOTES),
+    (
+        r"could not determine a constructor for the tag .*",
+        "tags (!name) are not allowed; if it is a string, " + _QUOTES,
+    ),
     (r"second occurrence", "another value has the same anchor (&name); rename one of them"),
     (
         r"expected (?:chomping or indentation indicators|a comment or a line break), but found .*",

@@ -84,7 +84,7 @@ def _mode(name: str, value: object) -> str:
 
 def tones_fault(name: str, value: object) -> str:
     valid = isinstance(value, str) and _TONES.fullmatch(value) is not None
-    return "" if valid else f"{name} must be 1 to 18 of 0-9, A-D, * and #"
+    return "" if valid else f"{name} must be 1 to 18 characters of 0-9, A-D, * and #"
 
 
 _Check: TypeAlias = Callable[[str, object], str]

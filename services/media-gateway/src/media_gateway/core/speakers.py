@@ -1,4 +1,4 @@
-"""Selects whose frames are audio for the agent, by the participant ids of ACS. No I/O; `now` in seconds.
+"""Selects the participants whose audio the agent hears, by their ACS ids. No I/O; `now` in seconds.
 
 The documentation of ACS leaves open which ids occur in a call with several people, whether a participant who does not
 speak has frames, and whether the application gets its own audio back. Each of these forms is accepted.

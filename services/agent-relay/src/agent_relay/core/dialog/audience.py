@@ -47,7 +47,7 @@ class Audience:
         return bool(self._people)
 
     def gathered(self, names: Sequence[str]) -> bool:
-        """Handle that these people are in the call now, besides the caller. Return whether that has changed."""
+        """Replace the people in the call besides the caller. Return whether they have changed."""
         before, self._people = self._people, tuple(names)
         return self._people != before
 

@@ -100,7 +100,7 @@ class Manners:
 
     @property
     def connecting(self) -> RequestAction | None:
-        """The transfer whose words are being spoken, or were spoken a moment ago."""
+        """The transfer whose announcement is being spoken, or has just been spoken."""
         request = self._request
         begun = request is not None and request.action == TRANSFER
         return request if begun and (self._closing.active or self._again_at is not None) else None
@@ -249,7 +249,7 @@ class Manners:
         return commands
 
     def _again(self, now: float, *, caller_speaks: bool) -> list[Command]:
-        """Request the action again while the call continues. call-control ignores requests that it knows."""
+        """Request the action again while the call continues. call-control ignores duplicates."""
         request = self._request
         if request is None or self._again_at is None or now < self._again_at:
             return []

@@ -1,4 +1,4 @@
-"""Transfers in the record of a call: what a relay that takes the call over finds there, and what it restores."""
+"""Transfers in the record of a call: a relay that takes over the call decodes them, and restores lost stages."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The people of a call in its record: who rings, who has joined, and who is meant by a name."""
+"""The people in the record of a call: their states, and lookups by name, action and callback."""
 
 from __future__ import annotations
 

@@ -91,7 +91,7 @@ def add(transition: Transition, event: CallEvent) -> None:
 
 
 def change(transition: Transition, event: CallEvent) -> None:
-    """Request the change of a participant. The list of participants shows it, or a callback reports its outcome."""
+    """Request the change of a participant. The list of participants or a callback reports the outcome."""
     if not isinstance(event, Act):
         return
     action, effect = action_of(event, transition.now_ms), _EFFECTS[event.action]
@@ -113,7 +113,7 @@ def change(transition: Transition, event: CallEvent) -> None:
 
 
 def return_to_agent(transition: Transition, event: CallEvent) -> None:
-    """End the talk of caller and person, or cancel the transfer."""
+    """End the conversation of caller and person, or cancel the transfer."""
     if not isinstance(event, Act):
         return
     if transition.record.transfer_stage is TransferStage.BRIDGED:

@@ -47,13 +47,13 @@ from call_control.core.machine.unreached import CANCELED, NO_ANSWER, UNKNOWN, re
 GRACE_MS: Final = 2_000
 """A list of participants may lag behind a join or a removal by this time."""
 LATE_MS: Final = 60_000
-"""How long a canceled invitation is watched: the person may have answered at the same moment."""
+"""After a canceled invitation, participants are fetched for this time: the person may have just answered."""
 _OVERTAKEN: Final = "overtaken"
 
 
 # -- guards -----------------------------------------------------------------------------------------------------------
 def people_matter(record: CallRecord, event: CallEvent, policy: CallPolicy) -> bool:
-    """True if the list of participants can change something."""
+    """True if a new list of participants can change the record."""
     held = record.caller_on_hold or record.caller_muted
     return held or bool(record.participants) or bool(open_changes(record))
 
@@ -71,7 +71,7 @@ def invited(record: CallRecord, event: CallEvent, policy: CallPolicy) -> bool:
 
 
 def invited_in_vain(record: CallRecord, event: CallEvent, policy: CallPolicy) -> bool:
-    """True if ACS has sent the invitation although the person is not wanted any more."""
+    """True if ACS has sent an invitation that was canceled in the meantime."""
     person = _of_command(record, event)
     is_sent = isinstance(event, CommandDone) and event.invitation_id != ""
     return person is not None and person.state == FAILED and is_sent
@@ -115,7 +115,7 @@ def look(transition: Transition, event: CallEvent) -> None:
 
 
 def look_soon(transition: Transition, event: CallEvent) -> None:
-    """Fetch the participants, but not for each of many events at once."""
+    """Fetch the participants, once for events that follow each other closely."""
     timer, policy = armed(transition.record, SetTimer.ROSTER), transition.policy
     if timer is not None and timer.last:
         return
@@ -128,7 +128,7 @@ def look_soon(transition: Transition, event: CallEvent) -> None:
 
 
 def look_again(transition: Transition, event: CallEvent) -> None:
-    """Fetch the participants at a deadline, and set the last one."""
+    """Fetch the participants at a deadline, and arm the final deadline."""
     look(transition, event)
     for name in (SetTimer.RING, SetTimer.PEOPLE):
         if name == getattr(event, "timer", ""):
@@ -179,7 +179,7 @@ def forget_invitation(transition: Transition, event: CallEvent) -> None:
 
 
 def ring_over(transition: Transition, event: CallEvent) -> None:
-    """Give up the persons who ring for too long."""
+    """Cancel the invitations that have rung for too long."""
     for person in _overdue(transition):
         unreached(transition, person, NO_ANSWER)
     await_ringing(transition)
@@ -224,7 +224,7 @@ def _note_caller(transition: Transition, roster: tuple[Present, ...]) -> None:
 
 
 def _note_strangers(transition: Transition, roster: tuple[Present, ...]) -> None:
-    """Record people whom nobody has invited with an action."""
+    """Record people whom no action has invited."""
     strangers = strangers_in(transition.record, roster)
     for one in strangers:
         person = Participant(one.raw_id, state=JOINED, at_ms=transition.now_ms, on_hold=one.on_hold, muted=one.muted)
@@ -234,7 +234,7 @@ def _note_strangers(transition: Transition, roster: tuple[Present, ...]) -> None
 
 
 def _watch_on(transition: Transition, roster: tuple[Present, ...]) -> None:
-    """Arm the timer for the next look."""
+    """Arm the timer for the next request of the participants."""
     record, now_ms, policy = transition.record, transition.now_ms, transition.policy
     timer = armed(record, SetTimer.ROSTER)
     if timer is not None and timer.last:

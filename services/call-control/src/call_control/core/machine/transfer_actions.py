@@ -155,7 +155,7 @@ def note_unreported(transition: Transition, event: CallEvent) -> None:
 
 
 def continue_without_voice(transition: Transition, event: CallEvent) -> None:
-    """Continue the transfer without the agent: nobody can speak before the call, or ask the person."""
+    """Continue the transfer without the agent, and so without announcement and screening."""
     transition.record = replace(transition.record, voice_ready=False)
     if transition.record.transfer_stage is TransferStage.CONNECTING:
         words_over(transition, event)

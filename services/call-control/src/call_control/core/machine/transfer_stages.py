@@ -1,6 +1,6 @@
-"""The stages of a transfer (ADR 44): words, call of the person, screening, talk, and the return to the agent.
+"""The stages of a transfer (ADR 44): announcement, call to the person, screening, conversation, return to the agent.
 
-Functions that begin with a stage's event are actions of the table; the others are steps that several actions share.
+Functions with the arguments `transition` and `event` are actions of the table; several actions share the others.
 """
 
 from __future__ import annotations
@@ -51,10 +51,10 @@ PERSON_LEFT: Final = "person_left"
 REQUESTED: Final = "requested"
 """Reason of the return: the caller, or an operator, wants the agent back."""
 INTERRUPTED: Final = "interrupted"
-NOT_IN_POLICY: Final = "the routing policy no longer has the target"
+NOT_IN_POLICY: Final = "the target is no longer in the routing policy"
 
 
-# -- the agent's words, then the call of the person -------------------------------------------------------------------
+# -- the announcement, then the call to the person --------------------------------------------------------------------
 def begin_transfer(transition: Transition, event: CallEvent) -> None:
     """Let the agent announce the transfer to the caller."""
     if isinstance(event, Act):
@@ -66,7 +66,7 @@ def begin_transfer(transition: Transition, event: CallEvent) -> None:
 
 
 def words_over(transition: Transition, event: CallEvent) -> None:
-    """Call the person."""
+    """Call the person: the caller has heard the announcement, or its deadline has passed."""
     action = find_action(transition.record, transition.record.transfer)
     if action is None:
         return
@@ -198,7 +198,7 @@ def fail_transfer(transition: Transition, reason: str, state: str = "failed") ->
 
 
 def end_bridge(transition: Transition, reason: str) -> None:
-    """End the talk of caller and person. A person who is still in the call is removed."""
+    """End the conversation of caller and person. A person who is still in the call is removed."""
     record = transition.record
     action, person = find_action(record, record.transfer), person_of(record, record.transfer)
     if action is None or person is None:
@@ -213,7 +213,7 @@ def end_bridge(transition: Transition, reason: str) -> None:
 
 
 def cancel_interrupted(transition: Transition, event: CallEvent) -> None:
-    """Cancel an agent's transfer because the caller speaks. The agent hears the caller, and need not be asked to."""
+    """Cancel an agent's transfer because the caller speaks. The agent hears the caller, so it is not notified."""
     action = find_action(transition.record, transition.record.transfer)
     if action is not None:
         name = _leave_stage(transition, action)
@@ -274,7 +274,7 @@ def _leave_stage(transition: Transition, action: CallAction) -> str:
 
 
 def _transfer_to(transition: Transition, raw_id: str, action_id: str) -> str:
-    """Transfer the caller, and return the operation."""
+    """Transfer the caller. Return the operation context of the request."""
     others = people_in(transition.record, RINGING, JOINED)
     transferee = transition.record.caller if others else ""
     command = transition.issue(Transfer, target=raw_id, transferee=transferee, action_id=action_id)
