@@ -5,7 +5,6 @@ A call to a Teams resource account never has a caller id: ACS refuses it (400/85
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, Final
 
 from azure.communication.callautomation import (
@@ -17,6 +16,7 @@ from azure.communication.callautomation import (
 
 from call_control.acs_requests import AcsRequests, party, repeatable
 from call_control.core.calling_headers import TeamsDetails, calling_headers
+from call_control.core.machine.call_events import RosterEntry
 from call_control.core.transfer_context import TransferContext
 
 _TONES: Final = {
@@ -37,15 +37,6 @@ _TONES: Final = {
     "*": DtmfTone.ASTERISK,
     "#": DtmfTone.POUND,
 }
-
-
-@dataclass(frozen=True, slots=True)
-class RosterEntry:
-    """A participant as ACS lists it. ACS also lists the application, under a raw id of the ACS resource."""
-
-    raw_id: str
-    on_hold: bool
-    muted: bool
 
 
 class AcsPeople(AcsRequests):

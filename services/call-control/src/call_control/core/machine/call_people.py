@@ -10,7 +10,7 @@ from bridge_common.wire.action_kinds import ATTENDED, CALLER, TRANSFER
 from bridge_common.wire.call_record import CallAction, CallRecord, Participant, TransferStage
 from call_control.core.events.callbacks import AcsEvent
 from call_control.core.machine.action_book import argument_of, find_action
-from call_control.core.machine.call_events import CallEvent, Present
+from call_control.core.machine.call_events import CallEvent, RosterEntry
 from call_control.core.machine.transition import CallPolicy
 from call_control.core.policy.transfer_targets import TransferTarget
 
@@ -98,11 +98,11 @@ def same(one: str, other: str) -> bool:
     return one.lower() == other.lower()
 
 
-def entry_of(roster: Sequence[Present], raw_id: str) -> Present | None:
+def entry_of(roster: Sequence[RosterEntry], raw_id: str) -> RosterEntry | None:
     return next((one for one in roster if same(one.raw_id, raw_id)), None)
 
 
-def caller_in(record: CallRecord, roster: Sequence[Present]) -> Present | None:
+def caller_in(record: CallRecord, roster: Sequence[RosterEntry]) -> RosterEntry | None:
     """Return the caller. ACS may list a caller under another raw id than in the IncomingCall event, for example a
     hidden number: then it is the participant that is neither a known person nor the application.
     """
@@ -110,7 +110,7 @@ def caller_in(record: CallRecord, roster: Sequence[Present]) -> Present | None:
     return listed or next(iter(_unknown(record, roster)), None)
 
 
-def strangers_in(record: CallRecord, roster: Sequence[Present]) -> list[Present]:
+def strangers_in(record: CallRecord, roster: Sequence[RosterEntry]) -> list[RosterEntry]:
     """Return the participants whom no action has invited."""
     caller = caller_in(record, roster)
     return [one for one in _unknown(record, roster) if one != caller]
@@ -120,7 +120,7 @@ def is_caller(record: CallRecord, name: str) -> bool:
     return name in ("", CALLER) or same(name, record.caller)
 
 
-def _unknown(record: CallRecord, roster: Sequence[Present]) -> list[Present]:
+def _unknown(record: CallRecord, roster: Sequence[RosterEntry]) -> list[RosterEntry]:
     known = {one.raw_id.lower() for one in record.participants} | {record.callee.lower(), record.caller.lower()}
     others = [one for one in roster if one.raw_id.lower() not in known]
     return [one for one in others if not one.raw_id.startswith(_APPLICATION)]
