@@ -1,4 +1,4 @@
-"""Rows in which a process dies while people are brought into calls. Each row combines all stories with one process; the
+"""Rows in which a process dies while people are called into calls. Each row combines all stories with one process; the
 moment of the fault changes with the repetition.
 """
 
@@ -27,8 +27,8 @@ _PLAN: Final = FleetPlan(relays=2, extra=USUAL.extra, profiles=PEOPLE_PROFILES, 
 
 
 def meets(fault: Inject, service: str = "", sleep: Callable[[float], None] = time.sleep) -> Inject:
-    """Bring people into all calls, and inject the fault at the moment of the repetition, when some people hang up.
-    `service`: service of the process that dies; its stand-in is started when all calls are connected.
+    """Call people into all calls, and inject the fault at the moment of the repetition, when some people hang up.
+    `service`: service of the process that dies; its replacement is started when all calls are connected.
     """
 
     def inject(scene: Scene) -> Facts:

@@ -1,4 +1,4 @@
-"""Calls whose operators bring people into them: dials them, requests the actions, collects the evidence."""
+"""Calls into which operators call people: dials them, requests the actions, collects the evidence."""
 
 from __future__ import annotations
 

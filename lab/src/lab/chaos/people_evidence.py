@@ -44,7 +44,7 @@ class PeopleEvidence:
 
 # -- judgments ----------------------------------------------------------------------------------------------------
 def alone(call: PeopleEvidence) -> bool:
-    """Whether somebody is left alone in the call: a caller without an agent or a person, a person without the caller,
+    """Whether a participant is alone in the call: a caller without an agent or a person, a person without the caller,
     or the application by itself.
     """
     if not call.connected:

@@ -1,4 +1,4 @@
-"""Context for a person who is called into a call, or to whom it is transferred (ADR 44)."""
+"""The context of a call for the target of a transfer or an invitation (ADR 44)."""
 
 from __future__ import annotations
 

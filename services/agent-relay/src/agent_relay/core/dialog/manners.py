@@ -196,13 +196,13 @@ class Manners:
         return []
 
     def held(self, request: RequestAction) -> None:
-        """Handle a request to put somebody on hold, or to end the hold. A caller on hold is silent."""
+        """Handle a request to begin or end the hold of a participant. A caller on hold is silent."""
         of_caller = (text_in(detail_of(request.arguments), "participant") or CALLER) == CALLER
         if of_caller and request.action in (HOLD, RESUME):
             self._caller_on_hold = request.action == HOLD
 
     def moved_on(self, action_id: str) -> None:
-        """Handle that call-control goes on with a transfer, whatever the caller has heard."""
+        """Handle that call-control continues a transfer, even if its announcement was not heard."""
         if self._request is None or self._request.action_id != action_id:
             return
         if self._closing.active:

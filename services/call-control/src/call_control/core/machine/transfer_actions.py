@@ -62,7 +62,7 @@ def awaited(record: CallRecord, event: CallEvent, policy: CallPolicy) -> bool:
 
 
 def accepted_among_others(record: CallRecord, event: CallEvent, policy: CallPolicy) -> bool:
-    """True if the caller is transferred out of a call with others: our leg stays, and they would be alone."""
+    """True if the caller is transferred out of a call with other people: our leg stays connected to them."""
     return transfer_requested(record, event, policy) and bool(people_in(record, JOINED))
 
 

@@ -49,7 +49,7 @@ from call_control.core.policy.transfer_targets import TransferTarget
 
 PERSON_LEFT: Final = "person_left"
 REQUESTED: Final = "requested"
-"""Reason of the return: the caller, or an operator, wants the agent back."""
+"""Reason of the return: the caller or an operator has requested the agent."""
 INTERRUPTED: Final = "interrupted"
 NOT_IN_POLICY: Final = "the target is no longer in the routing policy"
 
