@@ -70,8 +70,8 @@ def find_speech(agent: Samples, rate_hz: int, speech: bytes, *, from_s: float = 
 
 
 def share_heard(heard: Samples, wanted: Samples) -> float:
-    """Return the largest share of the amplitude of `wanted` that is part of `heard`, at any position: 1.0 if it is
-    heard at full volume, whatever else is heard at the same time.
+    """Return the largest share of the amplitude of `wanted` that is part of `heard`, at any position: 1.0 at full
+    volume, also under other audio.
     """
     energy = float(np.dot(wanted, wanted))
     if len(wanted) == 0 or len(heard) < len(wanted) or energy == 0.0:

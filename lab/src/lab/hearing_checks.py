@@ -1,5 +1,5 @@
-"""Checks who heard whom: what a person said is searched in the recordings of the others, and in the audio that the
-voice session got.
+"""Checks which participants heard each other: searches each utterance in the recordings of the other participants, and
+in the audio of the voice session.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Spoken:
 
 
 @dataclass(frozen=True, slots=True)
-class Ear:
+class ListenerAudio:
     """The audio that a listener heard. `opened`: its start in monotonic seconds; `None` if gaps in it are possible."""
 
     heard: Samples
@@ -62,26 +62,28 @@ def hearing_checks(call: ObservedCall, scenario: Scenario) -> Iterator[CallCheck
     if not expected.hears and not expected.unheard:
         return
     spoken = [*_people(call, scenario), *_agent(call)]
-    ears: dict[str, Ear | None] = {}
+    heard_by: dict[str, ListenerAudio | None] = {}
     for listener in {**expected.hears, **expected.unheard}:
-        ears[listener] = _ear(call, scenario, listener)
+        heard_by[listener] = _listener_audio(call, scenario, listener)
     for claim, wanted, must in (("hears", expected.hears, True), ("does not hear", expected.unheard, False)):
         for listener, names in wanted.items():
             for name in names:
                 by_name = name in (CALLER, AGENT, *targets(scenario), *scenario.people)
                 text = f"{listener} {claim} {name if by_name else f'“{name}”'}"
-                yield _check(text, ears[listener], name, spoken, by_name=by_name, must=must)
+                yield _check(text, heard_by[listener], name, spoken, by_name=by_name, must=must)
 
 
-def _check(claim: str, ear: Ear | None, name: str, spoken: list[Spoken], *, by_name: bool, must: bool) -> CallCheck:
+def _check(
+    claim: str, audio: ListenerAudio | None, name: str, spoken: list[Spoken], *, by_name: bool, must: bool
+) -> CallCheck:
     """Without an utterance there is nothing to check, which is a failure as well."""
     mine = [one for one in spoken if (name == one.speaker if by_name else name in one.text)]
-    if ear is None:
+    if audio is None:
         return CallCheck(claim, False, "there is no recording of this listener")
     if not mine:
-        return CallCheck(claim, False, "it was never said")
-    best = max(mine, key=ear.share)
-    share = ear.share(best)
+        return CallCheck(claim, False, "nobody said it")
+    best = max(mine, key=audio.share)
+    share = audio.share(best)
     holds = share >= HEARD if must else share < HEARD
     return CallCheck(claim, holds, f"“{best.text}” at {100 * share:.0f} % of its volume")
 
@@ -110,16 +112,18 @@ def _agent(call: ObservedCall) -> Iterator[Spoken]:
         yield Spoken(AGENT, str(item["text"]), pcm[: int(heard_ms * 24)], 24_000)
 
 
-def _ear(call: ObservedCall, scenario: Scenario, listener: str) -> Ear | None:
+def _listener_audio(call: ObservedCall, scenario: Scenario, listener: str) -> ListenerAudio | None:
     if listener == VOICE:
         try:
             rate_hz, heard = read_mono(call.heard_by_voice())
         except WireError:
             return None
-        return Ear(heard, rate_hz)
+        return ListenerAudio(heard, rate_hz)
     raw_id = "" if listener == CALLER else raw_id_of(scenario, listener)
     recording = _recording(call, raw_id)
-    return Ear(recording.agent, recording.rate_hz, call.line_opened(raw_id)) if recording is not None else None
+    return (
+        ListenerAudio(recording.agent, recording.rate_hz, call.line_opened(raw_id)) if recording is not None else None
+    )
 
 
 def _recording(call: ObservedCall, raw_id: str) -> Recording | None:

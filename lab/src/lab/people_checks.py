@@ -14,7 +14,7 @@ from lab.wire import Json, rows
 
 
 def people_checks(call: ObservedCall, scenario: Scenario, record: Json, actions: list[Json]) -> Iterator[CallCheck]:
-    """`actions`: of the call, as the operator API returns them."""
+    """`actions`: those of the call, in the format of the operator API."""
     expected = scenario.expect
     if expected.transfers is not None:
         yield _transfers(expected.transfers, actions)
@@ -66,7 +66,7 @@ def _context(name: str, expected: ExpectedContext, delivered: Json | None) -> It
 
 
 def _values(details: object) -> Iterator[str]:
-    """Yield all texts in a JSON value."""
+    """Yield all scalars of a JSON value as strings."""
     if isinstance(details, dict):
         for value in details.values():
             yield from _values(value)

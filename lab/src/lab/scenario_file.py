@@ -55,7 +55,7 @@ def _shared_stack(path: Path, name: str, node: yaml.Node | None) -> dict[str, ob
     file = folder / f"{name}.yaml"
     if not file.is_file():
         known = ", ".join(sorted(one.stem for one in folder.glob("*.yaml"))) or "none"
-        text = f"names no stack: there is no file {file}; those in the folder: {known}"
+        text = f"is not a known stack: {file} does not exist; known: {known}"
         raise _not_usable(path, [located(node, ("stack",), text)])
     text = file.read_text(encoding="utf-8")
     try:

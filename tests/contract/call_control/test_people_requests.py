@@ -9,8 +9,9 @@ from dataclasses import replace
 
 import pytest
 
-from call_control.acs_client import AcsClient, AcsError, MediaFormat, RosterEntry
+from call_control.acs_client import AcsClient, AcsError, MediaFormat
 from call_control.core.connection_string import AcsAddress
+from call_control.core.machine.call_events import RosterEntry
 from call_control.core.transfer_context import TransferContext
 from lab.acs.settings import LAB_ACCESS_KEY
 from tests.contract.support.acs_stage import Stage, acs_stage, data

@@ -13,8 +13,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from call_control.acs_client import AcsClient, AcsError, AcsRefusal, MediaFormat, RosterEntry
+from call_control.acs_client import AcsClient, AcsError, AcsRefusal, MediaFormat
 from call_control.core.connection_string import AcsAddress
+from call_control.core.machine.call_events import RosterEntry
 from call_control.core.transfer_context import TransferContext
 from tests.support.lab_server import running
 

@@ -16,7 +16,7 @@ from bridge_common.store.leases import Leases
 from bridge_common.wire import media_token
 from bridge_common.wire.call_record import CallAction, CallRecord, Participant, Status, TransferStage
 from bridge_common.wire.keys import Keys
-from call_control.acs_client import AcsClient, AcsError, AcsRefusal, Connection, RosterEntry
+from call_control.acs_client import AcsClient, AcsError, AcsRefusal, Connection
 from call_control.core.machine.call_commands import (
     AddParticipant,
     Answer,
@@ -38,7 +38,7 @@ from call_control.core.machine.call_commands import (
     UnholdParticipant,
     to_pending,
 )
-from call_control.core.machine.call_events import CommandDone, CommandFailed, Present
+from call_control.core.machine.call_events import CommandDone, CommandFailed, RosterEntry
 from call_control.core.transfer_context import TransferContext
 from call_control.effects import CallUrls, Effects
 from call_control.routing.rule_places import RulePlaces
@@ -310,7 +310,7 @@ async def test_the_caller_is_transferred_with_the_context_of_the_action(effects:
 
 
 async def test_the_participants_are_the_result_of_the_request(effects: Effects) -> None:
-    roster = (Present("8:acs:us"), Present(BILLING, on_hold=True))
+    roster = (RosterEntry("8:acs:us"), RosterEntry(BILLING, on_hold=True))
     running = replace(effects, acs=AcceptingAcs())
     assert await running.run(TALKING, [ListParticipants(seq=5, cause="1-0")]) == [CommandDone(5, roster=roster)]
 

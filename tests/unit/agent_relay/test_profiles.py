@@ -97,16 +97,16 @@ def test_other_than_a_mapping_is_refused(tmp_path: Path, text: str) -> None:
         ("no: {}\n", "line 1: YAML reads the name no as true or false; put it in quotes"),
         ("a: {voice: {on: 1}}\n", "line 1: YAML reads the name on as true or false"),
         ("'': {}\n", "line 1: the name is empty; add one"),
-        ("~: {}\n", "line 1: YAML does not read the name ~ as a text"),
-        ("0123: {}\n", "line 1: YAML does not read the name 0123 as a text; put it in quotes"),
-        ("[a]: {}\n", "line 1: a name must be a text"),
+        ("~: {}\n", "line 1: YAML does not read the name ~ as a string"),
+        ("0123: {}\n", "line 1: YAML does not read the name 0123 as a string; put it in quotes"),
+        ("[a]: {}\n", "line 1: a name must be a string"),
         ("a: []\n", "a: must be a mapping"),
         ("a: false\n", "a: must be a mapping"),
         ("a: {actions: end_call}\n", "a.actions: must be a list"),
         ("a: {end_phrases: Bye}\n", "a.end_phrases: must be a list"),
         (
             "a: {max_response_output_tokens: 0}\n",
-            "a.max_response_output_tokens: must be a whole number from 1 to 4096, or inf",
+            "a.max_response_output_tokens: must be an integer from 1 to 4096, or inf",
         ),
         (
             "a: {language: german}\n",
@@ -116,7 +116,7 @@ def test_other_than_a_mapping_is_refused(tmp_path: Path, text: str) -> None:
         ("a: {goodbye_text: Bye, see you}\n", "a.see you: is unknown; known fields are target"),
         (
             "a: {tools: [{name: pay, headers: {X: 1}}]}\n",
-            "a.tools[0] (pay).headers.X: must be a text in quotes, or {secret: NAME}",
+            "a.tools[0] (pay).headers.X: must be a string in quotes, or {secret: NAME}",
         ),
         ("a: {tools: [{name: p y}]}\n", "a.tools[0] (p y).name: must begin with a letter or _, and consist of"),
         (

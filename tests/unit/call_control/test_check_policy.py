@@ -33,7 +33,7 @@ def test_the_agents_of_each_rule_are_printed(tmp_path: Path, capsys: pytest.Capt
     [
         (
             "rules:\n  - {name: all, agnt: x}\n",
-            ["rules[0] (all).agnt: is unknown; known fields are", "rules[0] (all): needs exactly"],
+            ["rules[0] (all).agnt: is unknown; known fields are", "rules[0] (all): must have exactly"],
         ),
         ("rules: [\n", ["line "]),
         (None, ["cannot be read"]),

@@ -169,7 +169,7 @@ def test_every_mistake_of_a_policy_has_its_own_line(
     lines = [line.strip() for line in capsys.readouterr().err.splitlines()]
     for start in (
         *("REDIRECT_TARGET:", f"ROUTING_POLICY: {path}:", "rules[0] (a).hours[0]:", "rules[0] (a).time_zone:"),
-        "rules[1] (b): needs exactly one",
+        "rules[1] (b): must have exactly one",
     ):
         assert any(line.startswith(start) for line in lines), start
 

@@ -41,7 +41,7 @@ def test_wrong_values_are_named_together() -> None:
         Knobs.from_env(given)
     assert str(refused.value).split("; ") == [
         "LOG_LEVEL must be 'DEBUG', 'INFO', 'WARNING' or 'ERROR', got 'LOUD'",
-        "PORT must be a whole number, got '8.5'",
+        "PORT must be an integer, got '8.5'",
         "WAIT_S must be a number, got 'soon'",
         "LOUD must be true or false, got 'perhaps'",
     ]

@@ -41,8 +41,8 @@ def test_scenarios_may_share_a_stack(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "shared", "told"),
     [
-        ("name: x\nstack: other\n", SHARED, "line 2: `stack` names no stack: there is no file"),
-        ("name: x\nstack: other\n", SHARED, "those in the folder: common"),
+        ("name: x\nstack: other\n", SHARED, "line 2: `stack` is not a known stack: "),
+        ("name: x\nstack: other\n", SHARED, "known: common"),
         ("name: x\nstack: common\n", "model: gpt-4.1\nprofil: {}\n", "line 2: unknown key `profil`; allowed: model"),
         ("name: x\nstack: common\n", "model: a\nmodel: b\n", "line 2: repeated key `model`"),
         ("name: x\nstack: common\n", "model: [\n", "common.yaml is invalid"),

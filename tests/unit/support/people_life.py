@@ -10,7 +10,7 @@ from bridge_common.wire.entries import Act, GoodbyeOver, ScreeningOver
 from call_control.core.events.callbacks import AcsEvent
 from call_control.core.machine import call_commands
 from call_control.core.machine.call_commands import AnyCommand, InstructRelay, SetTimer
-from call_control.core.machine.call_events import CommandDone, Present
+from call_control.core.machine.call_events import CommandDone, RosterEntry
 from call_control.core.machine.transition import CallPolicy, armed
 from call_control.core.policy.transfer_targets import TransferTarget
 from tests.unit.support.call_life import CALL, CONNECTION, Life, talking
@@ -63,7 +63,7 @@ class PeopleLife(Life):
 
     def looked(self, *raw_ids: str, held: str = "", muted: str = "") -> list[str]:
         """ACS answers the request for the participants."""
-        roster = tuple(Present(one, one == held, one == muted) for one in (APPLICATION, *raw_ids))
+        roster = tuple(RosterEntry(one, one == held, one == muted) for one in (APPLICATION, *raw_ids))
         return self.on(CommandDone(self.waiting(call_commands.ListParticipants), roster=roster))
 
     def looks(self) -> bool:

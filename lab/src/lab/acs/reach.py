@@ -30,7 +30,7 @@ def invitation(request: Request, leg: Leg, kind: Literal["add", "transfer"], tar
         raise InvalidArgumentError("The field SourceCallerIdNumber is required to add a phone number.")
     forms = leg.shared.forms(leg.call)
     if forms.outbound_limit == "throttled" and called_with(leg.shared, caller_id) >= MAX_OUTBOUND:
-        raise AcsApiError("Too many concurrent calls of this phone number.", status=429, code="TooManyRequests")
+        raise AcsApiError("Too many concurrent calls with this phone number.", status=429, code="TooManyRequests")
     context = decode_calling_context(request.body.get("customCallingContext"))
     display_name = request.optional_text("sourceDisplayName")
     made = Invitation(kind, target, context, caller_id, display_name, _timeout_s(request))

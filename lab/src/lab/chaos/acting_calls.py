@@ -118,7 +118,7 @@ class ActingCrowd:
         for call in self.calls:
             if phones[call.lab_id]["state"] not in FINISHED:
                 call_json("POST", f"{self.stack.url('acs')}/lab/calls/{call.lab_id}/hangup", {})
-        await_fact(self._all_ended, END_S, "call-control does not know that every acting call has ended")
+        await_fact(self._all_ended, END_S, "call-control did not report the end of every acting call")
         business = call_json("GET", f"{self.stack.url('business')}/lab/requests")
         records = self._records()
         return [self._evidence(call, phones[call.lab_id], records.get(call.lab_id), business) for call in self.calls]
@@ -173,15 +173,10 @@ class ActingCrowd:
 
     # -- the simulators
     def _phone(self, call: ActingCall) -> Json:
-        found: Json = call_json("GET", f"{self.stack.url('acs')}/lab/calls/{call.lab_id}")
-        return found
+        return phone_of(self.stack, call.lab_id)
 
     def _records(self) -> dict[str, Json]:
-        """Return call-control's records by the id of the call in the simulated ACS."""
-        listed = rows(call_json("GET", f"{self.stack.url('call-control')}/api/calls?limit=1000"))
-        by_connection = {row["connection_id"]: row for row in listed}
-        phones = ((call.lab_id, self._phone(call)["call_connection_id"]) for call in self.calls)
-        return {lab_id: by_connection[connection] for lab_id, connection in phones if connection in by_connection}
+        return records_of(self.stack, [call.lab_id for call in self.calls])
 
     def _sessions(self) -> list[Json]:
         return rows(call_json("GET", f"{self.stack.url('voice-live')}/lab/sessions"))
@@ -202,6 +197,20 @@ def share_heard(agent: Samples, rate_hz: int, spoken: Samples, begun_s: Iterable
         return 0.0
     shares = (find_apology(agent, rate_hz, wanted, from_s=at).share for at in begun_s if at >= 0)
     return max(shares, default=0.0)
+
+
+def phone_of(stack: Stack, lab_id: str) -> Json:
+    """Fetch the state of a call in the simulated ACS."""
+    found: Json = call_json("GET", f"{stack.url('acs')}/lab/calls/{lab_id}")
+    return found
+
+
+def records_of(stack: Stack, lab_ids: Iterable[str]) -> dict[str, Json]:
+    """Fetch call-control's records by the id of the call in the simulated ACS. Lost records are missing."""
+    listed = rows(call_json("GET", f"{stack.url('call-control')}/api/calls?limit=1000"))
+    by_connection = {row["connection_id"]: row for row in listed}
+    phones = ((lab_id, phone_of(stack, lab_id)["call_connection_id"]) for lab_id in lab_ids)
+    return {lab_id: by_connection[connection] for lab_id, connection in phones if connection in by_connection}
 
 
 def post_keyed(url: str, body: Json, key: str) -> bool:

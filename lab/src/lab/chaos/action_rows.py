@@ -135,14 +135,14 @@ ACTION_ROWS: Final = (
     replace(
         _ROW,
         name="actions-business-crash",
-        fault="business: kill -9 of the server of the HTTP tools in the same moments, started again after 1 s",
+        fault="business: kill -9 of the server of the HTTP tools at the same moments, started again after 1 s",
         targets=(*GOES_ON, *_ACTED, _ALL_DONE, closes_within(10), LEFT_ALONE, *gap(200)),
     ),
     # Redis loses requests and records of its last second; no hang-up may be lost with them.
     replace(
         _ROW,
         name="actions-redis-failover",
-        fault="Redis: SENTINEL FAILOVER in the same moments",
+        fault="Redis: SENTINEL FAILOVER at the same moments",
         inject=acts(redis.fail_over),
         targets=(*GOES_ON, *_AFTER_LOSS, LEFT_ALONE, *gap(250)),
         plan=replace(_PLAN, sentinel=True),
@@ -150,7 +150,7 @@ ACTION_ROWS: Final = (
     replace(
         _ROW,
         name="actions-redis-empty",
-        fault="Redis: kill -9 in the same moments, started again empty after 1 s",
+        fault="Redis: kill -9 at the same moments, started again empty after 1 s",
         inject=acts(redis.redis_restarts_empty),
         targets=(*GOES_ON, *_AFTER_LOSS),
         watch_s=20,

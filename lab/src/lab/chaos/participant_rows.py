@@ -1,4 +1,4 @@
-"""Rows in which a process dies while people are brought into calls. Each row combines all stories with one process; the
+"""Rows in which a process dies while people are called into calls. Each row combines all stories with one process; the
 moment of the fault changes with the repetition.
 """
 
@@ -27,8 +27,8 @@ _PLAN: Final = FleetPlan(relays=2, extra=USUAL.extra, profiles=PEOPLE_PROFILES, 
 
 
 def meets(fault: Inject, service: str = "", sleep: Callable[[float], None] = time.sleep) -> Inject:
-    """Bring people into all calls, and inject the fault at the moment of the repetition, when some people hang up.
-    `service`: service of the process that dies; its stand-in is started when all calls are connected.
+    """Call people into all calls, and inject the fault at the moment of the repetition, when some people hang up.
+    `service`: service of the process that dies; its replacement is started when all calls are connected.
     """
 
     def inject(scene: Scene) -> Facts:
@@ -98,7 +98,7 @@ PEOPLE_ROWS: Final = (
     replace(
         _ROW,
         name="people-redis-failover",
-        fault="Redis: SENTINEL FAILOVER in the same moments",
+        fault="Redis: SENTINEL FAILOVER at the same moments",
         inject=meets(redis.fail_over),
         targets=(*GOES_ON, *_NOBODY_ALONE, LEFT_ALONE, *gap(250)),
         plan=replace(_PLAN, sentinel=True),
@@ -106,7 +106,7 @@ PEOPLE_ROWS: Final = (
     replace(
         _ROW,
         name="people-redis-empty",
-        fault="Redis: kill -9 in the same moments, started again empty after 1 s",
+        fault="Redis: kill -9 at the same moments, started again empty after 1 s",
         inject=meets(redis.redis_restarts_empty),
         targets=(*GOES_ON, *_NOBODY_ALONE),
         watch_s=25,

@@ -1,4 +1,4 @@
-"""Calls whose operators bring people into them: dials them, requests the actions, collects the evidence."""
+"""Calls into which operators call people: dials them, requests the actions, collects the evidence."""
 
 from __future__ import annotations
 
@@ -11,7 +11,16 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Final
 
-from lab.chaos.acting_calls import CONNECT_S, END_S, REPEATED_S, await_fact, post_keyed, repeat_until
+from lab.chaos.acting_calls import (
+    CONNECT_S,
+    END_S,
+    REPEATED_S,
+    await_fact,
+    phone_of,
+    post_keyed,
+    records_of,
+    repeat_until,
+)
 from lab.chaos.acting_evidence import times_of
 from lab.chaos.people_evidence import PeopleEvidence
 from lab.chaos.people_stories import AGENT, CALLED, SCRIPT, Casting
@@ -71,7 +80,7 @@ class PeopleCrowd:
         self._request([call for call in self.calls if not call.casting.story.early])
 
     def leave(self) -> None:
-        """Let people hang up whose story demands it."""
+        """Let the people hang up whose story requires it."""
         self._fault_at = time.monotonic()
         for call in self.calls:
             if call.casting.story.leaves:
@@ -160,15 +169,10 @@ class PeopleCrowd:
         return self._phone(call)["state"] in FINISHED
 
     def _phone(self, call: PeopleCall) -> Json:
-        found: Json = call_json("GET", f"{self.stack.url('acs')}/lab/calls/{call.lab_id}")
-        return found
+        return phone_of(self.stack, call.lab_id)
 
     def _records(self) -> dict[str, Json]:
-        """Return call-control's records by the id of the call in the simulated ACS."""
-        listed = rows(call_json("GET", f"{self.stack.url('call-control')}/api/calls?limit=1000"))
-        by_connection = {row["connection_id"]: row for row in listed}
-        phones = ((call.lab_id, self._phone(call)["call_connection_id"]) for call in self.calls)
-        return {lab_id: by_connection[connection] for lab_id, connection in phones if connection in by_connection}
+        return records_of(self.stack, [call.lab_id for call in self.calls])
 
 
 def caller_of(phone: Json) -> str:

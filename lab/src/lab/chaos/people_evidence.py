@@ -44,7 +44,7 @@ class PeopleEvidence:
 
 # -- judgments ----------------------------------------------------------------------------------------------------
 def alone(call: PeopleEvidence) -> bool:
-    """Whether somebody is left alone in the call: a caller without an agent or a person, a person without the caller,
+    """Whether a participant is alone in the call: a caller without an agent or a person, a person without the caller,
     or the application by itself.
     """
     if not call.connected:
@@ -67,8 +67,8 @@ def as_intended(call: PeopleEvidence) -> bool:
 
 
 def doubled(call: PeopleEvidence) -> int:
-    """Return how many invitations and entries of the record exceed the one that was requested. Also counts people who
-    were not requested.
+    """Return the number of duplicate invitations and duplicate actions in the record, plus the people who were not
+    requested.
     """
     return max(len(call.invitations) - 1, 0) + max(len(_entries(call)) - 1, 0) + len(_strangers(call))
 

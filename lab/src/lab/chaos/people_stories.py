@@ -83,7 +83,7 @@ def phone_number(number: int) -> str:
 
 
 def cast_people(calls: int, turn: int) -> Iterator[Casting]:
-    """Yield the calls of one repetition. The stories of more calls than others change with `turn`."""
+    """Yield the calls of one repetition. Which stories get the remaining calls changes with `turn`."""
     shift = turn % len(STORIES)
     order = (*STORIES[shift:], *STORIES[:shift])
     for number in range(min(calls, MOST_CALLS)):

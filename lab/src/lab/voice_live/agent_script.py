@@ -93,7 +93,7 @@ def next_plan(
 
 
 def _unsaid(reply: Reply, conversation: ConversationItems) -> bool:
-    """Whether the words after a function call have not been said yet: the agent says them when it speaks next."""
+    """Whether the words after a function call are still due: the agent speaks them in its next response."""
     texts = [item.text for item in conversation.items if item.role == "assistant"]
     return reply.call is not None and reply.say is not None and reply.say not in texts
 

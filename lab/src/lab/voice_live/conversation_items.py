@@ -192,7 +192,7 @@ class ConversationItems:
                 f"'content_index' must be from 0 to {len(parts_ms) - 1}", "invalid_value", "content_index"
             )
         if not isinstance(audio_end_ms, int) or isinstance(audio_end_ms, bool) or audio_end_ms < 0:
-            raise RefusedError("'audio_end_ms' must be a whole number, 0 or greater", "invalid_value", "audio_end_ms")
+            raise RefusedError("'audio_end_ms' must be an integer, 0 or greater", "invalid_value", "audio_end_ms")
         if self.refuses_zero and not audio_end_ms:
             raise RefusedError("Only model output audio messages can be truncated", "unsupported_content_type")
         if audio_end_ms > parts_ms[content_index]:

@@ -99,7 +99,7 @@ def _temperature(param: str, value: object, _session: Mapping[str, object], _mod
 
 def _max_tokens(param: str, value: object, _session: Mapping[str, object], _mode: Mode) -> object:
     if value != "inf" and not is_whole(value, 1, 4096):
-        raise bad_session_value(param, 'a whole number from 1 to 4096, or "inf"')
+        raise bad_session_value(param, 'an integer from 1 to 4096, or "inf"')
     return value
 
 

@@ -127,7 +127,7 @@ def _check_values(param: str, value: Mapping[str, object], mode: Mode) -> None:
     for key in _DURATIONS:
         given = value.get(key)
         if given is not None and not is_whole(given, 0, 60_000):
-            raise bad_session_value(f"{param}.{key}", "a whole number of milliseconds from 0 to 60000")
+            raise bad_session_value(f"{param}.{key}", "an integer (milliseconds) from 0 to 60000")
     for key in _SWITCHES:
         if value.get(key) is not None and not isinstance(value[key], bool):
             raise bad_session_value(f"{param}.{key}", "true or false")

@@ -132,13 +132,13 @@ def _key_mistakes(node: yaml.Node | None, seen: set[int]) -> Iterator[str]:
 def _key_fault(key: yaml.Node, names: Mapping[str, int]) -> str:
     name, kind = key.value, str(key.tag).removeprefix(_TAG)
     if not isinstance(name, str):
-        return "a name must be a text"
+        return "a name must be a string"
     if kind == "bool":
         return f"YAML reads the name {name} as true or false; put it in quotes"
     if not name.strip():
         return "the name is empty; add one"
     if kind == "null" or (kind in ("int", "float") and not (name.isdecimal() and str(int(name)) == name)):
-        return f"YAML does not read the name {name} as a text; put it in quotes"
+        return f"YAML does not read the name {name} as a string; put it in quotes"
     return f"the name {name!r} occurs twice, first in line {names[name]}; remove one of them" if name in names else ""
 
 

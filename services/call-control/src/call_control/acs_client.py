@@ -14,11 +14,11 @@ from azure.communication.callautomation import (
     StreamingTransportType,
 )
 
-from call_control.acs_people import AcsPeople, RosterEntry
+from call_control.acs_people import AcsPeople
 from call_control.acs_requests import DEADLINE_S, AcsError, AcsRefusal, party, repeatable
 from call_control.core.connection_string import AcsAddress
 
-__all__ = ["AcsClient", "AcsError", "AcsRefusal", "Connection", "MediaFormat", "RosterEntry"]
+__all__ = ["AcsClient", "AcsError", "AcsRefusal", "Connection", "MediaFormat"]
 
 _FORMATS: Final = {"pcm16k": AudioFormat.PCM16_K_MONO, "pcm24k": AudioFormat.PCM24_K_MONO}
 

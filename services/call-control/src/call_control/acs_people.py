@@ -5,7 +5,6 @@ A call to a Teams resource account never has a caller id: ACS refuses it (400/85
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, Final
 
 from azure.communication.callautomation import (
@@ -17,6 +16,7 @@ from azure.communication.callautomation import (
 
 from call_control.acs_requests import AcsRequests, party, repeatable
 from call_control.core.calling_headers import TeamsDetails, calling_headers
+from call_control.core.machine.call_events import RosterEntry
 from call_control.core.transfer_context import TransferContext
 
 _TONES: Final = {
@@ -37,15 +37,6 @@ _TONES: Final = {
     "*": DtmfTone.ASTERISK,
     "#": DtmfTone.POUND,
 }
-
-
-@dataclass(frozen=True, slots=True)
-class RosterEntry:
-    """A participant as ACS lists it. ACS lists the application as well, with a raw id of the ACS resource."""
-
-    raw_id: str
-    on_hold: bool
-    muted: bool
 
 
 class AcsPeople(AcsRequests):
@@ -151,7 +142,7 @@ class AcsPeople(AcsRequests):
         await self._act("unhold", lambda: call.unhold(party(raw_id), operation_context=operation_context))
 
     async def mute(self, connection_id: str, raw_id: str, *, operation_context: str, request_id: str) -> None:
-        """Mute a participant. ACS has no operation that ends it."""
+        """Mute a participant. ACS cannot unmute."""
         call, headers = self._call(connection_id), repeatable(request_id)
         await self._act(
             "mute",

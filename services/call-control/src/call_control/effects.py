@@ -48,7 +48,7 @@ from call_control.core.machine.call_commands import (
     UnholdParticipant,
     Withdraw,
 )
-from call_control.core.machine.call_events import CommandDone, CommandFailed, Present
+from call_control.core.machine.call_events import CommandDone, CommandFailed
 from call_control.core.machine.call_machine import still_wanted
 from call_control.core.transfer_context import context_of
 from call_control.routing.rule_places import RulePlaces
@@ -175,9 +175,7 @@ class Effects:
                 )
                 return CommandDone(command.seq, invitation_id=invitation_id)
             case ListParticipants():
-                listed = await acs.participants(connection_id)
-                roster = tuple(Present(one.raw_id, one.on_hold, one.muted) for one in listed)
-                return CommandDone(command.seq, roster=roster)
+                return CommandDone(command.seq, roster=await acs.participants(connection_id))
             case Reject():
                 await acs.reject(context, command.reason, request_id=request_id)
             case Redirect():

@@ -121,7 +121,7 @@ def outcome_label(action: CallAction) -> str:
 
 
 def mode_label(action: CallAction) -> str:
-    """Return the mode of a transfer; for one without a mode that ended before its call began, that of most."""
+    """Return the mode of a transfer; `attended` if it ended before its mode was known."""
     if action.operation:
         return BLIND if action.operation.startswith(Transfer.__name__) else ATTENDED
     return argument_of(action, "mode") or ATTENDED

@@ -126,7 +126,7 @@ class RelayWatch:
         try:
             record = await self._store.load(session.call_id)
         except EntryError as error:  # written by a newer release
-            log.warning("call record not decoded", extra=fields(call_id=session.call_id, reason=error.message))
+            log.warning("call record could not be decoded", extra=fields(call_id=session.call_id, reason=error.message))
             return
         if record is not None:
             session.update(record)

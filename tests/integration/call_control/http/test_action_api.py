@@ -130,7 +130,7 @@ async def test_a_call_has_a_limit_of_actions_and_forgets_none(board: Switchboard
                 "remove_participant, hold, resume, mute, return_to_agent"
             ),
         ),
-        (b'{"action":"send_dtmf","tones":"x"}', "tones must be 1 to 18 of 0-9, A-D, * and #"),
+        (b'{"action":"send_dtmf","tones":"x"}', "tones must be 1 to 18 characters of 0-9, A-D, * and #"),
     ],
 )
 async def test_bad_requests(board: Switchboard, body: bytes, fault: str) -> None:

@@ -132,7 +132,10 @@ async def test_an_agent_acts_through_mcp(agents: Switchboard) -> None:
         record = await acted(agents, call)
         assert json.loads(record.actions[0].arguments) == {"text": "wants a call back"}
         refused = await client.call_tool("send_dtmf", {"call": REFERENCE, "digits": "hello"})
-        assert refused.structured_content == {"ok": False, "reason": "`digits` must be 1 to 18 of 0-9, A-D, * and #."}
+        assert refused.structured_content == {
+            "ok": False,
+            "reason": "`digits` must be 1 to 18 characters of 0-9, A-D, * and #.",
+        }
 
 
 async def test_racing_repetitions_are_one_action(agents: Switchboard) -> None:

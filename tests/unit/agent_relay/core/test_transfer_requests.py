@@ -114,7 +114,7 @@ def test_a_hang_up_replaces_the_transfer_and_a_transfer_no_hang_up() -> None:
     talk.hear(transfer())
     assert requested(talk.hear(call("end_call", call_id="c2", reason="done"))) == [("fn_c2", "hang_up", "agent")]
     refused = talk.hear(transfer("c3"))
-    assert (requested(refused), outputs(refused)[0]["reason"]) == ([], "The call is being ended already.")
+    assert (requested(refused), outputs(refused)[0]["reason"]) == ([], "The call is already being ended.")
     talk.hear(vl.ResponseDone("r1", "completed", ""))
     assert goodbyes(finished(talk)) == [("fn_c2", "heard")]
 

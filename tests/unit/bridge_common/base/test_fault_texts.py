@@ -27,7 +27,7 @@ class Sample(BaseModel, extra="forbid"):
     ("field", "value", "words"),
     [
         ("flag", "maybe", "must be true or false"),
-        ("count", "many", "must be a whole number"),
+        ("count", "many", "must be an integer"),
         ("count", "0", "must be 1 or more"),
         ("count", "6", "must be 5 or less"),
         ("share", "x", "must be a number"),
@@ -88,7 +88,7 @@ def test_the_known_fields_of_a_location() -> None:
 
 def test_an_unknown_field_with_spaces_may_be_a_text() -> None:
     assert unknown_field("lvl", ["level", "own"]) == "is unknown; known fields are level, own"
-    assert unknown_field("how are you", ["text"]).endswith("put the whole text in quotes")
+    assert unknown_field("how are you", ["text"]).endswith("put the whole string in quotes")
 
 
 def test_a_pattern_has_words() -> None:

@@ -5,7 +5,7 @@ import yaml
 
 from bridge_common.base.yaml_faults import yaml_fault
 
-QUOTES = 'put the whole text in quotes ("…")'
+QUOTES = 'put the whole string in quotes ("…")'
 
 
 def _fault(text: str) -> str:
@@ -29,8 +29,8 @@ def _fault(text: str) -> str:
         ("a: {b: [c}", "line 1, column 10: the bracket that opens in line 1 is closed by another one"),
         ('a: {b: "x" c}', "line 1, column 12: a comma is missing between the brackets"),
         ("a:\n\tb: c", "line 2, column 1: the line contains a tab; indent with spaces"),
-        ("a: @x", f"line 1, column 4: a text must not begin with `@`; {QUOTES}"),
-        ("a: *x", f"line 1, column 4: `*x` refers to a value that does not exist; if it is a text, {QUOTES}"),
+        ("a: @x", f"line 1, column 4: a string must not begin with `@`; {QUOTES}"),
+        ("a: *x", f"line 1, column 4: `*x` refers to a value that does not exist; if it is a string, {QUOTES}"),
         ("a: &x b\nc: &x d", "line 2, column 4: another value has the same anchor (&name); rename one of them"),
         ("a: 'x\nb: c\n", "line 3, column 1: the quote that opens in line 1 is not closed"),
         ("a:\n - b\n c: d", "line 3, column 2: the line does not continue the lines before it; check its indentation"),
@@ -38,7 +38,7 @@ def _fault(text: str) -> str:
         ("a: b\n---\nc: d", "line 2, column 1: the line does not continue"),
         ('a: "\\d"', "line 1, column 6: `\\d` is not a valid escape; use single quotes"),
         ("a: !x b", "line 1, column 4: tags (!name) are not allowed"),
-        ("a: |x\n b", "line 1, column 5: a text after `|` or `>` begins in the next line, indented"),
+        ("a: |x\n b", "line 1, column 5: a string after `|` or `>` begins in the next line, indented"),
         ("\x00", "a character is not allowed in YAML"),
         ("a: !!int x", "a value or an escape sequence is not valid"),
         ("[" * 3_000, "values are nested too deeply"),

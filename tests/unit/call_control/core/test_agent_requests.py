@@ -33,7 +33,7 @@ def test_references(arguments: dict[str, object], reference: str) -> None:
         (CONNECTED, ReferredCall(CALL, ()), "end_call is not allowed in this call; these are: none."),
         (replace(CONNECTED, status=Status.RINGING), ALL, "The call is not connected."),
         (replace(CONNECTED, status=Status.ENDED), ALL, "The call has ended."),
-        (replace(CONNECTED, closing="act-1"), ALL, "The call is being ended already."),
+        (replace(CONNECTED, closing="act-1"), ALL, "The call is already being ended."),
     ],
 )
 def test_refusals(record: CallRecord, allowed: ReferredCall, reason: str) -> None:
@@ -53,7 +53,7 @@ def test_unknown_targets_are_refused_with_the_known_ones() -> None:
 
 
 def test_bad_arguments_are_refused_with_their_fault() -> None:
-    fault = "`digits` must be 1 to 18 of 0-9, A-D, * and #."
+    fault = "`digits` must be 1 to 18 characters of 0-9, A-D, * and #."
     assert requests.fault_in(DTMF, {"call": "7QK4-M2X9-RD", "digits": "hello"}) == fault
     assert requests.fault_in(DTMF, {"call": "7QK4-M2X9-RD", "digits": "1"}) == ""
 

@@ -16,7 +16,7 @@ def test_every_kind_of_setting_is_read() -> None:
 
 def test_wrong_values_are_all_named() -> None:
     with pytest.raises(
-        ValueError, match=r"PORT must be a whole number, got .x.; REPLY_DELAY_S must be a number, got .soon."
+        ValueError, match=r"PORT must be an integer, got .x.; REPLY_DELAY_S must be a number, got .soon."
     ):
         VoiceLiveSettings.from_env({"PORT": "x", "REPLY_DELAY_S": "soon", "SPEED": "4"})
     with pytest.raises(ValueError, match="ALLOW_ANY_BEARER"):

@@ -132,10 +132,10 @@ def test_refuses_what_acs_would_not_send(message: str | bytes) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "fault"),
     [
-        ("24000", '"fast"', '`sampleRate` of AudioMetadata must be a whole number, got "fast"'),
-        ("24000", "{}", "`sampleRate` of AudioMetadata must be a whole number, got an object"),
+        ("24000", '"fast"', '`sampleRate` of AudioMetadata must be an integer, got "fast"'),
+        ("24000", "{}", "`sampleRate` of AudioMetadata must be an integer, got an object"),
         ('"PCM"', "[7]", "`encoding` of AudioMetadata must be a string, got an array"),
-        ("24000", f'"{"9" * 100}"', f'`sampleRate` of AudioMetadata must be a whole number, got "{"9" * 39}'),
+        ("24000", f'"{"9" * 100}"', f'`sampleRate` of AudioMetadata must be an integer, got "{"9" * 39}'),
     ],
 )
 def test_an_error_in_the_metadata_contains_the_field_and_its_value(old: str, new: str, fault: str) -> None:

@@ -35,7 +35,7 @@ def level_of(pcm: bytes, hz: int) -> float:
 
 
 class Socket:
-    """A mix with its driver: due after every frame and at `next_at`, rounded up to the beat of the ticker."""
+    """A mix with its driver: due after every frame and at `next_at`, rounded up to the tick of the ticker."""
 
     def __init__(self) -> None:
         self._beat = -1

@@ -13,10 +13,10 @@ _WORDS: Final = {
     "missing": "is not set",
     "bool_type": "must be true or false",
     "bool_parsing": "must be true or false",
-    "int_type": "must be a whole number",
-    "int_parsing": "must be a whole number",
-    "int_parsing_size": "must be a whole number with fewer digits",
-    "int_from_float": "must be a whole number",
+    "int_type": "must be an integer",
+    "int_parsing": "must be an integer",
+    "int_parsing_size": "must be an integer with fewer digits",
+    "int_from_float": "must be an integer",
     "float_type": "must be a number",
     "float_parsing": "must be a number",
     "finite_number": "must be a finite number",
@@ -67,7 +67,7 @@ def in_words(problem: Mapping[str, Any], words: Mapping[str, str] | None = None)
 
 
 def _plain(value: object) -> object:
-    """Format a whole number without decimals: 1 for 1.0."""
+    """Format an integer without decimals: 1 for 1.0."""
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
@@ -75,7 +75,7 @@ def unknown_field(name: object, known: Sequence[str]) -> str:
     """Return the message for a field that does not exist."""
     message = f"is unknown; known fields are {', '.join(known)}"
     if isinstance(name, str) and " " in name:
-        message += "; if it is a part of a text, put the whole text in quotes"
+        message += "; if it is part of a string, put the whole string in quotes"
     return message
 
 

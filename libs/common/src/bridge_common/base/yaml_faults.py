@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any, Final
 
-_QUOTES: Final = 'put the whole text in quotes ("…")'
+_QUOTES: Final = 'put the whole string in quotes ("…")'
 _FAULTS: Final[tuple[tuple[str, str], ...]] = (
     (
         r"expected ',' or '[}\]]', but got '(?:<stream end>|<document start>|<document end>|<block.*)'",
@@ -19,16 +19,16 @@ _FAULTS: Final[tuple[tuple[str, str], ...]] = (
     (r"expected ',' or '[}\]]', but got '[}\]]'", "the bracket that opens in line {opened} is closed by another one"),
     (
         r"expected ',' or '[}\]]', but got '(.*)'",
-        "a comma is missing between the brackets; add it, or, if this is one text, " + _QUOTES,
+        "a comma is missing between the brackets; add it, or, if this is one string, " + _QUOTES,
     ),
     (
         r"mapping values are not allowed.*",
-        "a colon followed by a space begins a value; if it is part of a text, " + _QUOTES + ", otherwise check the "
+        "a colon followed by a space begins a value; if it is part of a string, " + _QUOTES + ", otherwise check the "
         "indentation",
     ),
     (r"found character '\\t' that cannot start any token", "the line contains a tab; indent with spaces"),
-    (r"found character '(.)' that cannot start any token", "a text must not begin with `{0}`; " + _QUOTES),
-    (r"found undefined alias '(.*)'", "`*{0}` refers to a value that does not exist; if it is a text, " + _QUOTES),
+    (r"found character '(.)' that cannot start any token", "a string must not begin with `{0}`; " + _QUOTES),
+    (r"found undefined alias '(.*)'", "`*{0}` refers to a value that does not exist; if it is a string, " + _QUOTES),
     (
         r"expected (?:<block end>|the node content|'<document start>'), but found .*|but found another document",
         "the line does not continue the lines before it; check its indentation, its commas and its quotes",
@@ -42,11 +42,14 @@ _FAULTS: Final[tuple[tuple[str, str], ...]] = (
         "the quote that opens in line {opened} is not closed",
     ),
     (r"found unknown escape character '?(.*?)'?", "`\\{0}` is not a valid escape; use single quotes"),
-    (r"could not determine a constructor for the tag .*", "tags (!name) are not allowed; if it is a text, " + _QUOTES),
+    (
+        r"could not determine a constructor for the tag .*",
+        "tags (!name) are not allowed; if it is a string, " + _QUOTES,
+    ),
     (r"second occurrence", "another value has the same anchor (&name); rename one of them"),
     (
         r"expected (?:chomping or indentation indicators|a comment or a line break), but found .*",
-        "a text after `|` or `>` begins in the next line, indented",
+        "a string after `|` or `>` begins in the next line, indented",
     ),
 )
 

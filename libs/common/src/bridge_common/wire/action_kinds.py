@@ -84,7 +84,7 @@ def _mode(name: str, value: object) -> str:
 
 def tones_fault(name: str, value: object) -> str:
     valid = isinstance(value, str) and _TONES.fullmatch(value) is not None
-    return "" if valid else f"{name} must be 1 to 18 of 0-9, A-D, * and #"
+    return "" if valid else f"{name} must be 1 to 18 characters of 0-9, A-D, * and #"
 
 
 _Check: TypeAlias = Callable[[str, object], str]
@@ -135,7 +135,7 @@ def fault_of(action: str, arguments: str) -> str:
 def text_fault(name: str, value: object, *, least: int = 1, most: int = MAX_TEXT) -> str:
     """Return the fault in a text, "" if there is none. Line breaks and tabs are the only valid control characters."""
     if not isinstance(value, str) or not least <= len(value.strip()) <= len(value) <= most:
-        return f"{name} must be a text of {least} to {most} characters"
+        return f"{name} must be a string of {least} to {most} characters"
     if _UNPRINTABLE.search(value):
         return f"{name} must not contain control characters or a lone surrogate"
     return ""

@@ -82,6 +82,10 @@ class Participant:
     on_hold: bool = False
     muted: bool = False
 
+    @property
+    def joined(self) -> bool:
+        return self.state == "joined"
+
 
 class TransferStage(StrEnum):
     NONE = ""

@@ -221,12 +221,12 @@ class Act(_Stored, frozen=True, tag=40):
 
 
 class GoodbyeOver(_Stored, frozen=True, tag=41):
-    """The outcome of what the agent says before a hang-up or a transfer, as the relay reports it."""
+    """The relay reports whether the words before a hang-up or a transfer were heard."""
 
     call_id: str
     action_id: str
     outcome: str
-    """`heard`; `interrupted` by the caller; `failed`: the agent did not say it in time."""
+    """`heard`; `interrupted` by the caller; `failed`: they were not spoken in time."""
 
 
 class ScreeningOver(_Stored, frozen=True, tag=42):

@@ -60,7 +60,7 @@ def refusal_of(
     if record.status is not Status.CONNECTED:
         return "The call has ended." if record.status in (Status.ENDING, Status.ENDED) else "The call is not connected."
     if record.closing and tool.action != "note":
-        return "The call is being ended already."
+        return "The call is already being ended."
     if fault := unknown_target(act.action, json.loads(act.arguments), targets, referred.targets):
         return f"{fault[0].upper()}{fault[1:]}."
     if limit := limit_fault(record, act.action, act.by, now_ms):

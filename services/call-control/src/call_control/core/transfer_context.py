@@ -1,4 +1,4 @@
-"""Context for a person who is called into a call, or to whom it is transferred (ADR 44)."""
+"""The context of a call for the target of a transfer or an invitation (ADR 44)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Final
 from bridge_common.wire.action_kinds import DISPOSITION, MAX_SUMMARY, MAX_TOPIC, NOTE
 from bridge_common.wire.call_record import CallAction, CallRecord
 from call_control.core.events.custom_context import clean
-from call_control.core.policy.parties import is_anonymous
+from call_control.core.policy.parties import is_anonymous, is_resource_account
 
 _ELLIPSIS: Final = "…"
 
@@ -76,7 +76,7 @@ def _sentence(text: str) -> str:
 
 
 def _spoken(party: str) -> str:
-    if party.startswith("28:"):
+    if is_resource_account(party):
         return "a Teams resource account"
     return "a hidden number" if is_anonymous(party) else party.removeprefix("4:")
 

@@ -174,9 +174,9 @@ def _audio_metadata(body: dict[str, object]) -> AudioMetadata:
     channels = body.get("channels", 1)
     encoding = body.get("encoding", "PCM")
     if type(rate_hz) is not int:
-        raise FrameError(f"`sampleRate` of AudioMetadata must be a whole number, got {_shown(rate_hz)}")
+        raise FrameError(f"`sampleRate` of AudioMetadata must be an integer, got {_shown(rate_hz)}")
     if type(channels) is not int:
-        raise FrameError(f"`channels` of AudioMetadata must be a whole number, got {_shown(channels)}")
+        raise FrameError(f"`channels` of AudioMetadata must be an integer, got {_shown(channels)}")
     if type(encoding) is not str:
         raise FrameError(f"`encoding` of AudioMetadata must be a string, got {_shown(encoding)}")
     return AudioMetadata(rate_hz=rate_hz, encoding=encoding, channels=channels)

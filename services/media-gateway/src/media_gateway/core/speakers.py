@@ -1,4 +1,4 @@
-"""Selects whose frames are audio for the agent, by the participant ids of ACS. No I/O; `now` in seconds.
+"""Selects the participants whose audio the agent hears, by their ACS ids. No I/O; `now` in seconds.
 
 The documentation of ACS leaves open which ids occur in a call with several people, whether a participant who does not
 speak has frames, and whether the application gets its own audio back. Each of these forms is accepted.
@@ -19,7 +19,6 @@ SPEAKING_S: Final = 1.0
 """A participant without frames for this time does not count as a speaker."""
 STRANGER_S: Final = 5.0
 """An unknown id is looked up in the call's record for this time; after it the id counts as our own."""
-_JOINED: Final = "joined"
 _APPLICATION: Final = "8:acs:"
 """Prefix of our own id, and of people who use ACS."""
 
@@ -59,7 +58,7 @@ class Speakers:
         self._others = frozenset(one.raw_id.casefold() for one in people)
         self._strangers = {one: at for one, at in self._strangers.items() if one not in self._others}
         self._selected = False
-        self.several |= not self.mixed and any(one.state == _JOINED for one in people)
+        self.several |= not self.mixed and any(one.joined for one in people)
 
     def lookup_due(self, now: float) -> bool:
         """Whether `know` should be called with a newer record: an id is unknown, or the selection has changed, as when

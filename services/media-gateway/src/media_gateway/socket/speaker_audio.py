@@ -75,7 +75,7 @@ class SpeakerAudio:
         self._ticker.wake(self, None)
 
     def _look_again(self) -> None:
-        """Let the next frame be decoded, because its speaker may be selected differently now."""
+        """Decode the next frame to check its speaker again: the selection may have changed."""
         if not self._speakers.mixed:
             self._uplink.speaker = b""
 

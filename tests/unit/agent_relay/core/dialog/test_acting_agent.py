@@ -144,7 +144,7 @@ def test_bad_arguments_are_answered_with_their_fault() -> None:
     begin(talk, audible=False)
     commands = talk.hear(call("send_dtmf", digits="hello"))
     assert requested(commands) == []
-    assert outputs(commands) == [{"ok": False, "reason": "`digits` must be 1 to 18 of 0-9, A-D, * and #."}]
+    assert outputs(commands) == [{"ok": False, "reason": "`digits` must be 1 to 18 characters of 0-9, A-D, * and #."}]
 
 
 def test_an_action_is_requested_before_its_tool_call_is_recorded() -> None:

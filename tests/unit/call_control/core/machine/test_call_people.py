@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from bridge_common.wire.call_record import CallAction, CallRecord, Participant, Status
-from call_control.core.machine.call_events import Present
+from call_control.core.machine.call_events import RosterEntry
 from call_control.core.machine.call_people import (
     caller_in,
     mode_of,
@@ -22,7 +22,7 @@ PERSON = Participant(BILLING, "billing", "joined", "act-1", at_ms=1_000)
 RECORD = CallRecord(
     call_id="call_1", status=Status.CONNECTED, caller=CALLER, callee="4:+18005551212", participants=(PERSON,)
 )
-US, HERE = Present(APPLICATION), Present(CALLER)
+US, HERE = RosterEntry(APPLICATION), RosterEntry(CALLER)
 
 
 def transfer(arguments: str, by: str = "operator") -> CallAction:
@@ -45,21 +45,21 @@ def test_a_person_has_one_entry() -> None:
 @pytest.mark.parametrize(
     ("roster", "caller"),
     [
-        ((US, HERE, Present(BILLING)), HERE),
-        ((US, Present(BILLING), Present(CALLER.upper())), Present(CALLER.upper())),
-        ((US, Present(BILLING), Present("4:+19995550123")), Present("4:+19995550123")),
-        ((US, Present(BILLING)), None),
-        ((US, Present(BILLING), Present("4:+18005551212"), Present("28:orgid:1")), None),
+        ((US, HERE, RosterEntry(BILLING)), HERE),
+        ((US, RosterEntry(BILLING), RosterEntry(CALLER.upper())), RosterEntry(CALLER.upper())),
+        ((US, RosterEntry(BILLING), RosterEntry("4:+19995550123")), RosterEntry("4:+19995550123")),
+        ((US, RosterEntry(BILLING)), None),
+        ((US, RosterEntry(BILLING), RosterEntry("4:+18005551212"), RosterEntry("28:orgid:1")), None),
     ],
 )
-def test_the_caller_is_recognized(roster: tuple[Present, ...], caller: Present | None) -> None:
+def test_the_caller_is_recognized(roster: tuple[RosterEntry, ...], caller: RosterEntry | None) -> None:
     assert caller_in(RECORD, roster) == caller
 
 
 def test_strangers_are_neither_caller_nor_application() -> None:
-    stranger = Present("4:+19995550123")
-    assert strangers_in(RECORD, (US, HERE, Present(BILLING), stranger)) == [stranger]
-    assert strangers_in(RECORD, (US, Present(BILLING), stranger)) == [], "it is the caller"
+    stranger = RosterEntry("4:+19995550123")
+    assert strangers_in(RECORD, (US, HERE, RosterEntry(BILLING), stranger)) == [stranger]
+    assert strangers_in(RECORD, (US, RosterEntry(BILLING), stranger)) == [], "it is the caller"
 
 
 def test_targets_and_modes() -> None:

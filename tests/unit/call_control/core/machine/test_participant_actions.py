@@ -37,7 +37,7 @@ def added(by: str = "operator") -> PeopleLife:
 
 
 def look(life: PeopleLife) -> None:
-    """The participants are fetched, sooner or later."""
+    """Fetch the participants, at the next timer if no request is pending."""
     if not life.looks():
         life.due(SetTimer.ROSTER)
 

@@ -57,7 +57,7 @@ def test_a_repeated_id_is_one_action() -> None:
 
 @pytest.mark.parametrize(
     ("life", "reason"),
-    [(dialing(), "billing is being called already"), (screening(), "billing is already in the call")],
+    [(dialing(), "billing is already being called"), (screening(), "billing is already in the call")],
 )
 def test_a_target_that_is_called_or_in_the_call(life: PeopleLife, reason: str) -> None:
     life.act("add_participant", "act-2", target="billing")

@@ -27,7 +27,7 @@ from call_control.core.machine.call_commands import (
     of_pending,
     to_pending,
 )
-from call_control.core.machine.call_events import CallEvent, CommandDone, CommandFailed, Present
+from call_control.core.machine.call_events import CallEvent, CommandDone, CommandFailed, RosterEntry
 from call_control.core.machine.call_machine import apply
 from call_control.core.policy.routing import Accepted
 from tests.unit.support.call_life import CALL, CONNECTION
@@ -208,7 +208,7 @@ class PeopleOfACall(RuleBasedStateMachine):
         if not good:
             self.happens(CommandFailed(command.seq, code, gone))
         elif isinstance(command, ListParticipants):
-            roster = tuple(Present(one) for one in (APPLICATION, *sorted(present)))
+            roster = tuple(RosterEntry(one) for one in (APPLICATION, *sorted(present)))
             before = self.record
             self.happens(CommandDone(command.seq, roster=roster))
             self.nobody_stays_without_the_caller(before, present)

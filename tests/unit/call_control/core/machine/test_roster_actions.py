@@ -9,7 +9,7 @@ import pytest
 from bridge_common.wire.call_record import Status, TransferStage
 from call_control.core.events.callbacks import AcsEvent
 from call_control.core.machine.call_commands import ListParticipants, SetTimer
-from call_control.core.machine.call_events import CommandDone, Present
+from call_control.core.machine.call_events import CommandDone, RosterEntry
 from call_control.core.machine.transition import armed
 from tests.unit.support.people_life import APPLICATION, BILLING, CALLER, SALES, bridged, dialing, event, phoned
 
@@ -89,7 +89,7 @@ def test_a_request_whose_answer_never_comes_is_repeated() -> None:
     lost = life.waiting(ListParticipants)
     assert "ListParticipants" in life.due(SetTimer.ROSTER)
     assert [item.seq for item in life.record.pending if item.kind == "ListParticipants"] != [lost]
-    assert life.on(CommandDone(lost, roster=(Present(APPLICATION),))) == [], "only the latest answer counts"
+    assert life.on(CommandDone(lost, roster=(RosterEntry(APPLICATION),))) == [], "only the latest answer counts"
     life.looked(CALLER)
     assert life.person().state == "left"
 
@@ -181,6 +181,6 @@ def test_the_watch_ends_when_nobody_is_left() -> None:
 def test_a_held_person_is_shown_in_the_record() -> None:
     life = bridged()
     life.due(SetTimer.ROSTER)
-    roster = (Present(APPLICATION), Present(CALLER, muted=True), Present(BILLING, on_hold=True))
+    roster = (RosterEntry(APPLICATION), RosterEntry(CALLER, muted=True), RosterEntry(BILLING, on_hold=True))
     life.on(CommandDone(life.waiting(ListParticipants), roster=roster))
     assert (life.person().on_hold, life.record.caller_muted) == (True, True)

@@ -170,7 +170,7 @@ def test_a_target_that_left_the_policy_meanwhile() -> None:
     life.act("transfer", by="agent", target="billing")
     life.rules = replace(RULES, targets={})
     assert life.words() == ["InstructRelay"]
-    assert life.outcome() == ("failed", "the routing policy no longer has the target")
+    assert life.outcome() == ("failed", "the target is no longer in the routing policy")
     assert back_with_agent(life)
 
 

@@ -54,7 +54,7 @@ def test_a_redirect_by_name() -> None:
 def test_a_redirect_of_a_resource_account_is_answered_and_connected(redirect: object, target: str) -> None:
     routed = routing({"name": "desk", "called": "reception", "redirect": redirect}).route(TEAMS_CALL)
     assert (routed.decision, routed.action, routed.rule) == (Connected(target), "connect", "desk")
-    assert routed.reason.startswith("redirect, by connecting: ")
+    assert routed.reason.startswith("redirect; connected instead: ")
 
 
 def test_the_kill_switch_and_the_limits_connect_calls_of_resource_accounts() -> None:

@@ -83,7 +83,7 @@ def test_the_example_of_the_documentation_is_good() -> None:
         (b"rules: [{name: how are you?}]", "line 1, column 27: `?` has a meaning of its own between brackets"),
         (
             b"rules:\n- name: a: b",
-            "line 2, column 10: a colon followed by a space begins a value; if it is part of a text",
+            "line 2, column 10: a colon followed by a space begins a value; if it is part of a string",
         ),
         (b"x" * (MAX_BYTES + 1), "the text has more than"),
     ],

@@ -95,10 +95,10 @@ def test_invalid_targets(party: dict[str, str]) -> None:
 @pytest.mark.parametrize(
     ("fields", "mistake"),
     [
-        ({"percent": 1}, "rules[0] (first): needs exactly one of agent, agents, redirect, reject"),
+        ({"percent": 1}, "rules[0] (first): must have exactly one of agent, agents, redirect, reject"),
         (
             {"percent": 1, "agent": "a", "reject": "busy"},
-            "rules[0] (first): needs exactly one of agent, agents, redirect, reject",
+            "rules[0] (first): must have exactly one of agent, agents, redirect, reject",
         ),
         ({"percent": 1, "reject": "none"}, "rules[0] (first).reject: must be 'busy' or 'forbidden'"),
         ({"called": "1800*", "agent": "a"}, "rules[0] (first).called[0]: is not a pattern; write + and digits"),
@@ -119,7 +119,7 @@ def test_invalid_targets(party: dict[str, str]) -> None:
         ),
         (
             {"holidays": {"country": False}, "time_zone": "UTC", "agent": "a"},
-            "rules[0] (first).holidays[0].country: must be text; YAML reads NO as false",
+            "rules[0] (first).holidays[0].country: must be a string; YAML reads NO as false",
         ),
         (
             {"holidays": [{"country": "DE", "subdivision": "TX"}], "time_zone": "UTC", "agent": "a"},
@@ -132,7 +132,10 @@ def test_invalid_targets(party: dict[str, str]) -> None:
         ({"percent": 1, "agents": {"a": 50, "b": 49}}, "rules[0] (first).agents: the shares must add up to 100 %"),
         ({"percent": 1, "agents": {"a": -1, "b": 100}}, "rules[0] (first).agents.a: must be 0 or more"),
         ({"percent": 1, "agents": {}}, "rules[0] (first).agents: needs at least one"),
-        ({"percent": 1, "agents": {"a": 100}, "agent": "a"}, "rules[0] (first): needs exactly one of agent, agents"),
+        (
+            {"percent": 1, "agents": {"a": 100}, "agent": "a"},
+            "rules[0] (first): must have exactly one of agent, agents",
+        ),
         ({"percent": 101, "agent": "a"}, "rules[0] (first).percent: must be 100 or less"),
         ({"percent": -1, "agent": "a"}, "rules[0] (first).percent: must be 0 or more"),
         ({"percent": True, "agent": "a"}, "rules[0] (first).percent: must be a number"),
@@ -141,14 +144,14 @@ def test_invalid_targets(party: dict[str, str]) -> None:
         ({"percent": "25 %", "agent": "a"}, "rules[0] (first).percent: must be a number"),
         (
             {"redirect": "somebody", "percent": 1},
-            "rules[0] (first).redirect: is not the name of a target; known are human_agents; or write",
+            "rules[0] (first).redirect: is not the name of a target; use human_agents, or {phone",
         ),
         ({"redirect": 7, "percent": 1}, "rules[0] (first).redirect: must be a mapping"),
         (
             {"redirect": {"phone": "x"}, "percent": 1},
             "rules[0] (first).redirect.phone: is not a phone number",
         ),
-        ({"redirect": {}, "percent": 1}, "rules[0] (first).redirect: needs exactly one of phone"),
+        ({"redirect": {}, "percent": 1}, "rules[0] (first).redirect: must have exactly one of phone"),
         (
             {"precent": 1, "percent": 1, "agent": "a"},
             "rules[0] (first).precent: is unknown; known fields are name, called,",
@@ -206,7 +209,7 @@ def test_all_mistakes_are_reported_at_once_and_no_number_is_repeated() -> None:
     found = mistakes_of(content)
     for start in (
         *("peple:", "rules[0] (a).called[0]", "rules[0] (a).hours[0]", "rules[0] (a).percent"),
-        *("rules[0] (a): needs exactly one", "rules[0] (a).time_zone", "rules[1] (a).redirect.phone"),
+        *("rules[0] (a): must have exactly one", "rules[0] (a).time_zone", "rules[1] (a).redirect.phone"),
         *("rules[1] (a).name: another", "rules[2]: must be a mapping"),
     ):
         assert any(mistake.startswith(start) for mistake in found), start

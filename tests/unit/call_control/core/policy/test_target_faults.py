@@ -29,10 +29,10 @@ def rule(**fields: object) -> dict[str, object]:
 @pytest.mark.parametrize(
     ("content", "mistake"),
     [
-        ({"targets": {"a": {}}}, "targets.a: needs exactly one of phone, acs_user, teams_user, teams_app"),
+        ({"targets": {"a": {}}}, "targets.a: must have exactly one of phone, acs_user, teams_user, teams_app"),
         (
             {"targets": {"a": {"phone": "+18005550001", "teams_user": GUID}}},
-            "targets.a: needs exactly one of phone, acs_user, teams_user, teams_app",
+            "targets.a: must have exactly one of phone, acs_user, teams_user, teams_app",
         ),
         ({"targets": {"a": {"phone": "18005550001"}}}, "targets.a.phone: is not a phone number; write + and digits"),
         (
@@ -63,11 +63,11 @@ def rule(**fields: object) -> dict[str, object]:
         ({"resource_accounts": {"anonymous": {"teams_app": GUID}}}, "resource_accounts.anonymous: is a reserved name"),
         (
             {"resource_accounts": RECEPTION | {"b": {"teams_app": f"28:orgid:{GUID}"}}},
-            "resource_accounts.b.teams_app: resource_accounts.reception has the same; remove one of them",
+            "resource_accounts.b.teams_app: resource_accounts.reception has the same value; remove one of them",
         ),
         (
             {"resource_accounts": RECEPTION | {"b": {"teams_app": OTHER, "number": "4:+18005550009"}}},
-            "resource_accounts.b.number: resource_accounts.reception has the same; remove one of them",
+            "resource_accounts.b.number: resource_accounts.reception has the same value; remove one of them",
         ),
         (
             {"resource_accounts": RECEPTION | {"Reception": {"teams_app": OTHER}}},
@@ -76,7 +76,7 @@ def rule(**fields: object) -> dict[str, object]:
         ({"on_behalf": "answer"}, "on_behalf: must be 'connect' or 'reject'"),
         (
             rule(redirect="biling"),
-            "rules[0] (first).redirect: is not the name of a target; known are human_agents, bill",
+            "rules[0] (first).redirect: is not the name of a target; use human_agents, bill",
         ),
         (
             rule(redirect="human_agents"),
@@ -109,7 +109,7 @@ def test_all_faults_are_reported_at_once() -> None:
         rules=[{"name": "first", "called": ["reception", "lobby"], "percent": 1, "redirect": "c"}, REST],
     )
     for start in (
-        *("targets.caller: ", "targets.b: needs", "targets.b.ring_s: must be a whole number"),
+        *("targets.caller: ", "targets.b: must have", "targets.b.ring_s: must be an integer"),
         *("resource_accounts.b.teams_app: ", "resource_accounts.b.number: ", "on_behalf: "),
         *("rules[0] (first).called[1]: ", "rules[0] (first).redirect: "),
     ):

@@ -23,8 +23,8 @@ from bridge_common.wire.action_kinds import AGENT, HANG_UP, TRANSFER
 from bridge_common.wire.agent_tools import AGENT_TOOLS
 from bridge_common.wire.entries import Dtmf, Instruct
 
-ENDING: Final = "The call is being ended already."
-CONNECTING: Final = "The caller is being connected already. Say nothing until you are told the outcome."
+ENDING: Final = "The call is already being ended."
+CONNECTING: Final = "The caller is already being connected. Say nothing until you are told the outcome."
 _TRANSFERS: Final = frozenset({Step.WAITING, Step.SCREENING, Step.BRIDGED, Step.RETURNED, PEOPLE, TONE})
 
 

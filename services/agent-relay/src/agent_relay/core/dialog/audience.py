@@ -31,7 +31,7 @@ UNKNOWN_PARTIES: Final = CallParties()
 
 
 class Audience:
-    """`hears_all`: the agent hears everybody in a call with several people. `unknown`: the previous relay may have
+    """`hears_all`: the agent hears all people in a call with several. `unknown`: the previous relay may have
     selected another audio.
     """
 
@@ -43,11 +43,11 @@ class Audience:
 
     @property
     def several(self) -> bool:
-        """Whether others than the caller are in the call."""
+        """Whether other people than the caller are in the call."""
         return bool(self._people)
 
     def gathered(self, names: Sequence[str]) -> bool:
-        """Handle that these people are in the call now, besides the caller. Return whether that has changed."""
+        """Replace the people in the call besides the caller. Return whether they have changed."""
         before, self._people = self._people, tuple(names)
         if self._people == before:
             return False
@@ -69,7 +69,7 @@ class Audience:
 
     @property
     def usual(self) -> Listen:
-        """The people whom the agent hears when it talks with the caller."""
+        """The selection while the agent talks with the caller."""
         return TO_ALL if self.several and self._hears_all else TO_CALLER
 
     def select(self, wanted: Listen) -> list[Command]:

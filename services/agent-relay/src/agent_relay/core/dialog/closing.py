@@ -78,7 +78,7 @@ class Closing:
         return True
 
     def drop(self) -> None:
-        """Wait for the words no longer, without an outcome."""
+        """Stop waiting for the words; no outcome is reported."""
         self._goodbye = None
 
     def outcome_of(self, action_id: str) -> GoodbyeStep | None:

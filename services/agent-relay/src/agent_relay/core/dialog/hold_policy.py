@@ -66,8 +66,8 @@ class HoldPolicy:
             self._lost_at = now
 
     def transfers(self, waits: bool | None, now: float) -> None:
-        """Play the tone while the caller waits for a person (`waits`), and never while people talk (False), whatever
-        the voice session does. None: the caller talks with the agent.
+        """Set the state of a transfer, which overrides that of the voice session. True: the caller waits for a person
+        and hears the tone; False: people talk, without a tone; None: the caller talks with the agent.
         """
         if waits is not self._transfer:
             self._transfer, self._transfer_at = waits, now

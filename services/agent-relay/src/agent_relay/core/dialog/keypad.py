@@ -41,7 +41,7 @@ class KeyReceiver(Protocol):
     def press(self, tone: str, now: float) -> list[Command]: ...
 
     def reset(self, now: float) -> list[Command]:
-        """Drop the keys, because the caller talks with somebody else now."""
+        """Drop the keys, because the caller talks with another person now."""
 
     def tick(self, now: float) -> list[Command]: ...
 

@@ -102,7 +102,7 @@ class Manners:
 
     @property
     def connecting(self) -> RequestAction | None:
-        """The transfer whose words are being spoken, or were spoken a moment ago."""
+        """The transfer whose announcement is being spoken, or has just been spoken."""
         request = self._request
         begun = request is not None and request.action == TRANSFER
         return request if begun and (self._closing.active or self._again_at is not None) else None
@@ -198,7 +198,7 @@ class Manners:
         return []
 
     def held(self, request: RequestAction) -> None:
-        """Handle a request to put somebody on hold, or to end the hold. A caller on hold is silent."""
+        """Handle a request to begin or end the hold of a participant. A caller on hold is silent."""
         of_caller = (text_in(detail_of(request.arguments), "participant") or CALLER) == CALLER
         if of_caller and request.action in (HOLD, RESUME):
             self._caller_on_hold = request.action == HOLD
@@ -208,7 +208,7 @@ class Manners:
         self._caller_on_hold = detail.get("caller_on_hold", self._caller_on_hold) is True
 
     def moved_on(self, action_id: str) -> None:
-        """Handle that call-control goes on with a transfer, whatever the caller has heard."""
+        """Handle that call-control continues a transfer, even if its announcement was not heard."""
         if self._request is None or self._request.action_id != action_id:
             return
         if self._closing.active:
@@ -256,7 +256,7 @@ class Manners:
         return commands
 
     def _again(self, now: float, *, caller_speaks: bool) -> list[Command]:
-        """Request the action again while the call continues. call-control ignores requests that it knows."""
+        """Request the action again while the call continues. call-control ignores duplicates."""
         request = self._request
         if request is None or self._again_at is None or now < self._again_at:
             return []

@@ -1,4 +1,4 @@
-"""Transfers in the record of a call: what a relay that takes the call over finds there, and what it restores."""
+"""Transfers in the record of a call: a relay that takes over the call decodes them, and restores lost stages."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _ORDER: Final = list(Step)
 
 
 def parties_of(record: CallRecord) -> CallParties:
-    joined = (one for one in record.participants if one.state == "joined")
+    joined = (one for one in record.participants if one.joined)
     names = tuple(one.name or one.raw_id for one in joined if one.raw_id != record.caller)
     name = caller_name(record.caller, record.caller_display_name)
     return CallParties(record.caller, name, names, record.caller_on_hold)

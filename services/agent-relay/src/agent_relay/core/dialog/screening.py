@@ -24,7 +24,7 @@ class ScreeningStep(StrEnum):
 
 
 class Screening:
-    """The screening of one person. `confirm`: None if they need not confirm. `speaks`: there is something to say."""
+    """The screening of one person. `confirm`: None if they need not confirm. `speaks`: whether a text precedes it."""
 
     def __init__(self, action_id: str, confirm: Confirmation | None, now: float, *, speaks: bool) -> None:
         self._confirm = confirm

@@ -1,4 +1,4 @@
-"""The course of the transfers of one call: at which step they are, and which reports about them are new (ADR 44)."""
+"""The progress of the transfers of one call: the current step, and whether a reported step is new (ADR 44)."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Step(StrEnum):
     BRIDGED = "bridged"
     RETURNED = "returned"
     ENDING = "ending"
-    """The call is hung up during the transfer: only the goodbye is left to say."""
+    """The call is hung up during the transfer: the agent speaks only the goodbye."""
 
     @property
     def rests(self) -> bool:
@@ -93,7 +93,7 @@ class TransferCourse:
         return known is None or _ORDER.index(step) > _ORDER.index(known.step)
 
     def enter(self, transfer: TransferState) -> None:
-        """Enter a step. The step changes nowhere else."""
+        """Set the current step. No other code changes it."""
         if self.current is not None and self.current.action_id != transfer.action_id:
             self._over.add(self.current.action_id)
         self.current = transfer

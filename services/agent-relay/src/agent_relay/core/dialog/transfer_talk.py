@@ -104,7 +104,7 @@ class TransferTalk:
         return self._enter(TransferState(action_id, Step.CONNECTING, target, topic), now)
 
     def instruct(self, entry: Instruct, now: float) -> list[Command]:
-        """Handle a report of call-control. Repetitions, and steps before the current one, change nothing."""
+        """Handle an instruction. Duplicates, and steps before the current one, have no effect."""
         detail, action_id = detail_of(entry.detail), entry.instruction_id
         if entry.what == PEOPLE:
             return self._gathered(detail)
@@ -224,7 +224,7 @@ class TransferTalk:
         return None
 
     def canceled(self, event: vl.ServerEvent) -> list[Command]:
-        """Cancel a response that the service begins by itself with this event."""
+        """Cancel the response that begins with this event, unless one was requested."""
         return self._unasked.canceled(event)
 
     def agent_heard(self) -> None:
@@ -241,7 +241,7 @@ class TransferTalk:
         return None if self._screening is None else self._screening.next_at()
 
     def advance(self, now: float, *, still: bool) -> list[Command]:
-        """Return the commands that are due. Call it after every event. `still`: nobody speaks or is about to speak."""
+        """Return the commands that are due. Call it after every event. `still`: nobody speaks, and no speech is due."""
         commands: list[Command] = []
         if self._alone and not self._taken_up:
             commands = self._take_up(now)

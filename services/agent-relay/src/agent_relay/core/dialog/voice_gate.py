@@ -1,5 +1,5 @@
-"""Withholds events of a voice session that must have no effect on the call: a greeting that the service speaks by
-itself at the wrong time, and everything that it says or hears by itself while the agent rests.
+"""Withholds events of a voice session that must have no effect on the call: a greeting that the service begins by
+itself at the wrong time, and its responses and transcripts while the agent rests.
 """
 
 from __future__ import annotations

@@ -26,7 +26,7 @@ def _languages(value: str) -> str:
 def _tokens(value: object) -> object:
     number = int(value) if isinstance(value, str) and re.fullmatch(r"[0-9]{1,4}", value) else value
     if number != "inf" and (type(number) is not int or not 1 <= number <= MOST_TOKENS):
-        raise ValueError(f"must be a whole number from 1 to {MOST_TOKENS}, or inf")
+        raise ValueError(f"must be an integer from 1 to {MOST_TOKENS}, or inf")
     return number
 
 

@@ -45,7 +45,7 @@ class SecretRef(_Strict):
 
 def _header_text(value: object) -> object:
     if not isinstance(value, str | Mapping | SecretRef):
-        raise ValueError("must be a text in quotes, or {secret: NAME} with the name of an environment variable")
+        raise ValueError("must be a string in quotes, or {secret: NAME} with the name of an environment variable")
     return value
 
 

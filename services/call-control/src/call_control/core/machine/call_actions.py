@@ -21,6 +21,7 @@ from call_control.core.machine.call_commands import (
     Transfer,
 )
 from call_control.core.machine.call_events import CallEvent, CommandDone, CommandFailed, EventKind
+from call_control.core.machine.call_people import JOINED, RINGING, people_in
 from call_control.core.machine.transition import CallPolicy, Transition, armed
 from call_control.core.policy.routing import Redirected, Rejected, Routed
 
@@ -219,7 +220,7 @@ def forget_hang_up(transition: Transition, event: CallEvent) -> None:
 
 def transfer(transition: Transition, event: CallEvent) -> None:
     """Transfer to human agents. The caller hears a hold tone meanwhile."""
-    others = any(one.state in ("ringing", "joined") for one in transition.record.participants)
+    others = people_in(transition.record, RINGING, JOINED)
     transferee = transition.record.caller if others else ""
     command = transition.issue(Transfer, target=transition.policy.transfer_target, transferee=transferee)
     transition.disarm(SetTimer.VOICE)

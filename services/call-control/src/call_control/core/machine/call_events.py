@@ -35,8 +35,8 @@ class PlaceFree:
 
 
 @dataclass(frozen=True, slots=True)
-class Present:
-    """A participant of the call according to ACS, the application itself included."""
+class RosterEntry:
+    """A participant as ACS lists it. ACS also lists the application, under a raw id of the ACS resource."""
 
     raw_id: str
     on_hold: bool = False
@@ -55,7 +55,7 @@ class CommandDone:
     state: str = ""
     invitation_id: str = ""
     """Id of the invitation that `AddParticipant` has sent."""
-    roster: tuple[Present, ...] = ()
+    roster: tuple[RosterEntry, ...] = ()
     """Result of `ListParticipants`."""
 
 

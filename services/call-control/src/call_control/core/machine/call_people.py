@@ -1,4 +1,4 @@
-"""The people of a call in its record: who rings, who has joined, and who is meant by a name."""
+"""The people in the record of a call: their states, and lookups by name, action and callback."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from bridge_common.wire.action_kinds import ATTENDED, CALLER, TRANSFER
 from bridge_common.wire.call_record import CallAction, CallRecord, Participant, TransferStage
 from call_control.core.events.callbacks import AcsEvent
 from call_control.core.machine.action_book import argument_of, find_action
-from call_control.core.machine.call_events import CallEvent, Present
+from call_control.core.machine.call_events import CallEvent, RosterEntry
 from call_control.core.machine.transition import CallPolicy
 from call_control.core.policy.transfer_targets import TransferTarget
 
@@ -103,11 +103,11 @@ def same(one: str, other: str) -> bool:
     return one.lower() == other.lower()
 
 
-def entry_of(roster: Sequence[Present], raw_id: str) -> Present | None:
+def entry_of(roster: Sequence[RosterEntry], raw_id: str) -> RosterEntry | None:
     return next((one for one in roster if same(one.raw_id, raw_id)), None)
 
 
-def caller_in(record: CallRecord, roster: Sequence[Present]) -> Present | None:
+def caller_in(record: CallRecord, roster: Sequence[RosterEntry]) -> RosterEntry | None:
     """Return the caller. ACS may list a caller under another raw id than in the IncomingCall event, for example a
     hidden number: until it is known, it is the participant that is neither a known person nor the application.
     """
@@ -116,7 +116,7 @@ def caller_in(record: CallRecord, roster: Sequence[Present]) -> Present | None:
     return entry_of(roster, record.caller) or next(iter(_unknown(record, roster)), None)
 
 
-def with_caller_listed(record: CallRecord, roster: Sequence[Present]) -> CallRecord:
+def with_caller_listed(record: CallRecord, roster: Sequence[RosterEntry]) -> CallRecord:
     """Store the raw id of the caller if the list shows it without doubt."""
     caller, others = caller_in(record, roster), strangers_in(record, roster)
     if caller is None or (others and not same(caller.raw_id, record.caller)):
@@ -124,7 +124,7 @@ def with_caller_listed(record: CallRecord, roster: Sequence[Present]) -> CallRec
     return replace(record, caller_listed=caller.raw_id)
 
 
-def strangers_in(record: CallRecord, roster: Sequence[Present]) -> list[Present]:
+def strangers_in(record: CallRecord, roster: Sequence[RosterEntry]) -> list[RosterEntry]:
     """Return the participants whom no action has invited."""
     caller = caller_in(record, roster)
     return [one for one in _unknown(record, roster) if one != caller]
@@ -134,7 +134,7 @@ def is_caller(record: CallRecord, name: str) -> bool:
     return name in ("", CALLER) or same(name, record.caller)
 
 
-def _unknown(record: CallRecord, roster: Sequence[Present]) -> list[Present]:
+def _unknown(record: CallRecord, roster: Sequence[RosterEntry]) -> list[RosterEntry]:
     known = {one.raw_id.lower() for one in record.participants}
     known |= {record.callee.lower(), record.caller.lower(), record.caller_listed.lower()}
     others = [one for one in roster if one.raw_id.lower() not in known]

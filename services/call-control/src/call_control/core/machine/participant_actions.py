@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Final
 
-from bridge_common.wire.action_kinds import HOLD, MUTE, REMOVE_PARTICIPANT, RESUME, fault_of
+from bridge_common.wire.action_kinds import HOLD, MUTE, REMOVE_PARTICIPANT, RESUME
 from bridge_common.wire.call_record import CallAction, CallRecord, TransferStage
 from bridge_common.wire.entries import Act
 from call_control.core.events.callbacks import AcsEvent
@@ -19,9 +19,10 @@ from call_control.core.machine.call_commands import (
     SetTimer,
     UnholdParticipant,
 )
-from call_control.core.machine.call_events import CallEvent, CommandFailed, Present
+from call_control.core.machine.call_events import CallEvent, CommandFailed, RosterEntry
 from call_control.core.machine.call_people import RINGING, caller_in, entry_of, is_caller, person_named, target_of
 from call_control.core.machine.people_faults import people_fault
+from call_control.core.machine.requested_actions import valid
 from call_control.core.machine.transfer_stages import (
     REQUESTED,
     end_bridge,
@@ -44,7 +45,7 @@ class _Effect:
 
     command: type[HoldParticipant | UnholdParticipant | MuteParticipant | RemoveParticipant]
     outcome: str
-    seen: Callable[[Present | None], bool]
+    seen: Callable[[RosterEntry | None], bool]
 
 
 _EFFECTS: Final = {
@@ -59,9 +60,7 @@ COMMANDS: Final[tuple[type[AcsCommand], ...]] = tuple(effect.command for effect 
 # -- guards -----------------------------------------------------------------------------------------------------------
 def possible(record: CallRecord, event: CallEvent, policy: CallPolicy) -> bool:
     """True for a request with valid arguments that is possible now."""
-    if not isinstance(event, Act) or fault_of(event.action, event.arguments):
-        return False
-    return not people_fault(record, event, policy)
+    return isinstance(event, Act) and valid(record, event, policy) and not people_fault(record, event, policy)
 
 
 def outcome_awaited(record: CallRecord, event: CallEvent, policy: CallPolicy) -> bool:
@@ -91,7 +90,7 @@ def add(transition: Transition, event: CallEvent) -> None:
 
 
 def change(transition: Transition, event: CallEvent) -> None:
-    """Request the change of a participant. The list of participants shows it, or a callback reports its outcome."""
+    """Request the change of a participant. The list of participants or a callback reports the outcome."""
     if not isinstance(event, Act):
         return
     action, effect = action_of(event, transition.now_ms), _EFFECTS[event.action]
@@ -113,7 +112,7 @@ def change(transition: Transition, event: CallEvent) -> None:
 
 
 def return_to_agent(transition: Transition, event: CallEvent) -> None:
-    """End the talk of caller and person, or cancel the transfer."""
+    """End the conversation of caller and person, or cancel the transfer."""
     if not isinstance(event, Act):
         return
     if transition.record.transfer_stage is TransferStage.BRIDGED:
@@ -158,7 +157,7 @@ def complete(transition: Transition, action: CallAction) -> None:
         person_gone(transition, person, effect.outcome)
 
 
-def complete_seen(transition: Transition, roster: tuple[Present, ...]) -> None:
+def complete_seen(transition: Transition, roster: tuple[RosterEntry, ...]) -> None:
     """Complete the actions whose effect the list of participants shows."""
     for action in open_changes(transition.record):
         if is_caller(transition.record, argument_of(action, "participant")):
@@ -182,9 +181,9 @@ def raw_id_of(record: CallRecord, action: CallAction) -> str:
     return person.raw_id if person is not None else name
 
 
-def _known(record: CallRecord, raw_id: str) -> Present | None:
+def _known(record: CallRecord, raw_id: str) -> RosterEntry | None:
     """Return the participant as the record knows it."""
     person = person_named(record, raw_id)
     if person is not None:
-        return Present(person.raw_id, person.on_hold, person.muted)
-    return Present(raw_id, record.caller_on_hold, record.caller_muted)
+        return RosterEntry(person.raw_id, person.on_hold, person.muted)
+    return RosterEntry(raw_id, record.caller_on_hold, record.caller_muted)

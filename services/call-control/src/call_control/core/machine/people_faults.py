@@ -1,4 +1,4 @@
-"""Why a request for a transfer or a participant is not possible now, in words for operators and agents."""
+"""Checks whether a request for a transfer or a participant is possible now. Operators and agents read the texts."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ def _call_fault(record: CallRecord, action: CallAction, policy: CallPolicy) -> s
         return "a transfer is under way"
     person = person_named(record, target.raw_id)
     if person is not None:
-        return f"{target.name} is {'already in the call' if person.state == JOINED else 'being called already'}"
+        return f"{target.name} is {'already in the call' if person.state == JOINED else 'already being called'}"
     if same(target.raw_id, record.caller) or same(target.raw_id, record.callee):
         return f"{target.name} is a party of this call"
     return ""

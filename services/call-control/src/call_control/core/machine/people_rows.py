@@ -15,7 +15,7 @@ from call_control.core.machine import roster_actions as roster
 from call_control.core.machine import roster_events as hints
 from call_control.core.machine import transfer_actions as transfer
 from call_control.core.machine import transfer_stages as stages
-from call_control.core.machine import unattended_actions as alone
+from call_control.core.machine import unattended_actions as no_agent
 from call_control.core.machine import waiting_actions as wait
 from call_control.core.machine.call_actions import Row, set_end_reason
 from call_control.core.machine.call_events import EventKind as On
@@ -51,9 +51,15 @@ _TRANSFERS: Final[tuple[Row, ...]] = (
     Row(CONNECTED, On.TRANSFER_REFUSED, CONNECTED, (transfer.not_transferred,), when=transfer.refused),
     Row(CONNECTED, On.TRANSFER_GONE, ENDED, (do.set_end_reason_from_event,)),
     Row(CONNECTED, On.TRANSFER_DUE, CONNECTED, (transfer.look_up,), when=transfer.first_deadline),
-    Row(CONNECTED, On.TRANSFER_DUE, CONNECTED, (transfer.not_transferred, roster.look)),
+    Row(CONNECTED, On.TRANSFER_DUE, CONNECTED, (transfer.not_transferred, roster.fetch_participants)),
     Row(CONNECTED, On.LOOK_UP_DONE, CONNECTED, (), when=transfer.under_way_at_acs),
-    Row(CONNECTED, On.LOOK_UP_DONE, CONNECTED, (transfer.not_transferred, roster.look), when=transfer.awaited),
+    Row(
+        CONNECTED,
+        On.LOOK_UP_DONE,
+        CONNECTED,
+        (transfer.not_transferred, roster.fetch_participants),
+        when=transfer.awaited,
+    ),
     Row(CONNECTED, On.LOOK_UP_GONE, ENDED, (transfer.note_unreported, set_end_reason("transferred"))),
     *(
         Row(
@@ -76,11 +82,11 @@ _TRANSFERS: Final[tuple[Row, ...]] = (
     Row(CONNECTED, On.UPLINK_MISSED, CONNECTED, (media.await_redial,), when=transfer.socket_taken),
     Row(CONNECTED, On.STREAMING_FAILED, CONNECTED, (media.await_redial,), when=transfer.socket_taken),
     Row(CONNECTED, On.STREAMING_FAILED, CONNECTED, (), when=transfer.blind),
-    Row(CONNECTED, On.UPLINK_MISSED, CONNECTED, (), when=alone.unattended),
-    Row(CONNECTED, On.MEDIA_LOST, CONNECTED, (), when=alone.unattended),
-    Row(CONNECTED, On.STREAMING_FAILED, CONNECTED, (), when=alone.unattended),
-    Row(CONNECTED, On.STREAMING_STOPPED, CONNECTED, (), when=alone.unattended),
-    Row(CONNECTED, On.MEDIA_DUE, CONNECTED, (), when=alone.unattended),
+    Row(CONNECTED, On.UPLINK_MISSED, CONNECTED, (), when=no_agent.unattended),
+    Row(CONNECTED, On.MEDIA_LOST, CONNECTED, (), when=no_agent.unattended),
+    Row(CONNECTED, On.STREAMING_FAILED, CONNECTED, (), when=no_agent.unattended),
+    Row(CONNECTED, On.STREAMING_STOPPED, CONNECTED, (), when=no_agent.unattended),
+    Row(CONNECTED, On.MEDIA_DUE, CONNECTED, (), when=no_agent.unattended),
     Row(CONNECTED, On.MEDIA_DUE, CONNECTED, (media.rest,), when=transfer.media_not_needed),
     # -- the end of the call during a transfer
     Row(
@@ -88,7 +94,7 @@ _TRANSFERS: Final[tuple[Row, ...]] = (
         On.ACT_HANG_UP,
         ENDING,
         (requested.begin_closing, requested.finish_closing, do.hang_up),
-        when=alone.hang_up_requested,
+        when=no_agent.hang_up_requested,
     ),
     Row(
         CONNECTED,
@@ -102,7 +108,7 @@ _TRANSFERS: Final[tuple[Row, ...]] = (
         On.LENGTH_DUE,
         ENDING,
         (set_end_reason("too_long"), do.hang_up),
-        when=alone.unattended,
+        when=no_agent.unattended,
     ),
     Row(
         CONNECTED,
@@ -122,13 +128,13 @@ _PARTICIPANTS: Final[tuple[Row, ...]] = (
     Row(CONNECTED, On.ADD_DONE, CONNECTED, (roster.note_invitation,), when=roster.invited),
     # An invitation that ACS has sent after the end of its transfer must not ring on.
     *(
-        Row(status, On.ADD_DONE, status, (roster.cancel_late,), when=roster.invited_in_vain)
+        Row(status, On.ADD_DONE, status, (roster.cancel_late,), when=roster.canceled_meanwhile)
         for status in (CONNECTED, TRANSFERRING, ENDING, ENDED)
     ),
     Row(CONNECTED, On.ADD_REFUSED, CONNECTED, (roster.not_invited,), when=roster.invitation_refused),
-    Row(CONNECTED, On.ADD_GONE, CONNECTED, (roster.not_invited, roster.look), when=roster.invited),
+    Row(CONNECTED, On.ADD_GONE, CONNECTED, (roster.not_invited, roster.fetch_participants), when=roster.invited),
     Row(CONNECTED, On.ADDED, CONNECTED, (roster.join,), when=roster.join_new),
-    Row(CONNECTED, On.ADDED, CONNECTED, (roster.look_soon,), when=hints.join_of_stranger),
+    Row(CONNECTED, On.ADDED, CONNECTED, (roster.fetch_participants_soon,), when=hints.join_of_stranger),
     Row(TRANSFERRING, On.ADDED, TRANSFERRING, (roster.join,), when=roster.join_new),
     Row(CONNECTED, On.ADD_FAILED, CONNECTED, (roster.not_joined,), when=roster.awaited_person),
     Row(CONNECTED, On.CANCELED, CONNECTED, (roster.forget_invitation,), when=roster.cancel_awaited),
@@ -136,32 +142,35 @@ _PARTICIPANTS: Final[tuple[Row, ...]] = (
         CONNECTED,
         On.CANCEL_FAILED,
         CONNECTED,
-        (roster.forget_invitation, roster.look_soon),
+        (roster.forget_invitation, roster.fetch_participants_soon),
         when=roster.cancel_awaited,
     ),
-    Row(CONNECTED, On.RING_DUE, CONNECTED, (roster.ring_over,), when=roster.last_look),
-    Row(CONNECTED, On.RING_DUE, CONNECTED, (roster.look_again,)),
+    Row(CONNECTED, On.RING_DUE, CONNECTED, (roster.ring_over,), when=roster.already_fetched),
+    Row(CONNECTED, On.RING_DUE, CONNECTED, (roster.fetch_participants_again,)),
     Row(CONNECTED, On.REMOVED, CONNECTED, (people.removed,), when=people.outcome_awaited),
     Row(CONNECTED, On.REMOVE_FAILED, CONNECTED, (people.failed,), when=people.outcome_awaited),
     Row(CONNECTED, On.HOLD_FAILED, CONNECTED, (people.failed,), when=people.outcome_awaited),
-    *(Row(CONNECTED, done, CONNECTED, (roster.look_soon,)) for done in (On.HOLD_DONE, On.UNHOLD_DONE, On.MUTE_DONE)),
     *(
-        Row(CONNECTED, refused, CONNECTED, (people.failed, roster.look_soon), when=people.refused)
+        Row(CONNECTED, done, CONNECTED, (roster.fetch_participants_soon,))
+        for done in (On.HOLD_DONE, On.UNHOLD_DONE, On.MUTE_DONE)
+    ),
+    *(
+        Row(CONNECTED, refused, CONNECTED, (people.failed, roster.fetch_participants_soon), when=people.refused)
         for refused in (
             *(On.REMOVE_REFUSED, On.HOLD_REFUSED, On.UNHOLD_REFUSED, On.MUTE_REFUSED),
             # The participant may be gone, not the call.
             *(On.REMOVE_GONE, On.HOLD_GONE, On.UNHOLD_GONE, On.MUTE_GONE),
         )
     ),
-    Row(CONNECTED, On.PEOPLE_DUE, CONNECTED, (people.give_up,), when=roster.last_look),
-    Row(CONNECTED, On.PEOPLE_DUE, CONNECTED, (roster.look_again,)),
+    Row(CONNECTED, On.PEOPLE_DUE, CONNECTED, (people.give_up,), when=roster.already_fetched),
+    Row(CONNECTED, On.PEOPLE_DUE, CONNECTED, (roster.fetch_participants_again,)),
     # -- the list of participants
-    Row(CONNECTED, On.ROSTER, CONNECTED, (hints.note_listed, roster.look_soon), when=hints.people_matter),
+    Row(CONNECTED, On.ROSTER, CONNECTED, (hints.note_listed, roster.fetch_participants_soon), when=hints.people_matter),
     Row(CONNECTED, On.ROSTER, CONNECTED, (hints.note_listed,), when=hints.caller_first_listed),
-    Row(CONNECTED, On.RESTORED, CONNECTED, (do.adopt_outbox, hints.look_after_loss)),
-    Row(CONNECTED, On.ROSTER_DUE, CONNECTED, (roster.look,)),
+    Row(CONNECTED, On.RESTORED, CONNECTED, (do.adopt_outbox, hints.fetch_after_loss)),
+    Row(CONNECTED, On.ROSTER_DUE, CONNECTED, (roster.fetch_participants,)),
     Row(CONNECTED, On.LIST_DONE, ENDING, (set_end_reason("caller_hung_up"), do.hang_up), when=roster.caller_gone),
-    Row(CONNECTED, On.LIST_DONE, CONNECTED, (roster.take_roster,)),
+    Row(CONNECTED, On.LIST_DONE, CONNECTED, (roster.compare_roster,)),
     Row(
         CONNECTED,
         On.LIST_GONE,
@@ -173,29 +182,29 @@ _PARTICIPANTS: Final[tuple[Row, ...]] = (
 )
 
 _WITHOUT_AGENT: Final[tuple[Row, ...]] = (
-    Row(RINGING, On.CONNECT, ANSWERING, (wait.follow_rule, alone.note_target, do.answer), when=wait.undecided),
+    Row(RINGING, On.CONNECT, ANSWERING, (wait.follow_rule, no_agent.note_target, do.answer), when=wait.undecided),
     *(
-        Row(RINGING, event, ANSWERING, (alone.note_human_agents, do.answer), when=guard)
+        Row(RINGING, event, ANSWERING, (no_agent.note_human_agents, do.answer), when=guard)
         for event, guard in (
-            (On.WAIT_DUE, alone.no_relay_in_time),
-            (On.VOICE_DUE, alone.not_redirected),
-            (On.VOICE_LOST, alone.no_voice_left),
-            (On.FIND_RELAY_DONE, alone.no_relay_free),
+            (On.WAIT_DUE, no_agent.no_relay_in_time),
+            (On.VOICE_DUE, no_agent.not_redirected),
+            (On.VOICE_LOST, no_agent.no_voice_left),
+            (On.FIND_RELAY_DONE, no_agent.no_relay_free),
         )
     ),
     Row(
         ANSWERING,
         On.CALL_CONNECTED,
         CONNECTED,
-        (do.note_connected, alone.expect_person, stages.words_over),
-        when=alone.unattended,
+        (do.note_connected, no_agent.expect_person, stages.words_over),
+        when=no_agent.unattended,
     ),
     Row(
         ANSWERING,
         On.LOOK_UP_DONE,
         CONNECTED,
-        (do.note_connected, alone.expect_person, stages.words_over),
-        when=alone.looked_up_unattended,
+        (do.note_connected, no_agent.expect_person, stages.words_over),
+        when=no_agent.looked_up_unattended,
     ),
 )
 

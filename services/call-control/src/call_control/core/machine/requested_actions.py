@@ -24,6 +24,7 @@ from call_control.core.machine.action_limits import is_recorded, limit_fault
 from call_control.core.machine.call_actions import set_end_reason
 from call_control.core.machine.call_commands import SendDtmf, SetTimer
 from call_control.core.machine.call_events import CallEvent, CommandFailed
+from call_control.core.machine.call_people import LEFT
 from call_control.core.machine.people_faults import PEOPLE_ACTIONS, is_repetition, people_fault
 from call_control.core.machine.transition import CallPolicy, Transition, armed
 
@@ -86,7 +87,7 @@ def settle(record: CallRecord) -> CallRecord:
             return replace(action, state="done", reason=action.reason or "connected")
         return replace(action, state="failed", reason=CALL_ENDED)
 
-    left = tuple(replace(one, state="left") if one.state == "joined" else one for one in record.participants)
+    left = tuple(replace(one, state=LEFT) if one.joined else one for one in record.participants)
     record = replace(record, actions=tuple(map(settled, record.actions)), closing="", participants=left)
     return replace(record, transfer="", transfer_stage=TransferStage.NONE)
 

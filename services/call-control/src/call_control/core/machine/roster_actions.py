@@ -17,7 +17,7 @@ from call_control.core.machine.call_commands import (
     ListParticipants,
     SetTimer,
 )
-from call_control.core.machine.call_events import CallEvent, CommandDone, CommandFailed, Present
+from call_control.core.machine.call_events import CallEvent, CommandDone, CommandFailed, RosterEntry
 from call_control.core.machine.call_people import (
     FAILED,
     JOINED,
@@ -39,7 +39,7 @@ from call_control.core.machine.transfer_stages import (
     await_ringing,
     person_gone,
     person_joined,
-    tell_people,
+    report_people,
     unreached,
     withdraw,
 )
@@ -49,7 +49,7 @@ from call_control.core.machine.unreached import CANCELED, NO_ANSWER, UNKNOWN, re
 GRACE_MS: Final = 2_000
 """A list of participants may lag behind a join or a removal by this time."""
 LATE_MS: Final = 60_000
-"""How long a canceled invitation is watched: the person may have answered at the same moment."""
+"""After a canceled invitation, participants are fetched for this time: the person may have just answered."""
 _OVERTAKEN: Final = "overtaken"
 
 
@@ -66,8 +66,8 @@ def invited(record: CallRecord, event: CallEvent, policy: CallPolicy) -> bool:
     return person is not None and person.state == RINGING
 
 
-def invited_in_vain(record: CallRecord, event: CallEvent, policy: CallPolicy) -> bool:
-    """True if ACS has sent the invitation although the person is not wanted any more."""
+def canceled_meanwhile(record: CallRecord, event: CallEvent, policy: CallPolicy) -> bool:
+    """True if ACS has sent an invitation that was canceled in the meantime."""
     person = _of_command(record, event)
     is_sent = isinstance(event, CommandDone) and event.invitation_id != ""
     return person is not None and person.state == FAILED and is_sent
@@ -94,14 +94,14 @@ def cancel_awaited(record: CallRecord, event: CallEvent, policy: CallPolicy) -> 
     return person is not None and person.state == FAILED and person.invitation_id != ""
 
 
-def last_look(record: CallRecord, event: CallEvent, policy: CallPolicy) -> bool:
+def already_fetched(record: CallRecord, event: CallEvent, policy: CallPolicy) -> bool:
     """True if the participants were already fetched because of this deadline."""
     timers = (armed(record, name) for name in (SetTimer.RING, SetTimer.PEOPLE) if name == getattr(event, "timer", ""))
     return any(timer is not None and timer.last for timer in timers)
 
 
 # -- actions: fetch the participants ----------------------------------------------------------------------------------
-def look(transition: Transition, event: CallEvent) -> None:
+def fetch_participants(transition: Transition, event: CallEvent) -> None:
     """Fetch the participants. Only the answer to the latest request counts: an earlier one may never come."""
     for item in transition.record.pending:
         if item.kind == ListParticipants.__name__:
@@ -110,8 +110,8 @@ def look(transition: Transition, event: CallEvent) -> None:
     transition.arm(SetTimer.ROSTER, transition.policy.roster_ms)
 
 
-def look_soon(transition: Transition, event: CallEvent) -> None:
-    """Fetch the participants, but not for each of many events at once."""
+def fetch_participants_soon(transition: Transition, event: CallEvent) -> None:
+    """Fetch the participants, once for events that follow each other closely."""
     timer, policy = armed(transition.record, SetTimer.ROSTER), transition.policy
     if timer is not None and timer.last:
         return
@@ -120,12 +120,12 @@ def look_soon(transition: Transition, event: CallEvent) -> None:
     if under_way or transition.now_ms < began_ms + policy.roster_pause_ms:
         transition.arm(SetTimer.ROSTER, policy.roster_pause_ms, last=True)
     else:
-        look(transition, event)
+        fetch_participants(transition, event)
 
 
-def look_again(transition: Transition, event: CallEvent) -> None:
-    """Fetch the participants at a deadline, and set the last one."""
-    look(transition, event)
+def fetch_participants_again(transition: Transition, event: CallEvent) -> None:
+    """Fetch the participants at a deadline, and arm the final deadline."""
+    fetch_participants(transition, event)
     for name in (SetTimer.RING, SetTimer.PEOPLE):
         if name == getattr(event, "timer", ""):
             transition.arm(name, transition.policy.people_ms // 2, last=True)
@@ -149,7 +149,7 @@ def join(transition: Transition, event: CallEvent) -> None:
     person = person_in_event(transition.record, event)
     if person is not None:
         person_joined(transition, person)
-        look_soon(transition, event)
+        fetch_participants_soon(transition, event)
 
 
 def not_joined(transition: Transition, event: CallEvent) -> None:
@@ -175,14 +175,14 @@ def forget_invitation(transition: Transition, event: CallEvent) -> None:
 
 
 def ring_over(transition: Transition, event: CallEvent) -> None:
-    """Give up the persons who ring for too long."""
+    """Cancel the invitations that have rung for too long."""
     for person in _overdue(transition):
         unreached(transition, person, NO_ANSWER)
     await_ringing(transition)
 
 
 # -- actions: the list of participants --------------------------------------------------------------------------------
-def take_roster(transition: Transition, event: CallEvent) -> None:
+def compare_roster(transition: Transition, event: CallEvent) -> None:
     """Compare the participants with the record."""
     roster = event.roster if isinstance(event, CommandDone) else ()
     if roster:
@@ -194,7 +194,7 @@ def take_roster(transition: Transition, event: CallEvent) -> None:
     _watch_on(transition, roster)
 
 
-def _compare(transition: Transition, person: Participant, entry: Present | None) -> None:
+def _compare(transition: Transition, person: Participant, entry: RosterEntry | None) -> None:
     is_settled = person.at_ms + GRACE_MS <= transition.now_ms
     if entry is None:
         if person.state == JOINED and is_settled:
@@ -212,7 +212,7 @@ def _compare(transition: Transition, person: Participant, entry: Present | None)
         transition.record = with_person(transition.record, flagged)
 
 
-def _note_caller(transition: Transition, roster: tuple[Present, ...]) -> None:
+def _note_caller(transition: Transition, roster: tuple[RosterEntry, ...]) -> None:
     transition.record = with_caller_listed(transition.record, roster)
     caller = caller_in(transition.record, roster)
     if caller is not None:
@@ -220,10 +220,10 @@ def _note_caller(transition: Transition, roster: tuple[Present, ...]) -> None:
         record = replace(transition.record, caller_on_hold=caller.on_hold, caller_muted=caller.muted)
         transition.record = record
         if caller.on_hold is not was_on_hold:
-            tell_people(transition)
+            report_people(transition)
 
 
-def _note_strangers(transition: Transition, roster: tuple[Present, ...]) -> None:
+def _note_strangers(transition: Transition, roster: tuple[RosterEntry, ...]) -> None:
     """Record people whom no known action has invited. They stay: the invitation may be lost with the data of Redis."""
     strangers = strangers_in(transition.record, roster)
     for one in strangers:
@@ -231,11 +231,11 @@ def _note_strangers(transition: Transition, roster: tuple[Present, ...]) -> None
         person = Participant(one.raw_id, name, JOINED, at_ms=now_ms, on_hold=one.on_hold, muted=one.muted)
         transition.record = with_person(transition.record, person)
     if strangers:
-        tell_people(transition)
+        report_people(transition)
 
 
-def _watch_on(transition: Transition, roster: tuple[Present, ...]) -> None:
-    """Arm the timer for the next look."""
+def _watch_on(transition: Transition, roster: tuple[RosterEntry, ...]) -> None:
+    """Arm the timer for the next request of the participants."""
     record, now_ms, policy = transition.record, transition.now_ms, transition.policy
     timer = armed(record, SetTimer.ROSTER)
     if timer is not None and timer.last:

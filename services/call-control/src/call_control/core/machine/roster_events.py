@@ -9,7 +9,7 @@ from __future__ import annotations
 from bridge_common.wire.call_record import CallRecord
 from call_control.core.events.callbacks import AcsEvent
 from call_control.core.machine.call_commands import SetTimer
-from call_control.core.machine.call_events import CallEvent, Present
+from call_control.core.machine.call_events import CallEvent, RosterEntry
 from call_control.core.machine.call_people import (
     JOINED,
     caller_in,
@@ -45,7 +45,7 @@ def note_listed(transition: Transition, event: CallEvent) -> None:
     transition.record = with_caller_listed(transition.record, _listed(event))
 
 
-def look_after_loss(transition: Transition, event: CallEvent) -> None:
+def fetch_after_loss(transition: Transition, event: CallEvent) -> None:
     """Fetch the participants of a restored call: its record may lack the latest actions and their persons."""
     if armed(transition.record, SetTimer.ROSTER) is None:
         transition.arm(SetTimer.ROSTER, GRACE_MS)
@@ -58,5 +58,5 @@ def _unexpected(record: CallRecord, event: CallEvent) -> bool:
     return bool(roster) and (caller_left or bool(strangers_in(record, roster)))
 
 
-def _listed(event: CallEvent) -> tuple[Present, ...]:
-    return tuple(map(Present, event.listed)) if isinstance(event, AcsEvent) else ()
+def _listed(event: CallEvent) -> tuple[RosterEntry, ...]:
+    return tuple(map(RosterEntry, event.listed)) if isinstance(event, AcsEvent) else ()

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
-from bridge_common.wire.action_kinds import AGENTS, fault_of
+from bridge_common.wire.action_kinds import AGENTS
 from bridge_common.wire.call_record import CallRecord, TransferStage
-from bridge_common.wire.entries import Act, GoodbyeOver, ScreeningOver
+from bridge_common.wire.entries import GoodbyeOver, ScreeningOver
 from call_control.core.events.callbacks import AcsEvent
 from call_control.core.machine import media_actions as media
 from call_control.core.machine.action_book import find_action, instruct, with_action
@@ -16,11 +16,12 @@ from call_control.core.machine.call_commands import Leave, LookUp, SetTimer, Tra
 from call_control.core.machine.call_events import CallEvent, CommandDone, CommandFailed
 from call_control.core.machine.call_people import JOINED, people_in, person_of
 from call_control.core.machine.participant_actions import unanswered
+from call_control.core.machine.requested_actions import not_closing
 from call_control.core.machine.transfer_stages import bridge, fail_transfer, words_over
 from call_control.core.machine.transition import CallPolicy, Transition, armed
 from call_control.core.machine.unreached import UNKNOWN, reason_of, refusal
 
-LEFT: Final = frozenset({7015, 7000, 5002})
+LEG_ENDED_SUB_CODES: Final = frozenset({7015, 7000, 5002})
 """Sub codes of `CallDisconnected` when our leg was ended by a transfer, or by our leaving."""
 UNREPORTED: Final = "ACS did not report the transfer; the call is gone"
 _AT_ACS: Final = frozenset({"transferring", "transferaccepted"})
@@ -61,7 +62,7 @@ def awaited(record: CallRecord, event: CallEvent, policy: CallPolicy) -> bool:
 
 
 def accepted_among_others(record: CallRecord, event: CallEvent, policy: CallPolicy) -> bool:
-    """True if the caller is transferred out of a call with others: our leg stays, and they would be alone."""
+    """True if the caller is transferred out of a call with other people: our leg stays connected to them."""
     return transfer_requested(record, event, policy) and bool(people_in(record, JOINED))
 
 
@@ -84,7 +85,7 @@ def under_way_at_acs(record: CallRecord, event: CallEvent, policy: CallPolicy) -
 
 def left_as_planned(record: CallRecord, event: CallEvent, policy: CallPolicy) -> bool:
     """True if ACS ends our leg because of the transfer; `CallTransferAccepted` may be late or lost."""
-    return awaited(record, event, policy) and isinstance(event, AcsEvent) and event.sub_code in LEFT
+    return awaited(record, event, policy) and isinstance(event, AcsEvent) and event.sub_code in LEG_ENDED_SUB_CODES
 
 
 # -- guards: voice, media and the end of the call ---------------------------------------------------------------------
@@ -112,7 +113,7 @@ def media_not_needed(record: CallRecord, event: CallEvent, policy: CallPolicy) -
 def ends_transfer(record: CallRecord, event: CallEvent, policy: CallPolicy) -> bool:
     """True for the first request to end the call while the caller waits for a person."""
     stages = (TransferStage.CONNECTING, TransferStage.DIALING, TransferStage.SCREENING)
-    return record.transfer_stage in stages and not record.closing and _valid(event)
+    return record.transfer_stage in stages and not_closing(record, event, policy)
 
 
 # -- actions ----------------------------------------------------------------------------------------------------------
@@ -155,13 +156,9 @@ def note_unreported(transition: Transition, event: CallEvent) -> None:
 
 
 def continue_without_voice(transition: Transition, event: CallEvent) -> None:
-    """Continue the transfer without the agent: nobody can speak before the call, or ask the person."""
+    """Continue the transfer without the agent, and so without announcement and screening."""
     transition.record = replace(transition.record, voice_ready=False)
     if transition.record.transfer_stage is TransferStage.CONNECTING:
         words_over(transition, event)
     elif transition.record.transfer_stage is TransferStage.SCREENING:
         bridge(transition)
-
-
-def _valid(event: CallEvent) -> bool:
-    return not isinstance(event, Act) or not fault_of(event.action, event.arguments)

@@ -1,6 +1,6 @@
-"""The stages of a transfer (ADR 44): words, call of the person, screening, talk, and the return to the agent.
+"""The stages of a transfer (ADR 44): announcement, call to the person, screening, conversation, return to the agent.
 
-Functions that begin with a stage's event are actions of the table; the others are steps that several actions share.
+Functions with the arguments `transition` and `event` are actions of the table; several actions share the others.
 """
 
 from __future__ import annotations
@@ -49,24 +49,24 @@ from call_control.core.policy.transfer_targets import TransferTarget
 
 PERSON_LEFT: Final = "person_left"
 REQUESTED: Final = "requested"
-"""Reason of the return: the caller, or an operator, wants the agent back."""
+"""Reason of the return: the caller or an operator has requested the agent."""
 INTERRUPTED: Final = "interrupted"
-NOT_IN_POLICY: Final = "the routing policy no longer has the target"
+NOT_IN_POLICY: Final = "the target is no longer in the routing policy"
 
 
-# -- the agent's words, then the call of the person -------------------------------------------------------------------
+# -- the announcement, then the call to the person --------------------------------------------------------------------
 def begin_transfer(transition: Transition, event: CallEvent) -> None:
     """Let the agent announce the transfer to the caller."""
     if isinstance(event, Act):
         action = replace(action_of(event, transition.now_ms), state="running")
         _enter(transition, action, TransferStage.CONNECTING)
-        told = {"interruptible": action.by in AGENTS, "name": argument_of(action, "target"), **_topic_of(action)}
-        instruct(transition, action.id, "connecting", told)
+        detail = {"interruptible": action.by in AGENTS, "name": argument_of(action, "target"), **_topic_of(action)}
+        instruct(transition, action.id, "connecting", detail)
         transition.arm(SetTimer.WORDS, transition.policy.goodbye_ms)
 
 
 def words_over(transition: Transition, event: CallEvent) -> None:
-    """Call the person."""
+    """Call the person: the caller has heard the announcement, or its deadline has passed."""
     action = find_action(transition.record, transition.record.transfer)
     if action is None:
         return
@@ -79,11 +79,11 @@ def words_over(transition: Transition, event: CallEvent) -> None:
     elif mode_of(action, target) == BLIND:
         operation = _transfer_to(transition, target.raw_id, action.id)
         _enter(transition, replace(action, operation=operation), TransferStage.TRANSFERRING)
-        _tell(transition, action, "waiting", {"name": target.name})
+        _instruct_agent(transition, action, "waiting", {"name": target.name})
     else:
         _enter(transition, action, TransferStage.DIALING)
         invite(transition, action, target)
-        _tell(transition, action, "waiting", {"name": target.name})
+        _instruct_agent(transition, action, "waiting", {"name": target.name})
 
 
 def invite(transition: Transition, action: CallAction, target: TransferTarget) -> None:
@@ -117,7 +117,7 @@ def person_joined(transition: Transition, person: Participant) -> None:
         _screen(transition, action, person)
     elif action is not None and action.open and action.kind == ADD_PARTICIPANT:
         finish(transition, action, "done", JOINED)
-        tell_people(transition)
+        report_people(transition)
 
 
 def _screen(transition: Transition, action: CallAction, person: Participant) -> None:
@@ -126,7 +126,7 @@ def _screen(transition: Transition, action: CallAction, person: Participant) -> 
         bridge(transition)
         return
     _enter(transition, action, TransferStage.SCREENING)
-    _tell(transition, action, "screening", {"name": person.name, **_topic_of(action)})
+    _instruct_agent(transition, action, "screening", {"name": person.name, **_topic_of(action)})
     transition.arm(SetTimer.SCREENING, transition.policy.screening_ms)
     transition.issue(StartDtmf, raw_id=person.raw_id)
 
@@ -150,7 +150,7 @@ def bridge(transition: Transition) -> None:
     if action.by == ROUTING:
         transition.issue(StopMediaStreaming)
         return
-    _tell(transition, action, "bridged", {"name": person.name})
+    _instruct_agent(transition, action, "bridged", {"name": person.name})
     match settings_of(person, transition.policy).after_join:
         case target_settings.LEAVE:
             operation = transition.issue(Leave).operation_context
@@ -175,7 +175,7 @@ def person_gone(transition: Transition, person: Participant, reason: str = PERSO
     record = with_person(transition.record, replace(person, state=LEFT, at_ms=transition.now_ms))
     transition.record = record
     if not record.transfer or person.action_id != record.transfer:
-        tell_people(transition)
+        report_people(transition)
     elif record.transfer_stage is TransferStage.BRIDGED:
         end_bridge(transition, reason)
     else:
@@ -187,10 +187,10 @@ def fail_transfer(transition: Transition, reason: str, state: str = "failed") ->
     """End a transfer that did not connect the caller; the agent continues with the caller."""
     action = find_action(transition.record, transition.record.transfer)
     if action is not None:
-        is_alone = without_agent(transition.record)
+        no_agent = without_agent(transition.record)
         transition.record = with_action(transition.record, replace(action, state=state, reason=reason))
         name = _leave_stage(transition, action)
-        if is_alone:
+        if no_agent:
             note_end(transition, "not_connected")
             transition.arm(SetTimer.CLOSING, 0)
         else:
@@ -198,7 +198,7 @@ def fail_transfer(transition: Transition, reason: str, state: str = "failed") ->
 
 
 def end_bridge(transition: Transition, reason: str) -> None:
-    """End the talk of caller and person. A person who is still in the call is removed."""
+    """End the conversation of caller and person. A person who is still in the call is removed."""
     record = transition.record
     action, person = find_action(record, record.transfer), person_of(record, record.transfer)
     if action is None or person is None:
@@ -213,7 +213,7 @@ def end_bridge(transition: Transition, reason: str) -> None:
 
 
 def cancel_interrupted(transition: Transition, event: CallEvent) -> None:
-    """Cancel an agent's transfer because the caller speaks. The agent hears the caller, and need not be asked to."""
+    """Cancel an agent's transfer because the caller speaks. The agent hears the caller, so it is not notified."""
     action = find_action(transition.record, transition.record.transfer)
     if action is not None:
         name = _leave_stage(transition, action)
@@ -243,7 +243,7 @@ def dismiss_ringing(transition: Transition) -> None:
         withdraw(transition, person)
 
 
-def tell_people(transition: Transition) -> None:
+def report_people(transition: Transition) -> None:
     """Report the participants to the relay, and whether the caller is on hold."""
     if without_agent(transition.record):
         return
@@ -275,7 +275,7 @@ def _leave_stage(transition: Transition, action: CallAction) -> str:
 
 
 def _transfer_to(transition: Transition, raw_id: str, action_id: str) -> str:
-    """Transfer the caller, and return the operation."""
+    """Transfer the caller. Return the operation context of the request."""
     others = people_in(transition.record, RINGING, JOINED)
     transferee = transition.record.caller if others else ""
     command = transition.issue(Transfer, target=raw_id, transferee=transferee, action_id=action_id)
@@ -293,6 +293,6 @@ def _topic_of(action: CallAction) -> dict[str, object]:
     return {"topic": topic} if topic else {}
 
 
-def _tell(transition: Transition, action: CallAction, what: str, detail: Mapping[str, object]) -> None:
+def _instruct_agent(transition: Transition, action: CallAction, what: str, detail: Mapping[str, object]) -> None:
     if action.by != ROUTING:
         instruct(transition, action.id, what, detail)

@@ -10,16 +10,17 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 
-from bridge_common.wire.action_kinds import TRANSFER, fault_of
+from bridge_common.wire.action_kinds import TRANSFER
 from bridge_common.wire.call_record import CallAction, CallRecord, TransferStage
-from bridge_common.wire.entries import Act
 from call_control.core.machine.action_book import with_action
 from call_control.core.machine.call_actions import fleet_full, looked_up_connected, voice_current
 from call_control.core.machine.call_commands import SetTimer, Withdraw
 from call_control.core.machine.call_events import CallEvent
 from call_control.core.machine.call_people import ROUTING, without_agent
+from call_control.core.machine.requested_actions import valid
 from call_control.core.machine.transition import CallPolicy, Transition
 from call_control.core.machine.waiting_actions import voice_noted, waiting
+from call_control.core.policy.parties import is_resource_account
 from call_control.core.policy.routing import Connected, Routed
 
 
@@ -31,8 +32,7 @@ def unattended(record: CallRecord, event: CallEvent, policy: CallPolicy) -> bool
 
 def hang_up_requested(record: CallRecord, event: CallEvent, policy: CallPolicy) -> bool:
     """True for a valid request to hang up a call without an agent: there is no goodbye to wait for."""
-    valid = isinstance(event, Act) and not fault_of(event.action, event.arguments)
-    return valid and without_agent(record) and not record.closing
+    return valid(record, event, policy) and without_agent(record) and not record.closing
 
 
 def looked_up_unattended(record: CallRecord, event: CallEvent, policy: CallPolicy) -> bool:
@@ -41,7 +41,7 @@ def looked_up_unattended(record: CallRecord, event: CallEvent, policy: CallPolic
 
 def not_redirected(record: CallRecord, event: CallEvent, policy: CallPolicy) -> bool:
     """True if the call is for a Teams resource account, and there are human agents to connect it to."""
-    return record.callee.startswith("28:") and policy.redirect_target not in ("", record.callee)
+    return is_resource_account(record.callee) and policy.redirect_target not in ("", record.callee)
 
 
 def no_relay_in_time(record: CallRecord, event: CallEvent, policy: CallPolicy) -> bool:

@@ -1,7 +1,7 @@
-"""Why a person was not reached: the codes with which ACS reports a failed invitation or transfer, as reasons (ADR 44).
+"""Maps the codes of a failed invitation or transfer to the reason why a person was not reached (ADR 44).
 
 Source: ACS docs, "Call end codes" and "Call Automation SDK error codes"; real callbacks. Sub codes 560xxx contain the
-final SIP response of the carrier, any other was made by Microsoft. Real codes differ from the tables, so the sub code
+final SIP response of the carrier, all others are from Microsoft. Real codes differ from the tables, so the sub code
 decides, and an unknown one is `unknown`.
 """
 

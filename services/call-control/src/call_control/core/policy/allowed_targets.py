@@ -1,4 +1,4 @@
-"""Targets that a routing policy may have which is set at run time (ALLOWED_TARGETS)."""
+"""The targets that a routing policy set at run time may contain (ALLOWED_TARGETS)."""
 
 from __future__ import annotations
 

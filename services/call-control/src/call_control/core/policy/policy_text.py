@@ -186,7 +186,7 @@ def _across(fields: Mapping[str, object], reserved: frozenset[str]) -> Iterator[
 
 def _within(rule: Mapping[str, object], where: str, fields: Mapping[str, object]) -> Iterator[str]:
     if sum(rule.get(action) is not None for action in _ACTIONS) != 1:
-        yield f"{where}: needs exactly one of {', '.join(_ACTIONS)}"
+        yield f"{where}: must have exactly one of {', '.join(_ACTIONS)}"
     if rule.get("agent") is None and rule.get("agents") is None:
         for name in ("max_calls", "wait"):
             if rule.get(name) is not None:

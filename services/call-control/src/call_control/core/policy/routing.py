@@ -169,7 +169,9 @@ class Routing:
         """
         connects = self.policy is not None and self.policy.on_behalf == "connect"
         if connects and not refused and is_raw_id(call.on_behalf_of):
-            return Routed(Connected(call.on_behalf_of), ON_BEHALF_RULE, "a call on behalf of a callee: connect")
+            return Routed(
+                Connected(call.on_behalf_of), ON_BEHALF_RULE, "a call on behalf of a callee is connected to it"
+            )
         decision = Rejected(self.on_behalf_reject_reason, ON_BEHALF)
         return Routed(decision, "ON_BEHALF_REJECT_REASON", "a call on behalf of a callee is not answered")
 
@@ -262,7 +264,7 @@ def redirect_unless_circular(target: str, call: IncomingCall, rule: str, reason:
         )
     if is_resource_account(call.callee):
         return Routed(
-            Connected(target), rule, f"{reason}, by connecting: a call to a resource account is answered first"
+            Connected(target), rule, f"{reason}; connected instead: a call to a resource account is not redirected"
         )
     return Routed(Redirected(target), rule, reason)
 

@@ -87,7 +87,7 @@ def _as_list(value: object) -> object:
 
 def _country(value: object) -> object:
     if value is False:
-        raise ValueError('must be text; YAML reads NO as false, so write "NO" in quotes')
+        raise ValueError('must be a string; YAML reads NO as false, so write "NO" in quotes')
     return value
 
 

@@ -44,7 +44,7 @@ def rule_faults(rule: Mapping[str, object], where: str, fields: Mapping[str, obj
         yield f"{where}.redirect: the policy has no {HUMAN_AGENTS}; add them, or redirect to a target"
     elif isinstance(redirect, str) and redirect not in (HUMAN_AGENTS, *targets):
         known = _shown([HUMAN_AGENTS, *targets])
-        yield f"{where}.redirect: is not the name of a target; known are {known}; or write {{phone: +…}}"
+        yield f"{where}.redirect: is not the name of a target; use {known}, or {{phone: +…}}"
     yield from one_party(redirect, f"{where}.redirect")
     called = rule.get("called")
     accounts = [name for name, _ in _entries(fields, ACCOUNTS)]
@@ -59,7 +59,7 @@ def rule_faults(rule: Mapping[str, object], where: str, fields: Mapping[str, obj
 
 def one_party(value: object, where: str) -> Iterator[str]:
     if isinstance(value, dict) and sum(value.get(party) is not None for party in PARTIES) != 1:
-        yield f"{where}: needs exactly one of {', '.join(PARTIES)}"
+        yield f"{where}: must have exactly one of {', '.join(PARTIES)}"
 
 
 def _is_unknown_account(text: str, accounts: list[str]) -> bool:
@@ -80,7 +80,7 @@ def _repeated_accounts(fields: Mapping[str, object]) -> Iterator[str]:
                 continue
             key = (field, value.strip().lower().removeprefix("4:").removeprefix("28:orgid:"))
             if key in seen:
-                yield f"{location((ACCOUNTS, name, field), fields)}: {seen[key]} has the same; remove one of them"
+                yield f"{location((ACCOUNTS, name, field), fields)}: {seen[key]} has the same value; remove one of them"
             seen.setdefault(key, location((ACCOUNTS, name), fields))
 
 
