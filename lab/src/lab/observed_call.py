@@ -138,11 +138,14 @@ class ObservedCall:
         resumed = [float(row["t"]) for row in timeline if row["event"] == "unhold"]
         return [*periods, *((t, next((end for end in resumed if end > t), float("inf"))) for t in held)]
 
-    def keys(self) -> tuple[str, str]:
+    def keys(self, *, apart: bool = True) -> tuple[str, str]:
         """Return the keys that the caller pressed, and those at the end that may not have been processed before the
-        call ended.
+        call ended. `apart`: also the keys of periods in which the agent may not hear the caller.
         """
         pressed = [row for row in self._phone_timeline() if row["event"] == "dtmf" and row["by"] == "caller"]
+        if not apart:
+            periods = self._apart()
+            pressed = [row for row in pressed if not any(start <= float(row["t"]) <= end for start, end in periods)]
         late = self._ended() - KEYS_LOST_WITH_THE_CALL_S
         kept = [str(row["tone"]) for row in pressed if float(row["t"]) <= late]
         return "".join(str(row["tone"]) for row in pressed), "".join(str(row["tone"]) for row in pressed[len(kept) :])

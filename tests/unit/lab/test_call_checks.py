@@ -137,6 +137,7 @@ def test_a_step_that_did_not_do_what_was_written_is_noticed(event: Json) -> None
 CALLERS = "caller's turns are in the transcript"
 AGENTS = "agent's turns are in the transcript"
 KEYS = "keys are in the transcript and are answered"
+SILENCE = "silence between the agent's turns"
 
 
 def test_unexpected_words_are_noticed() -> None:
@@ -233,6 +234,41 @@ def test_keys_cut_off_by_the_hang_up_may_be_lost() -> None:
     call, recording, transcript = _with_keys(pressed_at=19.5)
     del transcript[-2]
     assert _broken(call, recording, transcript) == []
+
+
+def _with_person(call: ObservedCall, until: float) -> None:
+    """Add a person who is called at 13.6 s and leaves at `until`."""
+    call.phone["invitations"] = [{"target": "4:+14255550172", "t": 13.6}]
+    call.phone["timeline"].append({"t": until, "event": "left", "participant": "4:+14255550172"})
+
+
+@pytest.mark.parametrize("in_transcript", [True, False])
+def test_keys_while_another_person_is_in_the_call_need_not_be_in_the_transcript(in_transcript: bool) -> None:
+    """They are not for a resting agent (`return_key`), but an agent that hears everybody gets them."""
+    call, recording, transcript = _with_keys()
+    _with_person(call, until=14.5)
+    if not in_transcript:
+        del transcript[-2]
+    assert _broken(call, recording, transcript) == []
+
+
+def test_keys_after_the_person_has_left_are_for_the_agent() -> None:
+    call, recording, transcript = _with_keys()
+    _with_person(call, until=13.9)  # between the two keys
+    transcript[-2]["detail"] = "#"
+    assert _broken(call, recording, transcript) == []
+    del transcript[-2]
+    assert _broken(call, recording, transcript) == [KEYS]
+
+
+@pytest.mark.parametrize("tone", [True, False])
+def test_a_hold_tone_that_the_scenario_does_not_expect_is_named(tone: bool) -> None:
+    call, recording, transcript = _call()
+    recording.agent[int(12.5 * RATE_HZ) : int(13.0 * RATE_HZ)] = 3000
+    if tone:
+        call.phone["timeline"].append({"t": 14.5, "event": "hold_tone"})
+    assert SILENCE in _broken(call, recording, transcript)
+    assert ("`hold_tone: true` in `expect`" in _figure(SILENCE, call, recording, transcript)) is tone
 
 
 @pytest.mark.parametrize("state", ["connected", "rejected"])
