@@ -17,8 +17,10 @@ from lab.observed_call import ObservedCall, place_call
 from lab.redis_server import NoRedisError
 from lab.scenario import BUILT_IN, Scenario, ScenarioStack
 from lab.scenario_file import ScenarioError, load_scenario, located_error
+from lab.service_readers import ReaderError
 from lab.stack import Ports, RefusedSettingsError, Stack, StackError, running, show_ready, stack_folder
-from lab.story import place_other, prepare, refused_parts, stack_for
+from lab.stack_files import refused_parts, service_faults
+from lab.story import place_other, prepare, stack_for
 from lab.timeline import format_event
 from lab.wire import WireError
 
@@ -33,6 +35,13 @@ def demo(scenario_path: Path, folder: Path, out: Path, *, play: bool = False) ->
     scenario = _read(path)
     if scenario is None:
         return 2
+    try:
+        if faults := service_faults(scenario):
+            print(located_error(path, faults), file=sys.stderr)
+            return 2
+    except ReaderError as error:
+        print(f"The profiles and the routing policy {error}", file=sys.stderr)
+        return 1
     for line in notices(Path.cwd()):
         print(line, file=sys.stderr)
     print("Starting:", end="", flush=True)

@@ -19,7 +19,7 @@ def people_checks(call: ObservedCall, scenario: Scenario, record: Json, actions:
     if expected.transfers is not None:
         yield _transfers(expected.transfers, actions)
     if expected.participants is not None:
-        found = [f"{one.get('name')} {one.get('state')}" for one in rows(record.get("participants", []))]
+        found = [f"{_name_of(one)} {one.get('state')}" for one in rows(record.get("participants", []))]
         claim = f"the participants are {', '.join(expected.participants) or 'none'}"
         yield CallCheck(claim, found == list(expected.participants), ", ".join(found) or "none")
     if expected.informed:
@@ -32,6 +32,11 @@ def people_checks(call: ObservedCall, scenario: Scenario, record: Json, actions:
         raw_id = raw_id_of(scenario, name)
         reached = [one["delivered"] for one in rows(call.phone.get("invitations", [])) if one["target"] == raw_id]
         yield from _context(name, context, reached[-1] if reached else None)
+
+
+def _name_of(participant: Json) -> str:
+    """The name of a target; a person without one is called by number or raw id, as in `people`."""
+    return str(participant.get("name") or str(participant.get("raw_id", "")).removeprefix("4:"))
 
 
 def _transfers(expected: tuple[ExpectedTransfer, ...], actions: list[Json]) -> CallCheck:

@@ -21,6 +21,8 @@ VOICE: Final = "voice"
 """As a listener: the voice session, which gets the audio that the agent hears."""
 _PREFIXES: Final = {"phone": "4:", "teams_user": "8:orgid:", "teams_app": "28:orgid:"}
 """Prefix of the raw id by kind of target in the routing policy; other kinds have the raw id itself."""
+_STATES: Final = ("ringing", "joined", "left", "failed")
+"""States of a participant in the operator API."""
 
 
 def people_mistakes(scenario: Scenario, node: yaml.Node | None) -> Iterator[str]:
@@ -75,6 +77,13 @@ def _unknown_names(scenario: Scenario) -> Iterator[tuple[Place, str]]:
                 ("expect", "transfers", number, "target"),
                 f"is not a target in `stack.routing`; its targets: {listed}",
             )
+    for number, participant in enumerate(expected.participants or ()):
+        name, _, state = participant.rpartition(" ")
+        if name not in people:
+            text = f"names nobody known; write a name and a state; known: {', '.join(people) or 'none'}"
+            yield ("expect", "participants", number), text
+        elif state not in _STATES:
+            yield ("expect", "participants", number), f"must end with a state: {', '.join(_STATES)}"
     speakers, texts = [CALLER, AGENT, *people], sentences(scenario)
     for key in ("hears", "unheard"):
         for listener, heard in getattr(expected, key).items():

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import re
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
-
-import yaml
 
 from lab.call_checks import CallCheck
 from lab.digit_checks import masked_digits_checks
@@ -17,14 +14,12 @@ from lab.hearing_checks import hearing_checks
 from lab.observed_call import ObservedCall
 from lab.people_checks import people_checks
 from lab.scenario import OtherCall, Scenario, ScenarioStack
-from lab.scenario_checks import BUSINESS, MODE_SETTINGS, has_profiles, uses_business
+from lab.scenario_checks import BUSINESS, MODE_SETTINGS, uses_business
 from lab.stack import PARTS, Ports, Stack, StackError
+from lab.stack_files import write_policy, write_profiles
 from lab.wire import Json, call_json, rows
-from lab.yaml_mistakes import Place
 
 _KEYS: Final = "[keypad] "
-PROFILE: Final = "default"
-"""Name of the profile in the file that `stack_for` writes."""
 _CONNECTED_WITHIN_S: Final = 20.0
 
 
@@ -40,22 +35,12 @@ def stack_for(scenario: Scenario, folder: Path) -> Stack:
         relay |= {"VOICE_LIVE_MODEL": wanted.model, "AGENT_NAME": "", "AGENT_PROJECT_NAME": ""}
     elif any(wanted.settings.get(name) for name in MODE_SETTINGS):
         relay["AGENT_NAME"] = ""
-    if has_profiles(wanted):
-        profiles = ({PROFILE: wanted.profile} if wanted.profile else {}) | wanted.profiles
-        text = yaml.safe_dump(profiles).replace(BUSINESS, f"http://127.0.0.1:{ports.business}")
+    if (profiles := write_profiles(scenario, folder, ports)) is not None:
         private = ",".join(filter(None, (relay.get("TOOL_PRIVATE_HOSTS"), "127.0.0.1")))
-        relay |= {"AGENT_PROFILES_FILE": _written(folder, "profiles.yaml", text), "TOOL_PRIVATE_HOSTS": private}
-    if wanted.routing:
-        policy = yaml.safe_dump(wanted.routing, sort_keys=False)
-        extra["call-control"]["ROUTING_POLICY"] = _written(folder, "routing.yaml", policy)
+        relay |= {"AGENT_PROFILES_FILE": str(profiles), "TOOL_PRIVATE_HOSTS": private}
+    if (policy := write_policy(scenario, folder)) is not None:
+        extra["call-control"]["ROUTING_POLICY"] = str(policy)
     return Stack(ports, folder, extra, parts=parts)
-
-
-def _written(folder: Path, name: str, text: str) -> str:
-    folder.mkdir(parents=True, exist_ok=True)
-    path = (folder / name).absolute()
-    path.write_text(text, encoding="utf-8")
-    return str(path)
 
 
 def prepare(stack: Stack, wanted: ScenarioStack) -> None:
@@ -76,33 +61,6 @@ def place_other(stack: Stack, other: OtherCall) -> None:
         if state not in ("ringing", "connecting") or time.monotonic() > deadline:
             raise StackError(f"the call of {other.number} is not connected but {state}; logs: {stack.folder}")
         time.sleep(0.05)
-
-
-def refused_parts(scenario: Scenario, problems: Iterable[str]) -> list[tuple[Place, str]]:
-    """Return place and text of each problem of a service with a part of the scenario. The others concern exported
-    settings.
-    """
-    found: list[tuple[Place, str]] = []
-    for problem in problems:
-        name, _, text = problem.partition(": ")
-        if name == "AGENT_PROFILES_FILE" and has_profiles(scenario.stack):
-            mistakes, names = text.partition(": ")[2], "|".join(map(re.escape, (PROFILE, *scenario.stack.profiles)))
-            found += [_of_profile(mistake, names) for mistake in re.split(rf"; (?=(?:{names})\b)", mistakes)]
-        elif name in scenario.stack.settings:
-            found.append((("stack", "settings", name), text))
-        elif name == "VOICE_LIVE_MODEL" and scenario.stack.model:
-            found.append((("stack", "model"), text))
-    return found
-
-
-def _of_profile(mistake: str, names: str) -> tuple[Place, str]:
-    match = re.match(rf"(?P<name>{names})(?P<place>[\w.\[\]]*)(?P<rest>.*)", mistake, re.DOTALL)
-    if match is None:
-        return ("stack", "profile"), mistake
-    keys = [key for key in re.split(r"[.\[\]]+", match["place"]) if key]
-    place = [int(key) if key.isdigit() else key for key in keys]
-    profile: Place = ("stack", "profile") if match["name"] == PROFILE else ("stack", "profiles", match["name"])
-    return (*profile, *place), match["rest"].lstrip(" :")
 
 
 def outcome_checks(

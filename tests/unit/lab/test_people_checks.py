@@ -40,7 +40,8 @@ def checks(expect: dict[str, Any]) -> dict[str, bool]:
             {"target": "8:orgid:0f3e", "delivered": DETAILS},
         ]
     }
-    record = {"participants": [{"name": "desk", "state": "failed"}, {"name": "planner", "state": "left"}]}
+    people = [("desk", "4:+14255550172", "failed"), ("planner", "8:orgid:0f3e", "left"), ("", "4:+14255550180", "left")]
+    record = {"participants": [{"name": name, "raw_id": raw_id, "state": state} for name, raw_id, state in people]}
     return {check.claim: check.holds for check in people_checks(call, scenario, record, ACTIONS)}
 
 
@@ -62,7 +63,7 @@ def test_the_transfers_are_those_expected(transfers: list[dict[str, str]], holds
 @pytest.mark.parametrize(
     ("expect", "holds"),
     [
-        ({"participants": ["desk failed", "planner left"]}, [True]),
+        ({"participants": ["desk failed", "planner left", "+14255550180 left"]}, [True]),
         ({"participants": ["planner left"]}, [False]),
         ({"informed": ["was busy", "Left."]}, [True]),
         ({"informed": ["Left.", "was busy"]}, [False]),

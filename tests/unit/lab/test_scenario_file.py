@@ -55,6 +55,15 @@ def test_mistakes_with_a_shared_stack_are_reported(text: str, shared: str, told:
     assert told in str(caught.value)
 
 
+@pytest.mark.parametrize("shared", [True, False])
+def test_numbers_and_times_in_a_policy_are_strings_as_in_call_control(shared: bool, tmp_path: Path) -> None:
+    policy = "routing: {targets: {desk: {phone: +14255550172, ring_s: 5}}, 20: 2026-11-30, flag: yes}\nmodel: x\n"
+    text = "name: x\nstack: common\n" if shared else "name: x\nstack:\n  " + policy.replace("\nmodel", "\n  model")
+    stack = load_scenario(write(tmp_path, text, policy)).stack
+    desk = {"phone": "+14255550172", "ring_s": "5"}
+    assert stack.routing == {"targets": {"desk": desk}, "20": "2026-11-30", "flag": True}
+
+
 def test_recordings_of_people_are_found_beside_the_scenario(tmp_path: Path) -> None:
     path = write(tmp_path, 'name: x\npeople: {"+14255550172": {steps: [{play: hello.wav}, {say: Hello.}]}}\n')
     with pytest.raises(ScenarioError, match=r"`people.\+14255550172.steps\[0\].play`: the file .* does not exist"):

@@ -71,6 +71,15 @@ agent: {greeting: Hi., replies: [{say: "Yes."}]}
             "`expect.transfers[0].target` is not a target in",
         ),
         (
+            "expect: {participants: [desk left, disk left]}",
+            "line 12: `expect.participants[1]` names nobody known; write a name and a state; known: desk, ada",
+        ),
+        ("expect: {participants: [desk]}", "`expect.participants[0]` names nobody known"),
+        (
+            "expect: {participants: [desk gone]}",
+            "`expect.participants[0]` must end with a state: ringing, joined, left, failed",
+        ),
+        (
             "expect: {transfers: [{target: desk, outcome: lost}]}",
             "`expect.transfers[0].outcome` must be 'done'",
         ),

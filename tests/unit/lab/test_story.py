@@ -16,7 +16,7 @@ from lab.observed_call import ObservedCall
 from lab.scenario import Scenario
 from lab.stack import PARTS, Ports, Stack, StackError
 from lab.stack_process import Process
-from lab.story import outcome_checks, place_other, refused_parts, stack_for
+from lab.story import outcome_checks, place_other, stack_for
 
 RATE_HZ = 16_000
 
@@ -78,41 +78,6 @@ def test_a_model_in_the_settings_replaces_the_agent(tmp_path: Path) -> None:
     relay = stack_for(scenario(stack=wanted), tmp_path).extra["agent-relay"]
     assert (relay["VOICE_LIVE_MODEL"], relay["AGENT_NAME"]) == ("gpt-4.1", "")
     assert relay["TOOL_PRIVATE_HOSTS"] == "10.0.0.1,127.0.0.1"
-
-
-def test_errors_of_the_services_are_those_of_the_scenario() -> None:
-    """Both forms of a path, and settings that the scenario does not have."""
-    wanted = {"model": "x", "settings": {"MAX_CALL_S": "0"}, "profile": {"language": 1}}
-    mistakes = (
-        "default.language: must be a string; write it",
-        "default.tools.0.url: is not set",
-        "default.tools[1].url: is not set",
-        "default.tools (look_up): host; no",
-    )
-    problems = [
-        "MAX_CALL_S: must be 10 or more",
-        f"AGENT_PROFILES_FILE: /x/profiles.yaml: {'; '.join(mistakes)}",
-        "VOICE_LIVE_MODEL: is not a model",
-        "REDIS_SHARDS: must be 1 or more",
-    ]
-    assert refused_parts(scenario(stack=wanted), problems) == [
-        (("stack", "settings", "MAX_CALL_S"), "must be 10 or more"),
-        (("stack", "profile", "language"), "must be a string; write it"),
-        (("stack", "profile", "tools", 0, "url"), "is not set"),
-        (("stack", "profile", "tools", 1, "url"), "is not set"),
-        (("stack", "profile", "tools"), "(look_up): host; no"),
-        (("stack", "model"), "is not a model"),
-    ]
-    assert refused_parts(scenario(), problems) == []
-
-
-def test_errors_in_one_of_several_profiles_are_those_of_the_scenario() -> None:
-    wanted = {"profiles": {"night": {"language": 1}, "voice-agent": {}}}
-    problem = "AGENT_PROFILES_FILE: /x: night.language: must be a string; voice-agent.tools[0].url: is not set"
-    assert refused_parts(scenario(stack=wanted), [problem]) == [
-        (("stack", "profiles", "night", "language"), "must be a string"),
-        (("stack", "profiles", "voice-agent", "tools", 0, "url"), "is not set"),
-    ]
 
 
 def test_several_profiles_are_written(tmp_path: Path) -> None:
