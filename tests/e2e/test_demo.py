@@ -10,7 +10,7 @@ import pytest
 
 from lab.acs.settings import LAB_ACCESS_KEY
 from lab.call_checks import check_call
-from lab.demo import DEFAULT_SCENARIO, call_running_stack, demo
+from lab.demo import DEFAULT_SCENARIO, call_running_stack, demo, run_call
 from lab.heard_audio import Recording, read_recording
 from lab.kept_stack import save_stack
 from lab.metric_checks import read_metrics
@@ -68,6 +68,23 @@ def test_the_documented_scenario_with_a_key_passes_every_check(
     said = [transcript.index(text) for text in ("Where is my order", "(keys: 3", "Thank you, that is all")]
     assert said == sorted(said)
     assert "call_id in the operator API: call_" in output
+
+
+@pytest.mark.timeout(60)
+def test_a_call_that_does_not_end_is_hung_up_and_reported(
+    stack: Stack, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The caller says something and stays in the call."""
+    endless = ONE_QUESTION.model_copy(
+        update={"name": "endless", "caller": ScenarioCaller(steps=ONE_QUESTION.caller.steps[:-1])}
+    )
+    assert run_call(stack, endless, tmp_path, play=False, limit_s=9.0) == 1
+    printed = capsys.readouterr()
+    assert "The call did not end within 9 s; hanging up." in printed.err
+    assert "caller: Where is my order?" in printed.out
+    assert "agent: It arrives tomorrow." in printed.out
+    assert "NOT  the call ends by itself: it was hung up after 9 s" in printed.out
+    assert [line for line in printed.out.splitlines() if "NOT" in line][1:] == [], "all other checks ran and passed"
 
 
 def _check_what_logs_tell(logs: dict[str, str], call_id: str) -> None:

@@ -6,9 +6,11 @@ import shutil
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
+from lab.call_checks import CallCheck
 from lab.call_report import report_on
 from lab.exported import notices
 from lab.kept_stack import find_stack, lab_command, load_stack, not_ready, stack_on_ports
@@ -22,10 +24,12 @@ from lab.stack import Ports, RefusedSettingsError, Stack, StackError, running, s
 from lab.stack_files import refused_parts, service_faults
 from lab.story import place_other, prepare, stack_for
 from lab.timeline import format_event
-from lab.wire import WireError
+from lab.wire import WireError, call_json
 
 DEFAULT_SCENARIO: Final = BUILT_IN["opening-hours"]
 _CALL_TIMEOUT_S: Final = 120.0
+_HANG_UP_S: Final = 10.0
+"""Time until a call that was hung up has ended."""
 _START: Final = "Start one with `make up` or `docker compose --profile sim up`."
 
 
@@ -130,13 +134,20 @@ def _read(path: Path) -> Scenario | None:
     return None
 
 
-def run_call(stack: Stack, scenario: Scenario, out: Path, *, play: bool) -> int:
+def run_call(stack: Stack, scenario: Scenario, out: Path, *, play: bool, limit_s: float = _CALL_TIMEOUT_S) -> int:
+    """Place the call and report on it. A call that does not end within `limit_s` is hung up, and fails the demo."""
     before = MetricsBefore.read(stack)
     call = place_call(stack, scenario)
     print(f"Calling, scenario “{scenario.name}”. Times are in seconds since the phone began to ring:\n")
-    _follow(stack, call)
+    if endless := not _follow(stack, call, limit_s):
+        print(f"\nThe call did not end within {limit_s:g} s; hanging up.", file=sys.stderr, flush=True)
+        call_json("POST", f"{stack.url('acs')}/lab/calls/{call.lab_id}/hangup", {})
+        _follow(stack, call, _HANG_UP_S)
     print("\nChecking what was heard …", flush=True)
     report = report_on(call, scenario, out, before)
+    if endless:
+        ends = CallCheck("the call ends by itself", False, f"it was hung up after {limit_s:g} s")
+        report = replace(report, checks=(*report.checks, ends))
     if report.unanswered:
         print(f"\n{report.unanswered}", file=sys.stderr)
         return 1
@@ -156,11 +167,12 @@ def run_call(stack: Stack, scenario: Scenario, out: Path, *, play: bool) -> int:
     return 0
 
 
-def _follow(stack: Stack, call: ObservedCall) -> None:
-    deadline = time.monotonic() + _CALL_TIMEOUT_S
+def _follow(stack: Stack, call: ObservedCall, limit_s: float) -> bool:
+    """Print the call as it happens. Return whether it ended in time."""
+    deadline = time.monotonic() + limit_s
     while not call.finished:
         if time.monotonic() > deadline:
-            raise StackError(f"the call did not end within {_CALL_TIMEOUT_S:.0f} s; logs: {stack.folder}")
+            return False
         if stack.dead():
             raise StackError(f"{stack.dead()[0].name} exited during the call:\n{stack.dead()[0].log_tail()}")
         time.sleep(0.1)
@@ -169,6 +181,7 @@ def _follow(stack: Stack, call: ObservedCall) -> None:
             line = format_event(side, event)
             if line:
                 print(f"  {event['t'] - (call.rang_at or event['t']):7.3f}  {line}", flush=True)
+    return True
 
 
 def _play(wav_path: Path) -> None:

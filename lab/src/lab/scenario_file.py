@@ -70,7 +70,7 @@ def _content(text: str, routing: Sequence[str]) -> Any:
         entries = below.value if isinstance(below, yaml.MappingNode) else ()
         below = next((value for key, value in entries if key.value == name), None)
     _keep_strings(below)
-    return yaml.SafeLoader("").construct_document(node)  # type: ignore[no-untyped-call]  # missing in PyYAML's stubs
+    return yaml.SafeLoader("").construct_document(node)
 
 
 def _keep_strings(node: yaml.Node | None) -> None:

@@ -68,6 +68,22 @@ def test_the_stack_of_the_folder_is_called_without_a_message(
     assert called == [elsewhere.folder]
 
 
+def test_faults_of_the_policy_are_reported_before_the_stack_starts(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    scenario = tmp_path / "mine.yaml"
+    scenario.write_text(
+        "name: mine\nstack:\n  routing:\n    targets:\n      desk: {phone: +14255550172, ring_s: 200}\n"
+        "    rules: [{name: all, agent: default}]\n",
+        encoding="utf-8",
+    )
+    assert main(["--folder", str(tmp_path / "lab"), "demo", str(scenario)]) == 2
+    printed = capsys.readouterr()
+    assert f"The scenario {scenario} is invalid:\n  line 5: `stack.routing.targets.desk.ring_s` must be" in printed.err
+    assert "Starting" not in printed.out
+    assert not (tmp_path / "lab").exists()
+
+
 def test_nothing_is_up(
     called: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

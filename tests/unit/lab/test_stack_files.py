@@ -9,7 +9,7 @@ import pytest
 from lab.scenario import Scenario
 from lab.stack_files import refused_parts, service_faults
 
-DESK = {"targets": {"desk": {"phone": "+14255550172"}}, "rules": [{"name": "all", "agent": "default"}]}
+DESK: dict[str, Any] = {"targets": {"desk": {"phone": "+14255550172"}}, "rules": [{"name": "all", "agent": "default"}]}
 
 
 def scenario(**parts: Any) -> Scenario:
