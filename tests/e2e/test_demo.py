@@ -170,13 +170,15 @@ def test_what_the_services_refuse_is_reported_with_its_place_in_the_scenario(
 ) -> None:
     monkeypatch.delenv("REDIS_URL", raising=False)
     (tmp_path / "mine.yaml").write_text(
-        "name: mine\nstack:\n  settings: {MAX_CALL_S: none}\n  profile:\n    silence: {after: 3}\n", encoding="utf-8"
+        "name: mine\nstack:\n  settings: {MAX_CALL_S: none}\n  profile:\n"
+        "    target: {model: gpt-realtime, endpoint: https://contoso.example, api_key_secret: UNSET_KEY}\n",
+        encoding="utf-8",
     )
     assert demo(tmp_path / "mine.yaml", tmp_path / "stack", tmp_path / "out") == 2
     told = capsys.readouterr().err
     assert f"{tmp_path / 'mine.yaml'} is invalid" in told
     assert "line 3: `stack.settings.MAX_CALL_S` must be a number" in told
-    assert "line 5: `stack.profile.silence.after` is unknown; known fields are after_s" in told
+    assert "line 5: `stack.profile.target.api_key_secret` the environment variable UNSET_KEY is not set" in told
     assert ".env.example" not in told
 
 

@@ -159,6 +159,6 @@ def target_mistakes(
 
 def _words(problem: Mapping[str, Any]) -> str:
     if problem["type"] != "extra_forbidden":
-        return in_words(problem, _TEXTS)
+        return in_words(problem, _TEXTS, AgentProfile)
     *place, name = problem["loc"]
     return unknown_field(name, known_fields(AgentProfile, place))

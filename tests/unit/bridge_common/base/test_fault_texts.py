@@ -78,10 +78,39 @@ def test_names_in_locations_are_short_and_printable() -> None:
 class Outer(BaseModel):
     inner: dict[str, Sample] | None = None
     many: tuple[Sample, ...] = ()
+    parts: dict[str, Annotated[float, Field(ge=0, le=100)]] | None = None
+    sizes: tuple[Annotated[int, Field(ge=2, le=4)], ...] = ()
+    least: Annotated[int, Field(ge=1)] | None = None
+    either: Annotated[int, Field(ge=1, le=2)] | Annotated[float, Field(ge=3, le=4)] = 1
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({"inner": {"x": {"count": 6}}}, "must be between 1 and 5"),
+        ({"inner": {"count": {"count": 0}}}, "must be between 1 and 5"),
+        ({"many": [{}, {"count": 0}]}, "must be between 1 and 5"),
+        ({"many": [{"share": 1}]}, "must be below 1"),
+        ({"parts": {"x": 101}}, "must be between 0 and 100"),
+        ({"sizes": [3, 5]}, "must be between 2 and 4"),
+        ({"least": 0}, "must be 1 or more"),
+    ],
+)
+def test_both_limits_of_a_number_are_named(values: dict[str, object], words: str) -> None:
+    with pytest.raises(ValidationError) as caught:
+        Outer.model_validate(values)
+    assert [in_words(dict(problem), None, Outer) for problem in caught.value.errors()] == [words]
+
+
+def test_the_limits_of_alternatives_are_not_mixed() -> None:
+    with pytest.raises(ValidationError) as caught:
+        Outer.model_validate({"either": 9})
+    texts = [in_words(dict(problem), None, Outer) for problem in caught.value.errors()]
+    assert texts == ["must be 2 or less", "must be 4 or less"]
 
 
 def test_the_known_fields_of_a_location() -> None:
-    assert known_fields(Outer, ()) == ["inner", "many"]
+    assert known_fields(Outer, ()) == list(Outer.model_fields)
     for loc in (("many", 0), ("inner", "name")):
         assert known_fields(Outer, loc) == list(Sample.model_fields)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, get_args
 
 from pydantic import BaseModel
@@ -49,14 +49,19 @@ _WORDS: Final = {
     ),
     "extra_forbidden": "is unknown",
 }
+_LIMITS: Final = frozenset({"greater_than_equal", "less_than_equal"})
 YAML_BOOLEAN: Final = "; YAML reads no, yes, on and off as true or false: put the word in quotes"
 _WORD_TYPES: Final = frozenset({"string_type", "literal_error", "tuple_type"})
 
 
-def in_words(problem: Mapping[str, Any], words: Mapping[str, str] | None = None) -> str:
+def in_words(
+    problem: Mapping[str, Any], words: Mapping[str, str] | None = None, model: type[BaseModel] | None = None
+) -> str:
     """Return a message for one of `ValidationError.errors()`, without the value, which may be a secret. `words`: other
-    messages, by error type.
+    messages, by error type. `model`: the validated model; with it, both limits of a number are named.
     """
+    if model is not None and problem["type"] in _LIMITS and (limits := _range(model, problem["loc"])):
+        return "must be between {} and {}".format(*map(_plain, limits))
     text = (_WORDS | dict(words or {})).get(problem["type"])
     if text is None:
         return str(problem["msg"]).removeprefix("Value error, ")
@@ -123,11 +128,33 @@ def printable(name: str) -> str:
 
 def known_fields(model: type[BaseModel], loc: Sequence[int | str]) -> list[str]:
     """Return the fields at this location. Indexes of lists and keys of mappings do not change the level."""
+    return list(_level(model, loc)[0].model_fields)
+
+
+def _level(model: type[BaseModel], loc: Sequence[int | str]) -> list[type[BaseModel]]:
     level = [model]
     for part in loc:
         field = next((one.model_fields[part] for one in level if part in one.model_fields), None)
         level = (list(_models(field.annotation)) if field is not None and isinstance(part, str) else []) or level
-    return list(level[0].model_fields)
+    return level
+
+
+def _range(model: type[BaseModel], loc: Sequence[int | str]) -> tuple[object, object] | None:
+    """Return the inclusive limits of the number at this location, None unless it has exactly one of each."""
+    at = max((index for index, part in enumerate(loc) if isinstance(part, str)), default=0)
+    fields = (one.model_fields.get(str(part)) for part in loc[at::-1] for one in _level(model, loc[:at]))
+    field = next((field for field in fields if field is not None), None)
+    found = [] if field is None else list(_limits((field.annotation, *field.metadata)))
+    least, most = ([getattr(one, name) for one in found if hasattr(one, name)] for name in ("ge", "le"))
+    return (least[0], most[0]) if len(least) == len(most) == 1 else None
+
+
+def _limits(annotations: Iterable[object]) -> Iterator[object]:
+    """Yield the limits in an annotation such as `Annotated[int, Field(ge=1, le=5)] | None`."""
+    for one in annotations:
+        if hasattr(one, "ge") or hasattr(one, "le"):
+            yield one
+        yield from _limits((*get_args(one), *getattr(one, "metadata", ())))
 
 
 def _models(annotation: object) -> Iterator[type[BaseModel]]:

@@ -224,18 +224,18 @@ def load_settings(cls: type[S]) -> S:
     try:
         return cls()
     except ValidationError as error:
-        _refuse(_name_problems(error))
+        _refuse(_name_problems(error, cls))
     except SettingsError as error:
         # A variable with invalid JSON; raised before validation, so there are no other errors to report.
         _refuse([str(error)])
 
 
-def _name_problems(error: ValidationError) -> list[str]:
+def _name_problems(error: ValidationError, cls: type[BaseSettings]) -> list[str]:
     """Return one line per error, without the values: some are secrets."""
     problems: list[str] = []
     for problem in error.errors(include_url=False, include_input=False):
         name = "_".join(str(part) for part in problem["loc"]).upper()
-        message = in_words(dict(problem))
+        message = in_words(dict(problem), None, cls)
         problems.append(f"{name}: {message}" if name else message)
     return problems
 

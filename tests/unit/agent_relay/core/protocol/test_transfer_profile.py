@@ -57,8 +57,12 @@ def test_a_profile_without_it_keeps_its_version() -> None:
     [
         ("{targets: {}, nonsense: 1}", "default.transfer.nonsense: is unknown; known fields are targets, "),
         ('{targets: {"+1 425": x}}', "default.transfer.targets.+1 425 (name): the name of a target must begin with"),
-        ("{targets: {sales: ''}}", "default.transfer.targets.sales: must not be empty"),
-        ("{targets: [sales]}", "default.transfer.targets: must be a mapping (key: value)"),
+        ("{targets: {sales: ''}}", "default.transfer.targets.sales: has no description; write one for"),
+        ("{targets: {sales: }}", "default.transfer.targets.sales: has no description; write one for the model"),
+        (
+            "{targets: [sales]}",
+            "default.transfer.targets: must be a mapping from names to descriptions, such as {billing: ",
+        ),
         ("{connecting_text: ''}", "default.transfer.connecting_text: must not be empty"),
         (
             '{introduction: "{name} calls about {topic} }"}',
@@ -70,7 +74,10 @@ def test_a_profile_without_it_keeps_its_version() -> None:
         ('{confirm: {key: "12"}}', "default.transfer.confirm.key: must be one key in quotes: 0 to 9, * or #"),
         ("{confirm: {words: []}}", "default.transfer.confirm.words: must have 1 or more entries"),
         ("{confirm: {words: [yes]}}", "YAML reads no, yes, on and off as true or false: put the word in quotes"),
-        ("{confirm: {words: [ja], wait_s: 1}}", "default.transfer.confirm.wait_s: must be 3 or more"),
+        ("{confirm: {words: [ja], wait_s: 1}}", "default.transfer.confirm.wait_s: must be between 3 and 60"),
+        ('{confirm: {key: "1"}, return_key: "1"}', "`confirm.key` and `return_key` must be different keys, got 1"),
+        ('{return_key: "#"}', "`transfer.return_key` must not be the `end_key` of `dtmf`, got # for both"),
+        ("{targets: {sales: Orders}}", "`transfer.targets` have no effect without transfer_call or add_participant"),
         ('{return_key: "A"}', "default.transfer.return_key: must be one key in quotes: 0 to 9, * or #"),
         ("{hears: nobody}", "default.transfer.hears: must be 'caller' or 'all'"),
     ],

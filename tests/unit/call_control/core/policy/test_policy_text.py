@@ -228,7 +228,7 @@ def test_limits_of_rules_must_be_in_range(field: str, value: object) -> None:
 
 def test_a_wait_must_fit_into_the_ring_time() -> None:
     [mistake] = _mistakes({"name": "a", "agent": "a", "wait": 21})
-    assert mistake == "rules[0] (a).wait: must be 20 or less"
+    assert mistake == "rules[0] (a).wait: must be between 1 and 20"
 
 
 def test_an_unknown_field_is_the_only_error_of_its_rule() -> None:

@@ -39,8 +39,8 @@ def rule(**fields: object) -> dict[str, object]:
             {"targets": {"a": {"phone": "+18005550001", "ring": 5}}},
             "targets.a.ring: is unknown; known fields are phone,",
         ),
-        ({"targets": {"a": {"phone": "+18005550001", "ring_s": 4}}}, "targets.a.ring_s: must be 5 or more"),
-        ({"targets": {"a": {"phone": "+18005550001", "ring_s": 121}}}, "targets.a.ring_s: must be 120 or less"),
+        ({"targets": {"a": {"phone": "+18005550001", "ring_s": 4}}}, "targets.a.ring_s: must be between 5 and 120"),
+        ({"targets": {"a": {"phone": "+18005550001", "ring_s": 121}}}, "targets.a.ring_s: must be between 5 and 120"),
         ({"targets": {"a": {"phone": "+18005550001", "ring_s": True}}}, "targets.a.ring_s: must be a number"),
         (
             {"targets": {"a": {"phone": "+18005550001", "transfer": "warm"}}},

@@ -174,6 +174,13 @@ class AgentProfile(_Strict):
             )
         return self
 
+    @model_validator(mode="after")
+    def _usable_transfer(self) -> AgentProfile:
+        end_key = "none" if self.dtmf.mode == "ignore" else self.dtmf.end_key
+        if fault := self.transfer.fault_beside(self.actions, end_key):
+            raise ValueError(fault)
+        return self
+
     @property
     def version(self) -> str:
         """A hash of the content; fields with default values do not count."""

@@ -3,10 +3,20 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from dataclasses import replace
 from typing import Annotated, Final, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    field_validator,
+    model_validator,
+)
 
 from bridge_common.base.fault_texts import matching
 from bridge_common.wire.action_kinds import target_fault
@@ -16,6 +26,8 @@ MOST_TARGETS: Final = 50
 MOST_WORDS: Final = 20
 _PLACEHOLDER: Final = re.compile(r"\{([^{}]*)\}|[{}]")
 _PLACEHOLDERS: Final = ("caller", "topic")
+_DESCRIPTION: Final = "questions about invoices"
+_WITH_TARGET: Final = ("transfer_call", "add_participant")
 _KEY_NAMES: Final = {"*": "star", "#": "hash"}
 
 Phrase = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=1_000)]
@@ -33,6 +45,15 @@ def _target_name(value: str) -> str:
 
 
 TargetName = Annotated[str, AfterValidator(_target_name)]
+
+
+def _described(value: object) -> object:
+    if value is None or (isinstance(value, str) and not value.strip()):
+        raise ValueError(f"has no description; write one for the model, such as {_DESCRIPTION!r}")
+    return value
+
+
+Description = Annotated[Phrase, BeforeValidator(_described)]
 
 
 class _Strict(BaseModel):
@@ -71,7 +92,7 @@ class Confirmation(_Strict):
 
 
 class TransferProfile(_Strict):
-    targets: Annotated[dict[TargetName, Phrase], Field(max_length=MOST_TARGETS)] = Field(default_factory=dict)
+    targets: Annotated[dict[TargetName, Description], Field(max_length=MOST_TARGETS)] = Field(default_factory=dict)
     """Targets of the routing policy that the agent may call, each with a description for the model. Empty: the agent
     learns the names from its instructions.
     """
@@ -88,6 +109,13 @@ class TransferProfile(_Strict):
     hears: Literal["caller", "all"] = "caller"
     """The people whom the agent hears in a call with several of them."""
 
+    @field_validator("targets", mode="before")
+    @classmethod
+    def _mapping(cls, value: object) -> object:
+        if isinstance(value, list | str):
+            raise ValueError(f"must be a mapping from names to descriptions, such as {{billing: {_DESCRIPTION}}}")
+        return value
+
     @field_validator("introduction")
     @classmethod
     def _placeholders(cls, value: str | None) -> str | None:
@@ -95,6 +123,26 @@ class TransferProfile(_Strict):
         if unknown := sorted({name for name in found if name not in _PLACEHOLDERS}):
             raise ValueError(f"contains unknown placeholders: {', '.join(unknown)}; known are {{caller}} and {{topic}}")
         return value
+
+    @model_validator(mode="after")
+    def _different_keys(self) -> TransferProfile:
+        if self.confirm is not None and self.confirm.key is not None and self.confirm.key == self.return_key:
+            raise ValueError(
+                f"`confirm.key` and `return_key` must be different keys, got {self.return_key} for both; ACS does not "
+                "always report who has pressed a key"
+            )
+        return self
+
+    def fault_beside(self, actions: Collection[str], end_key: str) -> str:
+        """Return the conflict with other fields of the agent profile, "" if there is none. `end_key`: of `dtmf`."""
+        if self.return_key == end_key:
+            return (
+                f"`transfer.return_key` must not be the `end_key` of `dtmf`, got {end_key} for both; choose another key"
+            )
+        if self.targets and not any(name in actions for name in _WITH_TARGET):
+            needed = " or ".join(_WITH_TARGET)
+            return f"`transfer.targets` have no effect without {needed} in `actions`; add one of them"
+        return ""
 
     def bound(self, tool: AgentTool) -> AgentTool:
         """Return the tool with the targets as the allowed values of its argument `target`."""

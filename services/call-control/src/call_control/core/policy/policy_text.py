@@ -86,7 +86,7 @@ def decode_policy(content: object, *, reserved: frozenset[str] = RESERVED_NAMES)
 
 def _words(problem: Mapping[str, Any]) -> str:
     if problem["type"] != "extra_forbidden":
-        return in_words(problem, _WORDS)
+        return in_words(problem, _WORDS, Policy)
     *place, name = problem["loc"]
     return unknown_field(name, known_fields(Policy, place))
 
