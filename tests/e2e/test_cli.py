@@ -15,7 +15,7 @@ import psutil
 import pytest
 
 from lab.cli import main
-from lab.kept_stack import load_stack
+from lab.kept_stack import load_stack, not_ready, stored_processes
 from lab.stack import PARTS, Ports, Stack
 from lab.stack_process import probe_status
 from tests.support.eventually import eventually
@@ -81,11 +81,25 @@ def test_up_starts_the_stack_and_down_stops_it(tmp_path: Path) -> None:
         assert (again.returncode, "media-gateway exited unexpectedly" in again.stderr) == (1, True)
         call = _lab(*folder, "call")
         assert (call.returncode, "media-gateway (no answer)" in call.stderr) == (1, True)
+        _check_replicas(tmp_path, stack)
     finally:
         down = _lab(*folder, "down")
-    assert "Stopped agent-relay" in down.stdout
+    assert "Stopped agent-relay-2, media-gateway, agent-relay" in down.stdout
     assert probe_status(ready) == 0
     assert "No stack was running" in _lab(*folder, "down").stdout
+
+
+def _check_replicas(folder: Path, stack: Stack) -> None:
+    """A service that has exited is started again on its port, one that is running gets a second process."""
+    again = _lab("--folder", str(folder), "replica", "media-gateway")
+    assert (again.returncode, f"media-gateway is ready: {stack.url('media-gateway')}" in again.stdout) == (0, True)
+    second = _lab("--folder", str(folder), "replica", "agent-relay")
+    assert (second.returncode, "agent-relay-2 is ready" in second.stdout) == (0, True), second.stderr
+    stored = load_stack(folder)
+    assert stored is not None
+    assert not_ready(stored) == []
+    assert stored.url("agent-relay-2") in second.stdout
+    assert stored_processes(folder)[1] == []
 
 
 def _kill(stack: Stack, name: str) -> None:

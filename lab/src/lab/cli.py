@@ -12,7 +12,7 @@ from lab.exported import notices
 from lab.kept_stack import addresses, delete_state, lab_command, save_stack, stop_stored_stack, stored_processes
 from lab.redis_server import NoRedisError
 from lab.scenario import BUILT_IN
-from lab.stack import API_KEY, Ports, Stack, StackError, show_ready, stack_folder, started
+from lab.stack import API_KEY, SERVICES, Ports, Stack, StackError, show_ready, stack_folder, started
 
 FOLDER = Path(".lab")
 RESULTS = Path("out/chaos.json")
@@ -98,6 +98,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         from lab.tool_lint import lint_files
 
         return lint_files(arguments.files)
+    if arguments.command == "replica":
+        from lab.replica import replica
+
+        return replica(folder, arguments.service)
     if arguments.command == "up":
         return _up(folder, free_ports=arguments.free_ports)
     return _down(folder)
@@ -116,6 +120,10 @@ def _parser() -> argparse.ArgumentParser:
     up = commands.add_parser("up", help="start the whole stack and leave it running")
     up.add_argument("--free-ports", action="store_true", help="use free ports instead of the documented ones")
     commands.add_parser("down", help="stop the stack that `up` started")
+    replica = commands.add_parser(
+        "replica", help="start a second process of a service on the stack of `up`, or its process that has exited"
+    )
+    replica.add_argument("service", choices=SERVICES)
     names = ", ".join(BUILT_IN)
     for name, about in (
         ("demo", "start a stack, place and check one call, then stop the stack"),
@@ -127,9 +135,12 @@ def _parser() -> argparse.ArgumentParser:
         )
         command.add_argument("--out", type=Path, default=Path("out"), help="folder for the WAV file and the transcript")
         command.add_argument("--play", action="store_true", help="play the recording afterwards")
-    check = commands.add_parser("check", help="check agent profiles and a routing policy, without a stack")
+    check = commands.add_parser("check", help="check agent profiles, a routing policy and scenarios, without a stack")
     check.add_argument(
-        "files", type=Path, nargs="+", help="files for AGENT_PROFILES_FILE and ROUTING_POLICY, in any order"
+        "files",
+        type=Path,
+        nargs="+",
+        help="files for AGENT_PROFILES_FILE and ROUTING_POLICY, and scenarios, in any order",
     )
     load = commands.add_parser("load", help="place many concurrent calls and check their audio frame by frame")
     load.add_argument("--calls", type=int, default=20)

@@ -23,8 +23,23 @@ _SAME_START_S: Final = 1.0
 
 
 def save_stack(stack: Stack) -> None:
-    rows = [{"name": p.name, "port": p.port, "pid": p.pid, "started": _started(p.pid)} for p in stack.processes]
-    (stack.folder / _FILE).write_text(json.dumps({"processes": rows, "ports": asdict(stack.ports)}, indent=1))
+    rows = [_row(process) for process in stack.processes]
+    _write(stack.folder, {"processes": rows, "ports": asdict(stack.ports)})
+
+
+def add_process(folder: Path, process: Process) -> None:
+    """Add a process to the stored stack. It replaces an exited one of the same name."""
+    stored = _stored(folder)
+    kept = [row for row in stored["processes"] if row["name"] != process.name]
+    _write(folder, stored | {"processes": [*kept, _row(process)]})
+
+
+def _row(process: Process) -> dict[str, Any]:
+    return {"name": process.name, "port": process.port, "pid": process.pid, "started": _started(process.pid)}
+
+
+def _write(folder: Path, content: Any) -> None:
+    (folder / _FILE).write_text(json.dumps(content, indent=1))
 
 
 def load_stack(folder: Path) -> Stack | None:

@@ -98,7 +98,8 @@ class Reply(_Part):
 
     Replies are used in order, one for each turn: an utterance, keys pressed together, or a late result. `heard` does
     not select a reply. It is the simulated transcription of the turn, and a demo checks it against the caller's words.
-    Turns of keys have no transcription.
+    Turns of keys have no transcription. `heard` alone is for words that the agent is not to answer: those with which a
+    person takes a transferred call. A client that requests no response to them cancels the one that begins by itself.
     """
 
     heard: str = ""
@@ -113,8 +114,8 @@ class Reply(_Part):
         used = [name for name in ("call", "tool", "mcp") if getattr(self, name) is not None]
         if len(used) > 1:
             raise ValueError(f"has {' and '.join(f'`{name}`' for name in used)}; keep one")
-        if self.say is None and not used:
-            raise ValueError("must contain `say`, `call`, `tool` or `mcp`, got none of them")
+        if self.say is None and not used and not self.heard:
+            raise ValueError("must contain `say`, `call`, `tool` or `mcp`, or `heard` alone; got none of them")
         if self.say_first is not None and self.call is None:
             raise ValueError("has `say_first`, which only a `call` can follow; use `say`")
         return self

@@ -97,6 +97,11 @@ def _tool_mistakes(scenario: Scenario, environ: Mapping[str, str]) -> Iterator[t
     stack = scenario.stack
     if not has_profiles(stack) and (environ.get("AGENT_PROFILES_FILE") or stack.settings.get("AGENT_PROFILES_FILE")):
         return
+    if not any(_confirms_with_words(profile) for profile in (stack.profile, *stack.profiles.values())):
+        for number, reply in enumerate(scenario.agent.replies):
+            if not any((reply.say, reply.call, reply.tool, reply.mcp)):
+                text = "needs `say`: only the words of a person, in a stack whose profile has `transfer.confirm.words`,"
+                yield ("agent", "replies", number), f"{text} have no answer"
     runs_agent = [_runs_agent(scenario, profile, environ) for profile in (stack.profile, *stack.profiles.values())]
     named = "agent_function" in stack.faults.get("voice-live", {})
     for number, reply in enumerate(scenario.agent.replies):
@@ -104,6 +109,12 @@ def _tool_mistakes(scenario: Scenario, environ: Mapping[str, str]) -> Iterator[t
             yield ("agent", "replies", number, "call"), f"needs a model: {FUNCTION_REMEDY}"
         if reply.tool is not None and not any(runs_agent):
             yield ("agent", "replies", number, "tool"), "needs a Foundry agent whose tools Foundry runs; use `call`"
+
+
+def _confirms_with_words(profile: Mapping[str, object]) -> bool:
+    transfer = profile.get("transfer")
+    confirm = transfer.get("confirm") if isinstance(transfer, Mapping) else None
+    return isinstance(confirm, Mapping) and bool(confirm.get("words"))
 
 
 def has_profiles(stack: ScenarioStack) -> bool:

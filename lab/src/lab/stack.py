@@ -157,11 +157,11 @@ class Stack:
         command = [str(scripts / "lab"), name] if name in SIMULATORS else [str(scripts / name)]
         self.launch(name, command, self.port_of(name), probe_of(name), self._environment(name))
 
-    def launch_second(self, service: str) -> None:
-        """Start another process of a service on a free port, named `SERVICE-2`."""
+    def launch_second(self, service: str, name: str = "") -> None:
+        """Start another process of a service on a free port. `name`: `SERVICE-2` by default."""
         command = [str(Path(sys.executable).parent / service)]
         settings = {**self._environment(service), **self.extra.get(service, {})}
-        self.launch(f"{service}-2", command, free_port(), probe_of(service), settings)
+        self.launch(name or f"{service}-2", command, free_port(), probe_of(service), settings)
 
     def port_of(self, name: str) -> int:
         port: int = getattr(self.ports, name.replace("-", "_"))
@@ -215,7 +215,7 @@ class Stack:
             time.sleep(0.03)
 
 
-_SERVICES: Final = ("call-control", "media-gateway", "agent-relay")
+SERVICES: Final = ("call-control", "media-gateway", "agent-relay")
 
 
 def _given_redis() -> str:
@@ -228,7 +228,7 @@ def _given_redis() -> str:
 def _find_scripts() -> None:
     """Check that the services are installed as well as the simulators. Raises `StackError` if they are not."""
     scripts = Path(sys.executable).parent
-    missing = [name for name in ("lab", *_SERVICES) if not (scripts / name).exists()]
+    missing = [name for name in ("lab", *SERVICES) if not (scripts / name).exists()]
     if missing:
         raise StackError(
             f"{', '.join(missing)} not found in {scripts}; a stack needs the services as well. Run `make install` in"

@@ -14,7 +14,7 @@ def test_a_step_has_exactly_one_action(step: dict[str, object]) -> None:
 
 def test_a_reply_says_or_calls_something() -> None:
     with pytest.raises(ValidationError, match="must contain `say`, `call`"):
-        Reply(heard="hello")
+        Reply()
 
 
 def test_a_reply_has_one_function_and_words_before_it_only_with_a_function() -> None:

@@ -63,6 +63,23 @@ def test_a_stack_that_cannot_work_is_refused(text: str, told: str, tmp_path: Pat
     assert told in str(caught.value)
 
 
+WORDS = "{transfer: {confirm: {words: [yes, ok]}}}"
+
+
+@pytest.mark.parametrize(
+    ("stack", "allowed"),
+    [
+        ("", False),
+        ("stack: {model: gpt-4.1, profile: {transfer: {confirm: {key: '1'}}}}\n", False),
+        (f"stack: {{model: gpt-4.1, profile: {WORDS}}}\n", True),
+        (f"stack: {{model: gpt-4.1, profiles: {{desk: {WORDS}}}}}\n", True),
+    ],
+)
+def test_only_words_that_confirm_a_transfer_have_no_answer(stack: str, allowed: bool) -> None:
+    found = mistakes_of(f"name: x\n{stack}agent: {{replies: [{{say: Hello.}}, {{heard: Yes.}}]}}\n")
+    assert [mistake.startswith("`agent.replies[1]` needs `say`") for mistake in found] == ([] if allowed else [True])
+
+
 @pytest.mark.parametrize(
     "stack",
     [
