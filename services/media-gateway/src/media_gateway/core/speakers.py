@@ -11,6 +11,9 @@ from typing import Final
 
 from bridge_common.wire.call_record import Participant
 
+ALL: Final = "all"
+OTHERS: Final = "others"
+"""Values of `Listen.to`: everyone; everyone but the caller."""
 CALLER: Final = ""
 """Source of the caller's audio, and the id in frames without an id."""
 MOST_SPEAKERS: Final = 8
@@ -35,7 +38,7 @@ class Speakers:
         """Whether more than one person has been in the call."""
         self._caller = caller.casefold()
         self._caller_seen = False
-        self._everyone = False
+        self._to = ""
         self._others = frozenset[str]()
         self._people: set[str] = set()
         self._speaking: dict[str, float] = {}
@@ -46,9 +49,11 @@ class Speakers:
         """Whether the selection has changed since the last `know`."""
         self.know(others)
 
-    def listen(self, *, everyone: bool) -> None:
-        """Select everyone, or the caller only."""
-        self._everyone = everyone
+    def listen(self, to: str) -> None:
+        """Select whom the agent hears: `ALL`, `OTHERS`, or only the caller with any other value."""
+        self._to = to
+        # Without the caller, the audio has pauses, which the slots fill.
+        self.several |= to == OTHERS and not self.mixed
         self._strangers.clear()
         self._selected = True
 
@@ -83,10 +88,11 @@ class Speakers:
         if not self.several:
             self._people.add(one)
             self.several = len(self._people) > 1
-        if one == CALLER or self._everyone:
+        if self._to == ALL:
             return one
         # Until the caller's id has occurred, an unknown id may be another notation of it.
-        return None if self._caller_seen or one in self._others else one
+        is_other = one in self._others or (self._caller_seen and one != CALLER)
+        return one if is_other is (self._to == OTHERS) else None
 
     def _admit(self, one: str, now: float) -> bool:
         """Record the time of a frame. Returns False if there are too many speakers."""

@@ -22,9 +22,6 @@ from media_gateway.socket_context import SocketContext
 
 log = logging.getLogger(__name__)
 
-EVERYONE: Final = "all"
-"""Value of `Listen.to`. All others select the caller."""
-
 
 class MediaSession:
     """The session of one media socket. All methods but `run` return at once. The first call of `end` determines the
@@ -93,7 +90,7 @@ class MediaSession:
         self._hold()
 
     def _listen(self, entry: Listen) -> None:
-        self._receiver.listen(everyone=entry.to == EVERYONE)
+        self._receiver.listen(entry.to)
         self._bridged = entry.bridged
         self._hold()
 

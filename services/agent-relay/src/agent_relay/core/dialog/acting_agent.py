@@ -16,7 +16,7 @@ from agent_relay.core.dialog.prompts import Prompts
 from agent_relay.core.dialog.responses import Purpose
 from agent_relay.core.dialog.session_profile import SessionProfile
 from agent_relay.core.dialog.transfer_course import Step
-from agent_relay.core.dialog.transfer_talk import PEOPLE, TONE, TransferTalk
+from agent_relay.core.dialog.transfer_talk import PEOPLE, TONE, TONES_REFUSED, TransferTalk
 from agent_relay.core.dialog.turns import Turns
 from agent_relay.core.protocol.voice_events import AgentTranscriptDone, FunctionCall, ServerEvent
 from bridge_common.wire.action_kinds import AGENT, HANG_UP, TRANSFER
@@ -25,7 +25,7 @@ from bridge_common.wire.entries import Dtmf, Instruct
 
 ENDING: Final = "The call is already being ended."
 CONNECTING: Final = "The caller is already being connected. Say nothing until you are told the outcome."
-_TRANSFERS: Final = frozenset({Step.WAITING, Step.SCREENING, Step.BRIDGED, Step.RETURNED, PEOPLE, TONE})
+_TRANSFERS: Final = frozenset({Step.WAITING, Step.SCREENING, Step.BRIDGED, Step.RETURNED, PEOPLE, TONE, TONES_REFUSED})
 
 
 class ActingAgent:

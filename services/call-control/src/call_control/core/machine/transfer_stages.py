@@ -126,7 +126,8 @@ def _screen(transition: Transition, action: CallAction, person: Participant) -> 
         bridge(transition)
         return
     _enter(transition, action, TransferStage.SCREENING)
-    _instruct_agent(transition, action, "screening", {"name": person.name, **_topic_of(action)})
+    detail = {"name": person.name, "participant": person.raw_id, **_topic_of(action)}
+    _instruct_agent(transition, action, "screening", detail)
     transition.arm(SetTimer.SCREENING, transition.policy.screening_ms)
     transition.issue(StartDtmf, raw_id=person.raw_id)
 
