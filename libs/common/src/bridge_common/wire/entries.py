@@ -109,8 +109,8 @@ class Listen(_Stored, frozen=True, tag=24):
     """
 
     to: str
-    """`caller`; `all`: the audio of all participants, added in slots of 20 ms; `others`: that of everyone but the caller.
-    With mixed audio (`ACS_AUDIO_CHANNELS`) each of them is everyone's.
+    """`caller`; `all`: the audio of all participants, added in slots of 20 ms; `others`: the same without the caller.
+    Mixed audio (`ACS_AUDIO_CHANNELS`) always contains all of them.
     """
     bridged: bool = False
     """Whether people in the call talk with each other: the gateway then plays no hold tone if no relay handles the
@@ -295,9 +295,9 @@ class Instruct(_Stored, frozen=True, tag=61):
     """
     detail: str = ""
     """JSON object as text. `goodbye` and `connecting`: `interruptible`; `time_left`: `seconds`; `outcome`: `action`,
-    `state`, `reason`; `screening` and `bridged`: `name` of the target, `screening` also `participant`; `returned`: `name`, `reason`, `joined` (whether
-    the person had talked with the caller); `people`: `names` of the other participants, `caller_on_hold`; `tone`:
-    `tone`, `participant`.
+    `state`, `reason`, and `target` if the action has one; `screening` and `bridged`: `name` of the target; `screening`:
+    also `participant`, the raw id of the person; `returned`: `name`, `reason`, `joined` (whether the person had talked
+    with the caller); `people`: `names` of the other participants, `caller_on_hold`; `tone`: `tone`, `participant`.
     """
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import Final
 
 from bridge_common.base.log import fields, phone
 from bridge_common.base.waiting import afterwards, beside

@@ -86,6 +86,11 @@ class TransferTalk:
         return self.course.rests
 
     @property
+    def target(self) -> str:
+        """Name of the target of the latest transfer, "" if unknown."""
+        return "" if self.course.current is None else self.course.current.target
+
+    @property
     def withholds_audio(self) -> bool:
         """Whether the agent must not hear the call."""
         return self.rests and not (self._screening is not None and self._screening.screening.listens)

@@ -155,7 +155,7 @@ _PARTICIPANTS: Final[tuple[Row, ...]] = (
     Row(CONNECTED, On.REMOVE_FAILED, CONNECTED, (people.failed,), when=people.outcome_awaited),
     Row(CONNECTED, On.HOLD_FAILED, CONNECTED, (people.failed,), when=people.outcome_awaited),
     *(
-        Row(CONNECTED, done, CONNECTED, (roster.fetch_participants_soon,))
+        Row(CONNECTED, done, CONNECTED, (people.note_accepted, roster.fetch_participants_soon))
         for done in (On.HOLD_DONE, On.UNHOLD_DONE, On.MUTE_DONE)
     ),
     *(
