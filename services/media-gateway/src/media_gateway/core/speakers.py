@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from bridge_common.wire.call_record import Participant
+from bridge_common.wire.raw_ids import is_application
 
 ALL: Final = "all"
 OTHERS: Final = "others"
@@ -22,8 +23,6 @@ SPEAKING_S: Final = 1.0
 """A participant without frames for this time does not count as a speaker."""
 STRANGER_S: Final = 5.0
 """An unknown id is looked up in the call's record for this time; after it the id counts as our own."""
-_APPLICATION: Final = "8:acs:"
-"""Prefix of our own id, and of people who use ACS."""
 
 
 class Speakers:
@@ -107,7 +106,7 @@ class Speakers:
         """Whether the id is our own, or may be until the record is known. Without a caller in the record, the caller
         may have such an id.
         """
-        if not one.startswith(_APPLICATION) or one in self._others or self._caller in ("", one):
+        if not is_application(one) or one in self._others or self._caller in ("", one):
             return False
         if len(self._strangers) < MOST_SPEAKERS:
             self._strangers.setdefault(one, now)
