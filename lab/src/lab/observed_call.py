@@ -139,10 +139,17 @@ class ObservedCall:
         return [*periods, *((t, next((end for end in resumed if end > t), float("inf"))) for t in held)]
 
     def keys(self) -> tuple[str, str]:
-        """Return the keys that the caller pressed, and those at the end that may not have been processed before the
-        call ended.
+        """Return the keys that the caller pressed for the agent, and those at the end that may not have been processed
+        before the call ended.
         """
-        pressed = [row for row in self._phone_timeline() if row["event"] == "dtmf" and row["by"] == "caller"]
+        apart = self._apart()
+        pressed = [
+            row
+            for row in self._phone_timeline()
+            if row["event"] == "dtmf"
+            and row["by"] == "caller"
+            and not any(start <= float(row["t"]) <= end for start, end in apart)
+        ]
         late = self._ended() - KEYS_LOST_WITH_THE_CALL_S
         kept = [str(row["tone"]) for row in pressed if float(row["t"]) <= late]
         return "".join(str(row["tone"]) for row in pressed), "".join(str(row["tone"]) for row in pressed[len(kept) :])
