@@ -26,6 +26,7 @@ from tests.integration.support.scripted_voice_live import (
     until_open,
 )
 from tests.integration.support.transferred_call import (
+    PERSON,
     instruct,
     latest,
     record_stage,
@@ -126,7 +127,7 @@ async def test_the_next_relay_asks_the_person_again(clients: RedisClients, call:
         await record_stage(call, TransferStage.SCREENING)
         async with relays(clients, service, "relay-2"):
             await heard(call, "r2")
-            call.send(Dtmf("1", "4:+14255550199"))
+            call.send(Dtmf("1", PERSON))
             await until_equal(lambda: screenings(call), [("act_1", "confirmed")])
             await call.end()
 

@@ -136,7 +136,7 @@ async def test_a_word_of_the_person_takes_the_call_and_no_answer_to_it_is_heard(
     async with relay_process(clients, model(line.voice_live), profile=profile(words)):
         action_id = await waits(line)
         await instruct(line.call, "screening", action_id, name="sales")
-        await eventually(lambda: latest(line.call, Listen) == Listen("all"))
+        await eventually(lambda: latest(line.call, Listen) == Listen("others"))
         await line.hears()
         audio, turns = len(line.call.of(Audio)), await heard_turns(line)
 

@@ -62,6 +62,16 @@ class RefusingAcs(AcsClient):
         self.requests.append(what)
         raise self._error
 
+    async def cancel_add(
+        self, connection_id: str, invitation_id: str, *, operation_context: str, request_id: str
+    ) -> None:
+        await self._refuse("cancel")
+
+    async def remove_participant(
+        self, connection_id: str, raw_id: str, *, operation_context: str, request_id: str
+    ) -> None:
+        await self._refuse("remove")
+
     async def answer(
         self, context: str, *, callback_url: str, media_url: str, operation_context: str, request_id: str
     ) -> Connection:
@@ -323,3 +333,21 @@ def test_the_media_url_is_valid_for_the_call_and_constant() -> None:
     media_token.check(URLS.token_keys, CALL, token, 1000 + 60 + 299)
     with pytest.raises(AuthError):
         media_token.check(URLS.token_keys, CALL, token, 1000 + 60 + 301)
+
+
+@pytest.mark.parametrize(
+    ("command", "code", "refusal", "warns"),
+    [
+        (CancelAdd(seq=5, cause="1-0", invitation_id="i"), "8522", AcsRefusal.GONE, False),
+        (CancelAdd(seq=5, cause="1-0", invitation_id="i"), "8501", AcsRefusal.REFUSED, True),
+        (RemoveParticipant(seq=5, cause="1-0", raw_id=BILLING), "8522", AcsRefusal.GONE, True),
+    ],
+)
+async def test_an_invitation_that_is_gone_before_it_is_canceled_is_no_warning(
+    effects: Effects, command: AtOnce, code: str, refusal: AcsRefusal, warns: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    refusing = replace(effects, acs=RefusingAcs(AcsError("no", refusal, acs_code=code)))
+    caplog.set_level("INFO")
+    await refusing.run(TALKING, [command])
+    [line] = [record for record in caplog.records if record.message == "ACS command failed"]
+    assert (line.levelname == "WARNING") is warns

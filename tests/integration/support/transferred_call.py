@@ -6,12 +6,15 @@ import dataclasses
 import json
 from collections.abc import Awaitable, Callable
 
-from bridge_common.wire.call_record import CallAction, TransferStage
+from bridge_common.wire.call_record import CallAction, Participant, TransferStage
 from bridge_common.wire.entries import Act, Entry, GoodbyeOver, Hold, Instruct, Notice, ScreeningOver
 from tests.integration.support.relay_call import Call
 from tests.support.eventually import eventually
 
 ACTION = CallAction("act_1", "transfer", '{"target":"sales","topic":"an order"}', "operator", 1, state="running")
+
+
+PERSON = "4:+14255550199"
 
 
 async def instruct(call: Call, what: str, action_id: str = "act_1", **detail: object) -> None:
@@ -25,7 +28,8 @@ async def record_stage(call: Call, stage: TransferStage) -> None:
     over = stage is TransferStage.NONE
     action = dataclasses.replace(ACTION, state="failed", reason="busy") if over else ACTION
     transfer = "" if over else ACTION.id
-    new = dataclasses.replace(record, transfer=transfer, transfer_stage=stage, actions=(action,))
+    people = (Participant(PERSON, "sales", "joined", ACTION.id),) if stage is TransferStage.SCREENING else ()
+    new = dataclasses.replace(record, transfer=transfer, transfer_stage=stage, actions=(action,), participants=people)
     assert await call.store.save(record, new)
 
 

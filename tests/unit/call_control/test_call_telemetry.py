@@ -116,7 +116,9 @@ def test_a_transfer_is_counted_once_when_its_outcome_is_known(caplog: pytest.Log
         "transfer completed",
         "transfer changed stage",
     ]
-    assert caplog.records[-1].__dict__["bridge_fields"]["action_id"] == "act_1"
+    lines = [record.__dict__["bridge_fields"] for record in caplog.records]
+    assert [(line["action_id"], line["target"]) for line in lines] == [("act_1", "billing")] * 4
+    assert (lines[2]["mode"], lines[2]["by"], lines[2]["reason"]) == ("attended", "agent", "connected")
 
 
 def test_an_invitation_is_counted_with_its_outcome() -> None:
@@ -129,8 +131,16 @@ def test_an_invitation_is_counted_with_its_outcome() -> None:
     assert grown('bridge_participants_added_total{outcome="joined"}') == 0
 
 
-def test_a_request_that_is_not_possible_is_counted() -> None:
+@pytest.mark.parametrize("arguments", ['{"target":"14255550100"}', '{"target":"4:+14255550100"}', "no JSON"])
+def test_a_request_that_is_not_possible_is_counted_and_has_a_reason(
+    arguments: str, caplog: pytest.LogCaptureFixture
+) -> None:
     grown = Growth()
-    action = CallAction("act_1", "transfer", "{}", "agent", 1, "failed", "unknown target 'x'; use billing")
+    caplog.set_level("INFO")
+    reason = "unknown target '14255550100'; use billing"
+    action = CallAction("act_1", "transfer", arguments, "agent", 1, "failed", reason)
     report_step(CONNECTED, replace(CONNECTED, actions=(action,)), DONE)
     assert grown('bridge_transfers_total{mode="attended",outcome="rejected"}') == 1
+    line = caplog.records[-1].__dict__["bridge_fields"]
+    assert (line["outcome"], line["reason"]) == ("rejected", "unknown target '[number]'; use billing")
+    assert "14255550100" not in str(line), "an agent may have used a number"

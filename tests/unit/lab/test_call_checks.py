@@ -217,6 +217,13 @@ def test_a_lost_key_is_noticed() -> None:
     assert _broken(call, recording, transcript) == [KEYS]
 
 
+def test_keys_of_a_caller_who_waits_for_a_person_are_not_for_the_agent() -> None:
+    call, recording, transcript = _with_keys()
+    call.phone["invitations"] = [{"t": 13.0, "target": "4:+14255550172"}]
+    del transcript[-2]
+    assert KEYS not in _broken(call, recording, transcript)
+
+
 @pytest.mark.parametrize(("counted", "broken"), [("2", []), ("1", [KEYS]), ("3", [KEYS])])
 def test_keys_that_the_transcript_only_counts_are_compared_by_number(counted: str, broken: list[str]) -> None:
     call, recording, transcript = _with_keys()

@@ -124,6 +124,24 @@ def dialing(target: str = "billing", by: str = "operator", rules: CallPolicy = R
     return life
 
 
+def added(by: str = "operator") -> PeopleLife:
+    """A person whom an action has added is in the call."""
+    life = phoned()
+    life.act("add_participant", "add", by=by, target="billing")
+    life.invited()
+    life.reported("AddParticipantSucceeded", action_id="add")
+    if life.looks():
+        life.looked(CALLER, BILLING)
+    life.now_ms += 3_000
+    return life
+
+
+def look(life: PeopleLife) -> None:
+    """Fetch the participants, at the next timer if no request is pending."""
+    if not life.looks():
+        life.due(SetTimer.ROSTER)
+
+
 def screening(target: str = "billing", by: str = "operator", rules: CallPolicy = RULES) -> PeopleLife:
     life = dialing(target, by, rules)
     life.reported("AddParticipantSucceeded")

@@ -5,6 +5,7 @@ A call to a Teams resource account never has a caller id: ACS refuses it (400/85
 
 from __future__ import annotations
 
+import logging
 from typing import Any, Final
 
 from azure.communication.callautomation import (
@@ -37,6 +38,16 @@ _TONES: Final = {
     "*": DtmfTone.ASTERISK,
     "#": DtmfTone.POUND,
 }
+
+
+class _WithoutOwnArgument(logging.Filter):
+    """Drops the warning that the SDK logs about an argument of its own with each hold and resume."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        return not (isinstance(record.args, tuple) and record.args[:1] == ("kwargs",))
+
+
+logging.getLogger("azure.communication.callautomation._generated._utils.serialization").addFilter(_WithoutOwnArgument())
 
 
 class AcsPeople(AcsRequests):

@@ -10,6 +10,7 @@ import time
 
 from bridge_common.base.log import fields, phone
 from bridge_common.base.log_limit import LineLimit
+from bridge_common.base.redaction import redacted
 from bridge_common.observability import tracing
 from bridge_common.observability.tracing import Begun, Kind, Moment, Span
 from bridge_common.wire.action_kinds import ADD_PARTICIPANT, TRANSFER
@@ -17,6 +18,7 @@ from bridge_common.wire.call_record import CallAction, CallRecord, Status
 from bridge_common.wire.entries import Due, IncomingCall
 from call_control import metrics
 from call_control.core.events.callbacks import AcsEvent
+from call_control.core.machine.action_book import find_action, target_name
 from call_control.core.machine.call_commands import SetTimer
 from call_control.core.machine.call_events import CallEvent
 from call_control.core.policy.ring_limits import Limit
@@ -171,6 +173,7 @@ def report_people(was: CallRecord, now: CallRecord) -> None:
             extra=fields(
                 call_id=now.call_id,
                 action_id=now.transfer or was.transfer,
+                target=_target_of(was if was.transfer else now),
                 was=was.transfer_stage.value,
                 stage=now.transfer_stage.value,
             ),
@@ -185,13 +188,28 @@ def report_people(was: CallRecord, now: CallRecord) -> None:
 
 def _report_outcome(call_id: str, action: CallAction) -> None:
     outcome = metrics.outcome_label(action)
-    about = fields(call_id=call_id, action_id=action.id, state=action.state, outcome=outcome)
+    about = {
+        "call_id": call_id,
+        "action_id": action.id,
+        "target": redacted(target_name(action)),
+        "by": action.by,
+        "state": action.state,
+        "outcome": outcome,
+        "reason": redacted(action.reason),
+    }
     if action.kind == TRANSFER:
-        metrics.TRANSFERS.labels(metrics.mode_label(action), outcome).inc()
-        log.info("transfer completed", extra=about)
+        mode = metrics.mode_label(action)
+        metrics.TRANSFERS.labels(mode, outcome).inc()
+        log.info("transfer completed", extra=fields(**about, mode=mode))
     else:
         metrics.PARTICIPANTS_ADDED.labels(outcome).inc()
-        log.info("invitation completed", extra=about)
+        log.info("invitation completed", extra=fields(**about))
+
+
+def _target_of(record: CallRecord) -> str:
+    """Return the name of the target of the transfer under way."""
+    action = find_action(record, record.transfer)
+    return redacted(target_name(action)) if action is not None else ""
 
 
 def _since_ring_s(record: CallRecord) -> float:

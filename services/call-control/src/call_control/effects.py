@@ -138,7 +138,10 @@ class Effects:
             done = await self._request(record, command)
         except AcsError as error:
             report_command(record, name, began_ms, error.refusal.value, failure=error.message)
-            log.warning(
+            # An invitation that was answered, or has ended, is gone before it is canceled.
+            normal = isinstance(command, CancelAdd) and error.gone
+            log.log(
+                logging.INFO if normal else logging.WARNING,
                 "ACS command failed",
                 extra=fields(call_id=record.call_id, command=name, refusal=error.refusal.value, reason=error.message),
             )

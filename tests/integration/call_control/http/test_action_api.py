@@ -161,7 +161,7 @@ async def test_the_outcome_of_a_call_can_be_recorded_after_its_end(board: Switch
     )
 
 
-async def test_a_target_is_a_name_in_the_policy_in_force(board: Switchboard) -> None:
+async def test_a_target_is_a_name_in_the_policy_in_force(board: Switchboard, caplog: pytest.LogCaptureFixture) -> None:
     call = PhoneCall()
     connection_id = await board.connect(call)
     reply = await act(board, call, action="transfer", target="billing")
@@ -178,6 +178,10 @@ async def test_a_target_is_a_name_in_the_policy_in_force(board: Switchboard) -> 
         "target must be the name of a target in the routing policy",
     )
     assert await actions(board, call) == []
+    caplog.clear()
+    assert (await act(board, call, action="add_participant", target="billing")).status_code == 202
+    [line] = [vars(one)["bridge_fields"] for one in caplog.records if one.name == "call_control.audit"]
+    assert (line["requested"], line["target"]) == ("add_participant", "billing")
     await board.call_back(call, call.callback("CallDisconnected", connection_id))
     await board.reaches(call, Status.ENDED)
     reply = await act(board, call, action="transfer", target="bill")

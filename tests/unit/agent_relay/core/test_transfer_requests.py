@@ -89,6 +89,12 @@ def test_the_agent_learns_that_the_caller_was_not_connected() -> None:
     assert "they are still talking" in requests(talk.core.instruct(Instruct("x", "outcome", detail), talk.now))
 
 
+def test_the_outcome_names_the_target() -> None:
+    talk = answered()
+    detail = json.dumps({"action": "transfer", "state": "failed", "reason": "no", "target": "support"})
+    assert "Result of transfer to support: " in requests(talk.core.instruct(Instruct("x", "outcome", detail), talk.now))
+
+
 @pytest.mark.parametrize("target", ["boss", "", 7, None])
 def test_a_target_that_the_profile_does_not_name_is_refused_with_the_names(target: object) -> None:
     talk = calling(transfers())
@@ -98,14 +104,30 @@ def test_a_target_that_the_profile_does_not_name_is_refused_with_the_names(targe
     assert outputs(commands) == [{"ok": False, "reason": "`target` must be one of sales, support."}]
 
 
-def test_a_repeated_request_has_no_effect_and_another_one_is_refused_meanwhile() -> None:
+REFUSED = {"ok": False, "reason": "A transfer to sales is under way. Wait for its outcome."}
+
+
+@pytest.mark.parametrize("heard", [False, True])
+@pytest.mark.parametrize("target", ["sales", "support"])
+def test_a_second_transfer_is_refused_at_once_while_one_is_under_way(target: str, heard: bool) -> None:
     talk = calling(transfers())
     begin(talk, audible=True)
     talk.hear(transfer())
-    again = talk.hear(transfer("c2"))
-    assert (requested(again), outputs(again)[0]["ok"]) == ([], True)
-    other = talk.hear(transfer("c3", target="support"))
-    assert (requested(other), outputs(other)[0]["ok"]) == ([], False)
+    if heard:
+        talk.hear(vl.ResponseDone("r1", "completed", ""))
+        finished(talk)
+    again = talk.hear(transfer("c2", target, response="r2" if heard else "r1"))
+    assert (requested(again), outputs(again)) == ([], [REFUSED])
+    step(talk, "returned", "fn_c1", name="sales", reason="busy")
+    begin(talk, audible=True, response="r5", item="a5")
+    assert requested(talk.hear(transfer("c3", target, response="r5"))) == [("fn_c3", "transfer", "agent")]
+
+
+def test_the_introduction_cannot_request_a_transfer() -> None:
+    talk = answered(transfers(TransferProfile(targets=TARGETS, introduction="A call.")))
+    step(talk, "screening", name="sales")
+    again = talk.hear(vl.ResponseCreated("r2"), transfer("c2", "support", response="r2"))
+    assert (requested(again), outputs(again)) == ([], [REFUSED])
 
 
 def test_a_hang_up_replaces_the_transfer_and_a_transfer_no_hang_up() -> None:

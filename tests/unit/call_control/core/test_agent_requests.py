@@ -52,6 +52,17 @@ def test_unknown_targets_are_refused_with_the_known_ones() -> None:
     assert requests.refusal_of(transfer, act, CONNECTED, ALL, 1, ("support",)) == ""
 
 
+@pytest.mark.parametrize("arguments", ['{"target":"billing","topic":"a"}', "no JSON"])
+def test_a_second_transfer_is_refused_at_once_whatever_its_target(arguments: str) -> None:
+    action = CallAction("act-1", "transfer", arguments, "agent", 1, "running")
+    record = replace(CONNECTED, transfer="act-1", actions=(action,))
+    name = " to billing" if "billing" in arguments else ""
+    for target in ("billing", "support"):
+        act = requests.request_of(AGENT_TOOLS["transfer_call"], {"target": target}, record, "act-2")
+        reason = requests.refusal_of(AGENT_TOOLS["transfer_call"], act, record, ALL, 1, ("billing", "support"))
+        assert reason == f"A transfer{name} is under way. Wait for its outcome."
+
+
 def test_bad_arguments_are_refused_with_their_fault() -> None:
     fault = "`digits` must be 1 to 18 characters of 0-9, A-D, * and #."
     assert requests.fault_in(DTMF, {"call": "7QK4-M2X9-RD", "digits": "hello"}) == fault

@@ -151,7 +151,7 @@ def test_only_the_kept_speaker_is_heard() -> None:
     mixed = ParticipantMix(SLOT_BYTES, 0.0)
     mixed.push("a", constant(1) * 3, 0.0)
     mixed.push("b", constant(20) * 3, 0.0)
-    mixed.keep_only("a")
+    mixed.keep(lambda source: source == "a")
     assert mixed.due(0.0) == [constant(1)] * 3
 
 

@@ -28,11 +28,11 @@ def test_at_first_only_the_caller_is_heard() -> None:
 
 def test_everyone_is_heard_as_a_source_of_their_own() -> None:
     speakers = Speakers(CALLING, people(PERSON))
-    speakers.listen(everyone=True)
+    speakers.listen("all")
     assert [speakers.source_of(one, 0.0) for one in (CALLING, PERSON, "8:orgid:User", "")] == [
         CALLER, PERSON, "8:orgid:user", CALLER,
     ]  # fmt: skip
-    speakers.listen(everyone=False)
+    speakers.listen("caller")
     assert speakers.source_of(PERSON, 0.0) is None
 
 
@@ -42,18 +42,35 @@ def test_the_case_of_an_id_does_not_matter() -> None:
     assert speakers.source_of("8:orgid:DEF", 0.0) is None
 
 
-@pytest.mark.parametrize("everyone", [False, True])
-def test_our_own_audio_is_never_heard(everyone: bool) -> None:
+def test_the_others_are_heard_without_the_caller() -> None:
     speakers = Speakers(CALLING, people(PERSON))
-    speakers.listen(everyone=everyone)
-    assert speakers.source_of(OURS, 0.0) is None
-    assert speakers.source_of(CALLING, 0.0) == CALLER
-    assert not speakers.several, "our own audio is not a person"
+    speakers.listen("others")
+    assert speakers.several, "slots fill the pauses of the others"
+    assert speakers.source_of("8:orgid:User", 0.0) is None, "it may be another notation of the caller's id"
+    assert [speakers.source_of(one, 0.0) for one in (CALLING, "", PERSON, "8:orgid:User")] == [
+        None, None, PERSON, "8:orgid:user",
+    ]  # fmt: skip
+
+
+def test_mixed_audio_contains_everyone_whoever_is_selected() -> None:
+    speakers = Speakers(CALLING, people(PERSON), mixed=True)
+    speakers.listen("others")
+    assert (speakers.source_of(CALLING, 0.0), speakers.several) == (CALLER, False)
+
+
+@pytest.mark.parametrize("ours", [OURS, "8:gcch-acs:1_2", "8:dod-acs:1_2", "28:orgid:0b0c"])
+@pytest.mark.parametrize("to", ["caller", "all", "others"])
+def test_our_own_audio_is_never_heard(to: str, ours: str) -> None:
+    speakers = Speakers(CALLING, people(PERSON))
+    speakers.listen(to)
+    assert speakers.source_of(ours, 0.0) is None
+    assert speakers.source_of(CALLING, 0.0) == (None if to == "others" else CALLER)
+    assert speakers.several is (to == "others"), "our own audio is not a person"
 
 
 def test_people_who_use_acs_are_heard_when_the_record_names_them() -> None:
     speakers = Speakers(CALLING)
-    speakers.listen(everyone=True)
+    speakers.listen("all")
     assert speakers.source_of(USER, 0.0) is None
     assert speakers.lookup_due(0.0)
     speakers.know([])
@@ -68,7 +85,7 @@ def test_an_id_that_remains_unknown_is_not_looked_up_for_ever() -> None:
     for number in range(10):
         assert speakers.source_of(OURS, number) is None
         assert speakers.lookup_due(number) is (number < STRANGER_S)
-    speakers.listen(everyone=True)
+    speakers.listen("all")
     assert speakers.lookup_due(11.0), "the relay selects again when people join"
     speakers.know([])
     assert not speakers.lookup_due(11.0)
@@ -128,7 +145,7 @@ def test_speakers_are_counted_while_they_have_frames() -> None:
 
 def test_more_speakers_than_acs_sends_are_not_heard() -> None:
     speakers = Speakers(CALLING)
-    speakers.listen(everyone=True)
+    speakers.listen("all")
     ids = [f"4:+1425555{number:04}" for number in range(3 * MOST_SPEAKERS)]
     assert sum(speakers.source_of(one, 0.0) is not None for one in ids) == MOST_SPEAKERS
     assert speakers.source_of(ids[-1], SPEAKING_S) == ids[-1], "the others have stopped"

@@ -133,7 +133,7 @@ FORMS = [
 @pytest.mark.parametrize("forms", FORMS, ids=str)
 def test_everyone_is_heard_once_and_we_are_not(forms: CallForms) -> None:
     socket = Socket()
-    socket.audio.listen(everyone=True)
+    socket.audio.listen("all")
     conversation(socket, forms)
     assert socket.seconds_of(CALLER_HZ) == pytest.approx(2.0, abs=0.07)
     assert socket.seconds_of(PERSON_HZ) == pytest.approx(1.0, abs=0.07)
@@ -174,7 +174,7 @@ def _until_the_first_words(forms: CallForms) -> float:
 @pytest.mark.parametrize("stopped", ["silent", "none"])
 def test_a_person_on_hold_is_silent(stopped: Literal["silent", "none"]) -> None:
     socket, frames = Socket(), SpeakerFrames()
-    socket.audio.listen(everyone=True)
+    socket.audio.listen("all")
     lines = {CALLER: line(BEGIN), PERSON: line(BEGIN)}
     lines[CALLER].say(tone(CALLER_HZ, 1.0), "")
     lines[PERSON].say(tone(PERSON_HZ, 1.0), "")
@@ -219,21 +219,23 @@ def test_a_call_with_one_speaker_is_not_decoded_and_has_no_timer() -> None:
     assert socket.ticker.at is None
 
 
-def test_a_change_of_the_selection_drops_what_waits_of_the_others() -> None:
+@pytest.mark.parametrize(("to", "dropped"), [("caller", PERSON_HZ), ("others", CALLER_HZ)])
+def test_a_change_of_the_selection_drops_what_waits_of_the_others(to: str, dropped: int) -> None:
     socket = Socket()
-    socket.audio.listen(everyone=True)
+    socket.audio.listen("all")
     for number in range(10):
         now = BEGIN + number * 0.02
         socket.send(SpeakerFrame(CALLER, tone(CALLER_HZ, 0.02)), now)
-        for _ in range(2):
-            socket.send(SpeakerFrame(PERSON, tone(PERSON_HZ, 0.02)), now)
-    before = socket.seconds_of(PERSON_HZ)
-    socket.audio.listen(everyone=False)
+        faster = PERSON if dropped == PERSON_HZ else CALLER
+        socket.send(SpeakerFrame(PERSON, tone(PERSON_HZ, 0.02)), now)
+        socket.send(SpeakerFrame(faster, tone(dropped, 0.02)), now)
+    before = socket.seconds_of(dropped)
+    socket.audio.listen(to)
     for number in range(10, 30):
         now = BEGIN + number * 0.02
         socket.send(SpeakerFrame(CALLER, tone(CALLER_HZ, 0.02)), now)
         socket.send(SpeakerFrame(PERSON, tone(PERSON_HZ, 0.02)), now)
-    assert socket.seconds_of(PERSON_HZ) == pytest.approx(before, abs=0.001)
+    assert socket.seconds_of(dropped) == pytest.approx(before, abs=0.001)
 
 
 def test_a_cut_burst_is_counted() -> None:
@@ -242,7 +244,7 @@ def test_a_cut_burst_is_counted() -> None:
         return next(sample.value for sample in family.samples if sample.name.endswith("_total"))
 
     before, socket = cut(), Socket()
-    socket.audio.listen(everyone=True)
+    socket.audio.listen("all")
     socket.send(SpeakerFrame(CALLER, tone(CALLER_HZ, 0.02)), BEGIN)
     for _ in range(100):
         socket.send(SpeakerFrame(PERSON, tone(PERSON_HZ, 0.02)), BEGIN)

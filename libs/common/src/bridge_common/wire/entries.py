@@ -109,7 +109,9 @@ class Listen(_Stored, frozen=True, tag=24):
     """
 
     to: str
-    """`caller`; `all`: the audio of all participants, added in slots of 20 ms."""
+    """`caller`; `all`: the audio of all participants, added in slots of 20 ms; `others`: the same without the caller.
+    Mixed audio (`ACS_AUDIO_CHANNELS`) always contains all of them.
+    """
     bridged: bool = False
     """Whether people in the call talk with each other: the gateway then plays no hold tone if no relay handles the
     call.
@@ -288,13 +290,14 @@ class Instruct(_Stored, frozen=True, tag=61):
     what: str
     """`goodbye`: say goodbye and report `GoodbyeOver`; `time_left`: announce the end of the call; `outcome`: inform the
     agent of the outcome of its action; `connecting`, `waiting`, `screening`, `bridged`, `returned`: the steps of a
-    transfer (ADR 44); `people`: the participants have changed; `tone`: a participant pressed a key.
+    transfer (ADR 44); `people`: the participants have changed; `tone`: the person pressed a key; `tones_refused`: ACS
+    does not report the keys of the person, so that a key without a sender may be theirs.
     """
     detail: str = ""
     """JSON object as text. `goodbye` and `connecting`: `interruptible`; `time_left`: `seconds`; `outcome`: `action`,
-    `state`, `reason`; `screening` and `bridged`: `name` of the target; `returned`: `name`, `reason`, `joined` (whether
-    the person had talked with the caller); `people`: `names` of the other participants, `caller_on_hold`; `tone`:
-    `tone`, `participant`.
+    `state`, `reason`, and `target` if the action has one; `screening` and `bridged`: `name` of the target; `screening`:
+    also `participant`, the raw id of the person; `returned`: `name`, `reason`, `joined` (whether the person had talked
+    with the caller); `people`: `names` of the other participants, `caller_on_hold`; `tone`: `tone`, `participant`.
     """
 
 

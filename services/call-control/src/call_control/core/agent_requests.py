@@ -7,11 +7,13 @@ from collections.abc import Collection, Mapping
 from typing import Any, Final
 
 from bridge_common.wire import call_reference
+from bridge_common.wire.action_kinds import TRANSFER
 from bridge_common.wire.agent_tools import AGENT_TOOLS, AgentTool
 from bridge_common.wire.call_record import CallAction, CallRecord, Status
 from bridge_common.wire.call_reference import ReferredCall
 from bridge_common.wire.entries import Act
 from call_control.core.machine.action_limits import limit_fault
+from call_control.core.machine.people_faults import transfer_under_way
 from call_control.core.machine.requested_actions import earlier
 from call_control.core.policy.transfer_targets import unknown_target
 
@@ -61,6 +63,8 @@ def refusal_of(
         return "The call has ended." if record.status in (Status.ENDING, Status.ENDED) else "The call is not connected."
     if record.closing and tool.action != "note":
         return "The call is already being ended."
+    if act.action == TRANSFER and (fault := transfer_under_way(record)):
+        return f"{fault[0].upper()}{fault[1:]}. Wait for its outcome."
     if fault := unknown_target(act.action, json.loads(act.arguments), targets, referred.targets):
         return f"{fault[0].upper()}{fault[1:]}."
     if limit := limit_fault(record, act.action, act.by, now_ms):

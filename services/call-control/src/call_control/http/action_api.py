@@ -21,6 +21,7 @@ from bridge_common.wire.action_kinds import DISPOSITION, NOTE, OPERATOR, fault_o
 from bridge_common.wire.call_record import CallAction, CallRecord, Status
 from bridge_common.wire.entries import Act
 from bridge_common.wire.json_object import decode_object
+from call_control.core.machine.action_book import target_name
 from call_control.core.machine.action_limits import limit_fault
 from call_control.core.policy.transfer_targets import unknown_target
 from call_control.http.audit import audit_of
@@ -82,8 +83,10 @@ class ActionApi:
         if limit := limit_fault(record, action, act.by, now_ms):
             raise ConflictError(f"{limit}; POST /api/calls/{{call_id}}/hangup still hangs up")
         await self._inbox.put_once(act, f"action:{action_id}")
-        audit_of(request).more.update(requested=action, action_id=action_id)
-        return JSONResponse(action_json(CallAction(action_id, action, arguments, act.by, now_ms)), 202)
+        requested = CallAction(action_id, action, arguments, act.by, now_ms)
+        name = target_name(requested)
+        audit_of(request).more.update(requested=action, action_id=action_id, **({"target": name} if name else {}))
+        return JSONResponse(action_json(requested), 202)
 
     async def _record(self, request: Request) -> CallRecord:
         call_id = request.path_params["call_id"]

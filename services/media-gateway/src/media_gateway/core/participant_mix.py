@@ -11,6 +11,7 @@ participant arrive in order.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -80,9 +81,9 @@ class ParticipantMix:
                 timeline.frames.popleft()
                 self.cut += 1
 
-    def keep_only(self, source: str) -> None:
-        """Drop the waiting audio of the other participants."""
-        self._timelines = {one: timeline for one, timeline in self._timelines.items() if one == source}
+    def keep(self, heard: Callable[[str], bool]) -> None:
+        """Drop the waiting audio of the other participants. `heard`: whether a source is still heard."""
+        self._timelines = {one: timeline for one, timeline in self._timelines.items() if heard(one)}
 
     def due(self, now: float) -> list[bytes]:
         """Return the complete slots."""

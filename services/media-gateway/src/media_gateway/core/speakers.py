@@ -10,7 +10,11 @@ from collections.abc import Iterable
 from typing import Final
 
 from bridge_common.wire.call_record import Participant
+from bridge_common.wire.raw_ids import is_application
 
+ALL: Final = "all"
+OTHERS: Final = "others"
+"""Values of `Listen.to`: everyone; everyone but the caller."""
 CALLER: Final = ""
 """Source of the caller's audio, and the id in frames without an id."""
 MOST_SPEAKERS: Final = 8
@@ -19,8 +23,6 @@ SPEAKING_S: Final = 1.0
 """A participant without frames for this time does not count as a speaker."""
 STRANGER_S: Final = 5.0
 """An unknown id is looked up in the call's record for this time; after it the id counts as our own."""
-_APPLICATION: Final = "8:acs:"
-"""Prefix of our own id, and of people who use ACS."""
 
 
 class Speakers:
@@ -35,7 +37,7 @@ class Speakers:
         """Whether more than one person has been in the call."""
         self._caller = caller.casefold()
         self._caller_seen = False
-        self._everyone = False
+        self._to = ""
         self._others = frozenset[str]()
         self._people: set[str] = set()
         self._speaking: dict[str, float] = {}
@@ -46,9 +48,11 @@ class Speakers:
         """Whether the selection has changed since the last `know`."""
         self.know(others)
 
-    def listen(self, *, everyone: bool) -> None:
-        """Select everyone, or the caller only."""
-        self._everyone = everyone
+    def listen(self, to: str) -> None:
+        """Select whom the agent hears: `ALL`, `OTHERS`, or only the caller with any other value."""
+        self._to = to
+        # Without the caller, the audio has pauses, which the slots fill.
+        self.several |= to == OTHERS and not self.mixed
         self._strangers.clear()
         self._selected = True
 
@@ -83,10 +87,11 @@ class Speakers:
         if not self.several:
             self._people.add(one)
             self.several = len(self._people) > 1
-        if one == CALLER or self._everyone:
+        if self._to == ALL:
             return one
         # Until the caller's id has occurred, an unknown id may be another notation of it.
-        return None if self._caller_seen or one in self._others else one
+        is_other = one in self._others or (self._caller_seen and one != CALLER)
+        return one if is_other is (self._to == OTHERS) else None
 
     def _admit(self, one: str, now: float) -> bool:
         """Record the time of a frame. Returns False if there are too many speakers."""
@@ -101,7 +106,7 @@ class Speakers:
         """Whether the id is our own, or may be until the record is known. Without a caller in the record, the caller
         may have such an id.
         """
-        if not one.startswith(_APPLICATION) or one in self._others or self._caller in ("", one):
+        if not is_application(one) or one in self._others or self._caller in ("", one):
             return False
         if len(self._strangers) < MOST_SPEAKERS:
             self._strangers.setdefault(one, now)

@@ -106,10 +106,10 @@ class AcsReceiver:
         if self._audio is not None:
             self._audio.know(record.participants)
 
-    def listen(self, *, everyone: bool) -> None:
-        """Select the participants that the agent hears from now on."""
+    def listen(self, to: str) -> None:
+        """Select the participants that the agent hears from now on. `to`: as in `Listen`."""
         if self._audio is not None:
-            self._audio.listen(everyone=everyone)
+            self._audio.listen(to)
 
     def stop(self) -> None:
         """Write no more audio."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import Final
 
 from bridge_common.base.log import fields, phone
 from bridge_common.base.waiting import afterwards, beside
@@ -21,9 +20,6 @@ from media_gateway.socket.teardown import APOLOGY, TAKEN_OVER, apologize, call_o
 from media_gateway.socket_context import SocketContext
 
 log = logging.getLogger(__name__)
-
-EVERYONE: Final = "all"
-"""Value of `Listen.to`. All others select the caller."""
 
 
 class MediaSession:
@@ -93,7 +89,7 @@ class MediaSession:
         self._hold()
 
     def _listen(self, entry: Listen) -> None:
-        self._receiver.listen(everyone=entry.to == EVERYONE)
+        self._receiver.listen(entry.to)
         self._bridged = entry.bridged
         self._hold()
 

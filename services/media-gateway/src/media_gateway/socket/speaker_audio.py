@@ -9,7 +9,7 @@ from bridge_common.wire.call_record import Participant
 from media_gateway import metrics
 from media_gateway.core.acs_media import AudioData
 from media_gateway.core.participant_mix import ParticipantMix
-from media_gateway.core.speakers import CALLER, Speakers
+from media_gateway.core.speakers import ALL, CALLER, OTHERS, Speakers
 from media_gateway.socket.uplink_encoder import UplinkEncoder
 from media_gateway.ticker import Ticker
 
@@ -52,12 +52,12 @@ class SpeakerAudio:
             self._write(self._mix, now)
         return True
 
-    def listen(self, *, everyone: bool) -> None:
-        """Select the participants that the agent hears from now on."""
-        self._speakers.listen(everyone=everyone)
+    def listen(self, to: str) -> None:
+        """Select the participants that the agent hears from now on. `to`: as in `Listen`."""
+        self._speakers.listen(to)
         self._look_again()
-        if self._mix is not None and not everyone:
-            self._mix.keep_only(CALLER)
+        if self._mix is not None and to != ALL:
+            self._mix.keep(lambda source: (source == CALLER) is (to != OTHERS))
 
     def know(self, others: Iterable[Participant]) -> None:
         """Replace the other people in the call's record."""

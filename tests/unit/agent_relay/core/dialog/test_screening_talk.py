@@ -75,11 +75,30 @@ def test_a_key_confirms_also_during_the_question_which_then_stops() -> None:
     assert types(wait(talk, 30.0)) == []
 
 
-@pytest.mark.parametrize("participant", ["", PERSON])
+@pytest.mark.parametrize("participant", ["", PERSON.upper()])
 def test_a_key_that_call_control_reports_confirms_too(participant: str) -> None:
     talk = answered(transfers(PRESS))
-    step(talk, "screening")
-    assert screenings(step(talk, "tone", "t1", tone="1", participant=participant)) == [("act_1", "confirmed")]
+    step(talk, "screening", participant=participant)
+    assert screenings(step(talk, "tone", "t1", tone="1", participant=PERSON)) == [("act_1", "confirmed")]
+
+
+@pytest.mark.parametrize("sender", ["", CALLER, "4:anonymous"])
+def test_the_caller_cannot_take_the_call_in_place_of_a_voicemail(sender: str) -> None:
+    """ACS may list a caller with a hidden number under another id, and send keys without the id of the sender."""
+    talk = answered(transfers(PRESS))
+    step(talk, "screening", participant=PERSON)
+    assert screenings(talk.core.from_caller(Dtmf("1", sender), talk.now)) == []
+    assert screenings(talk.core.from_caller(Dtmf("1", PERSON), talk.now)) == [("act_1", "confirmed")]
+
+
+def test_a_key_without_a_sender_counts_only_if_acs_reports_no_keys_of_the_person() -> None:
+    talk = answered(transfers(PRESS))
+    step(talk, "tones_refused", "act_0")
+    step(talk, "screening", participant=PERSON)
+    assert screenings(talk.core.from_caller(Dtmf("1"), talk.now)) == [], "that was another transfer"
+    step(talk, "tones_refused")
+    assert screenings(talk.core.from_caller(Dtmf("1", CALLER), talk.now)) == []
+    assert screenings(talk.core.from_caller(Dtmf("1"), talk.now)) == [("act_1", "confirmed")]
 
 
 def test_a_voicemail_does_not_confirm() -> None:
@@ -105,7 +124,7 @@ def test_a_voicemail_does_not_confirm() -> None:
 def test_a_word_confirms_and_is_not_recorded() -> None:
     talk = answered(transfers(WORDS))
     commands = step(talk, "screening")
-    assert Listen("all") in appended(commands)
+    assert Listen("others") in appended(commands), "the word of the caller does not count"
     withheld = [talk.core.withholds_audio]  # their words would interrupt the question
     speaks(talk, "r2", "a2")
     talk.play("a2")

@@ -56,9 +56,10 @@ def test_the_caller_is_recognized(roster: tuple[RosterEntry, ...], caller: Roste
     assert caller_in(RECORD, roster) == caller
 
 
-def test_strangers_are_neither_caller_nor_application() -> None:
+@pytest.mark.parametrize("us", [APPLICATION, "8:gcch-acs:1111_2222", "8:dod-acs:1111_2222", "28:orgid:1"])
+def test_strangers_are_neither_caller_nor_application(us: str) -> None:
     stranger = RosterEntry("4:+19995550123")
-    assert strangers_in(RECORD, (US, HERE, RosterEntry(BILLING), stranger)) == [stranger]
+    assert strangers_in(RECORD, (RosterEntry(us), HERE, RosterEntry(BILLING), stranger)) == [stranger]
     assert strangers_in(RECORD, (US, RosterEntry(BILLING), stranger)) == [], "it is the caller"
 
 

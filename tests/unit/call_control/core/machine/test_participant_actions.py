@@ -19,27 +19,9 @@ from call_control.core.machine.call_machine import still_wanted
 from call_control.core.machine.participant_actions import OUTCOME_UNKNOWN
 from call_control.core.machine.transition import awaited
 from tests.unit.support.call_life import callback
-from tests.unit.support.people_life import BILLING, CALLER, SALES, PeopleLife, bridged, event, phoned, screening
+from tests.unit.support.people_life import BILLING, CALLER, SALES, added, bridged, event, look, phoned, screening
 
 COMMANDS: dict[str, type[HoldParticipant | MuteParticipant]] = {"hold": HoldParticipant, "mute": MuteParticipant}
-
-
-def added(by: str = "operator") -> PeopleLife:
-    """A person whom an action has added is in the call."""
-    life = phoned()
-    life.act("add_participant", "add", by=by, target="billing")
-    life.invited()
-    life.reported("AddParticipantSucceeded", action_id="add")
-    if life.looks():
-        life.looked(CALLER, BILLING)
-    life.now_ms += 3_000
-    return life
-
-
-def look(life: PeopleLife) -> None:
-    """Fetch the participants, at the next timer if no request is pending."""
-    if not life.looks():
-        life.due(SetTimer.ROSTER)
 
 
 # -- add --------------------------------------------------------------------------------------------------------------
@@ -181,7 +163,7 @@ def test_the_caller_is_put_on_hold_and_resumed(participant: str) -> None:
     assert life.named(HoldParticipant, "raw_id") == CALLER
     assert "ListParticipants" in life.done(HoldParticipant)
     life.looked(CALLER)
-    assert life.outcome() == ("running", ""), "the list may lag behind"
+    assert life.outcome() == ("running", "accepted by ACS"), "the list may lag behind"
     look(life)
     assert life.looked(CALLER, held=CALLER) == ["InstructRelay", "InstructRelay"]
     assert life.instructed()["people"] == {"names": [], "caller_on_hold": True}

@@ -8,7 +8,17 @@ import pytest
 
 from call_control.core.machine.call_commands import SetTimer
 from call_control.core.policy.transfer_targets import TransferTarget
-from tests.unit.support.people_life import BILLING, CALLER, RULES, PeopleLife, bridged, dialing, phoned, screening
+from tests.unit.support.people_life import (
+    BILLING,
+    CALLER,
+    RULES,
+    PeopleLife,
+    bridged,
+    dialing,
+    moving,
+    phoned,
+    screening,
+)
 
 KNOWN = "billing, sales, leaver, mover, last"
 
@@ -40,7 +50,16 @@ def test_the_parties_of_the_call_are_no_targets(raw_id: str, name: str) -> None:
 def test_a_second_transfer_while_one_is_under_way() -> None:
     life = dialing(by="agent")
     life.act("transfer", "act-2", by="agent", target="sales")
-    assert life.outcome("act-2") == ("failed", "a transfer is under way")
+    assert life.outcome("act-2") == ("failed", "a transfer to billing is under way; wait for its outcome")
+    assert life.instructed()["outcome"]["target"] == "sales", "the agent must know which of the two has failed"
+    life.act("transfer", "act-3", target="sales")
+    assert life.outcome("act-3") == ("failed", "a transfer to billing is under way; end it with return_to_agent")
+
+
+def test_a_blind_transfer_cannot_be_ended_by_an_operator() -> None:
+    life = moving()
+    life.act("transfer", "act-2", target="billing")
+    assert life.outcome("act-2") == ("failed", "a transfer to sales is under way; wait for its outcome")
 
 
 def test_an_agent_that_asks_again_has_the_first_transfer() -> None:

@@ -11,13 +11,16 @@ from bridge_common.wire.entries import HangUp, Restored
 from call_control.core.machine import call_commands
 from call_control.core.machine.call_commands import (
     AddParticipant,
+    HoldParticipant,
     Leave,
     RemoveParticipant,
     SetTimer,
     Transfer,
+    UnholdParticipant,
 )
 from call_control.core.machine.call_events import CommandDone
-from call_control.core.machine.transition import outstanding
+from call_control.core.machine.call_machine import still_wanted
+from call_control.core.machine.transition import awaited, outstanding
 from tests.unit.support.call_life import CALL, callback
 from tests.unit.support.people_life import (
     BILLING,
@@ -61,6 +64,34 @@ def test_the_caller_wants_the_agent_back(by: str) -> None:
     assert (life.outcome(), life.outcome("act-2")) == (("done", "connected"), ("done", "requested"))
     assert life.person().state == "left"
     assert back_with_agent(life)
+
+
+@pytest.mark.parametrize("seen", [True, False])
+@pytest.mark.parametrize("stage", ["bridged", "dialing"])
+def test_a_caller_on_hold_is_resumed_when_the_agent_returns(stage: str, seen: bool) -> None:
+    life = bridged() if stage == "bridged" else dialing()
+    life.act("hold", "act-2")
+    life.done(HoldParticipant)
+    if seen and not life.looks():
+        life.due(SetTimer.ROSTER)
+    if seen:
+        life.looked(*([CALLER, BILLING] if stage == "bridged" else [CALLER]), held=CALLER)
+    assert "UnholdParticipant" in life.act("return_to_agent", "act-3")
+    assert life.named(UnholdParticipant, "raw_id") == CALLER
+    assert life.outcome("act-2") == ("done", "on_hold")
+    [resume] = [one for one in life.record.actions if one.kind == "resume"]
+    assert (resume.by, resume.state) == ("transfer", "running")
+    command = awaited(life.record, life.waiting(UnholdParticipant))
+    assert isinstance(command, UnholdParticipant)
+    assert still_wanted(life.record, command)
+
+
+def test_a_caller_who_was_resumed_before_is_not_resumed_again() -> None:
+    life = bridged()
+    life.act("hold", "act-2")
+    life.done(HoldParticipant)
+    life.act("resume", "act-3")
+    assert "UnholdParticipant" not in life.act("return_to_agent", "act-4")
 
 
 def test_a_person_who_was_removed_but_stays_is_removed_again() -> None:

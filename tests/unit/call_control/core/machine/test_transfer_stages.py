@@ -46,7 +46,7 @@ def test_an_attended_transfer_from_words_to_talk() -> None:
     assert life.person().invitation_id == "invitation-1"
     assert "StartDtmf" in life.reported("AddParticipantSucceeded")
     assert life.named(StartDtmf, "raw_id") == BILLING
-    assert life.instructed() == {"screening": {"name": "billing"}}
+    assert life.instructed() == {"screening": {"name": "billing", "participant": BILLING}}
     assert life.person().state == "joined"
     assert life.outcome() == ("running", "")
     assert life.screened() == ["InstructRelay"]
@@ -55,6 +55,20 @@ def test_an_attended_transfer_from_words_to_talk() -> None:
     assert (life.stage, life.record.transfer) == (TransferStage.BRIDGED, "act-1")
     assert not life.is_armed(SetTimer.SCREENING)
     assert not life.is_armed(SetTimer.RING)
+
+
+@pytest.mark.parametrize("gone", [False, True])
+def test_the_relay_learns_that_the_keys_of_the_person_are_not_reported(gone: bool) -> None:
+    """Otherwise it ignores keys without a sender: they may be those of the caller, who hears the question."""
+    life = screening()
+    assert life.failed(StartDtmf, "8500", gone=gone) == ["InstructRelay"]
+    assert life.instructed() == {"tones_refused": {}}
+    assert life.stage is TransferStage.SCREENING
+
+
+def test_a_request_for_keys_without_an_answer_is_not_a_refusal() -> None:
+    life = screening()
+    assert life.failed(StartDtmf, "unavailable") == []
 
 
 def test_an_operator_s_words_are_not_interruptible() -> None:
@@ -90,7 +104,7 @@ def test_the_topic_reaches_the_relay() -> None:
     assert life.instructed()["connecting"]["topic"] == "refund"
     life.words()
     life.reported("AddParticipantSucceeded")
-    assert life.instructed()["screening"] == {"name": "billing", "topic": "refund"}
+    assert life.instructed()["screening"]["topic"] == "refund"
 
 
 def test_words_of_another_action_change_nothing() -> None:

@@ -16,7 +16,8 @@ from agent_relay.core.dialog.prompts import Prompts
 from agent_relay.core.dialog.responses import Purpose
 from agent_relay.core.dialog.session_profile import SessionProfile
 from agent_relay.core.dialog.transfer_course import Step
-from agent_relay.core.dialog.transfer_talk import PEOPLE, TONE, TransferTalk
+from agent_relay.core.dialog.transfer_talk import PEOPLE, TONE, TONES_REFUSED, TransferTalk
+from agent_relay.core.dialog.transfer_texts import under_way_text
 from agent_relay.core.dialog.turns import Turns
 from agent_relay.core.protocol.voice_events import AgentTranscriptDone, FunctionCall, ServerEvent
 from bridge_common.wire.action_kinds import AGENT, HANG_UP, TRANSFER
@@ -24,8 +25,7 @@ from bridge_common.wire.agent_tools import AGENT_TOOLS
 from bridge_common.wire.entries import Dtmf, Instruct
 
 ENDING: Final = "The call is already being ended."
-CONNECTING: Final = "The caller is already being connected. Say nothing until you are told the outcome."
-_TRANSFERS: Final = frozenset({Step.WAITING, Step.SCREENING, Step.BRIDGED, Step.RETURNED, PEOPLE, TONE})
+_TRANSFERS: Final = frozenset({Step.WAITING, Step.SCREENING, Step.BRIDGED, Step.RETURNED, PEOPLE, TONE, TONES_REFUSED})
 
 
 class ActingAgent:
@@ -65,7 +65,7 @@ class ActingAgent:
         """Handle a function call that requests an action."""
         tool, action_id = self._profile.transfer.bound(AGENT_TOOLS[event.name]), f"fn_{event.call_id}"
         arguments, fault = tool.read(event.arguments)
-        fault = fault or self._transfer_fault(tool.action, arguments) or self._manners.action_fault(tool.action, now)
+        fault = fault or self._transfer_fault(tool.action) or self._manners.action_fault(tool.action, now)
         if fault:
             output, answered = json.dumps({"ok": False, "reason": fault}), self._manners.goodbye_provided
             return self._turns.of_agent.action_called(event, output, now, answered=answered)
@@ -85,14 +85,13 @@ class ActingAgent:
         # First the request: the next relay assumes that the action of a recorded function call was requested.
         return [request, *self._connecting(request, now), *commands]
 
-    def _transfer_fault(self, action: str, arguments: str) -> str:
-        """Return why a transfer cannot be requested now. A repetition is not a fault: it has no effect."""
-        if action != TRANSFER or not self._manners.closing:
+    def _transfer_fault(self, action: str) -> str:
+        """Return why a transfer cannot be requested now."""
+        if action != TRANSFER:
             return ""
-        connecting = self._manners.connecting
-        if connecting is None:
-            return ENDING
-        return "" if connecting.arguments in (arguments, "") else CONNECTING
+        if self._manners.connecting is not None or self._transfers.rests:
+            return under_way_text(self._transfers.target)
+        return ENDING if self._manners.closing else ""
 
     def _connecting(self, request: RequestAction, now: float) -> list[Command]:
         if request.action != TRANSFER:

@@ -11,6 +11,7 @@ from bridge_common.wire.entries import Listen
 
 TO_CALLER: Final = Listen("caller")
 TO_ALL: Final = Listen("all")
+TO_OTHERS: Final = Listen("others")
 TO_NOBODY: Final = Listen("caller", bridged=True)
 """The agent rests while people talk. The gateway sends the caller's audio, which the relay does not forward."""
 
@@ -62,10 +63,7 @@ class Audience:
 
     def may_be_caller(self, participant: str) -> bool:
         """`participant`: raw id, "" if ACS did not send it."""
-        return participant in ("", self._caller) or not self._caller
-
-    def is_caller(self, participant: str) -> bool:
-        return participant == self._caller != ""
+        return not self._caller or participant.casefold() in ("", self._caller.casefold())
 
     @property
     def usual(self) -> Listen:

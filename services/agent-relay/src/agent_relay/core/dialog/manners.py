@@ -296,4 +296,5 @@ def _outcome_text(detail: Detail) -> str:
         return "The call was not ended, because the caller is still talking. Go on with the conversation."
     if action == TRANSFER and state == "canceled":
         return "The caller was not connected, because they are still talking. Go on with the conversation."
-    return f"Result of {action}: {json.dumps({'state': state, 'reason': reason})}"
+    target = text_in(detail, "target")
+    return f"Result of {action}{target and f' to {target}'}: {json.dumps({'state': state, 'reason': reason})}"

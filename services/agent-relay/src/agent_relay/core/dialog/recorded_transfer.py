@@ -48,7 +48,9 @@ def left_transfer(record: CallRecord, transcript: Iterable[TranscriptEntry]) -> 
     if record.transfer and (step := _STEPS.get(record.transfer_stage)) is not None:
         action = _action(record, record.transfer)
         arguments = detail_of("" if action is None else action.arguments)
-        return TransferState(record.transfer, step, text_in(arguments, "target"), text_in(arguments, "topic"))
+        person = next((one.raw_id for one in record.participants if one.action_id == record.transfer), "")
+        target, topic = text_in(arguments, "target"), text_in(arguments, "topic")
+        return TransferState(record.transfer, step, target, topic, person=person)
     notices = (one.detail for one in transcript if isinstance(one, Notice) and one.what == NOTICE)
     noted = [one for one in map(decode_transfer, notices) if one is not None]
     if not noted:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Final
 
 from agent_relay.core.announcements.announcer import Announcer
-from agent_relay.core.dialog.audience import TO_ALL, TO_CALLER
+from agent_relay.core.dialog.audience import TO_CALLER, TO_OTHERS
 from agent_relay.core.dialog.conversation_commands import Command, ReportScreening, WallClock
 from agent_relay.core.dialog.history import TRANSFER
 from agent_relay.core.dialog.screening import Screening, ScreeningStep
@@ -47,7 +47,8 @@ class ScreeningTalk:
 
     @property
     def audience(self) -> Listen:
-        return TO_ALL if self._confirm is not None and self._confirm.words is not None else TO_CALLER
+        words = self._confirm is not None and self._confirm.words is not None
+        return TO_OTHERS if words else TO_CALLER
 
     def next_at(self) -> float | None:
         times = (self.screening.next_at(), self._report_at)

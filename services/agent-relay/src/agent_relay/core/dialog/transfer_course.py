@@ -41,6 +41,8 @@ class TransferState:
     """Why the caller is back, with the step `RETURNED`."""
     joined: bool = False
     """Whether the person had talked with the caller."""
+    person: str = ""
+    """Raw id of the person who has answered; "" if unknown."""
 
     @property
     def text(self) -> str:

@@ -32,6 +32,7 @@ from bridge_common.wire.entries import Dtmf, Instruct, Listen, Say
 
 PEOPLE: Final = "people"
 TONE: Final = "tone"
+TONES_REFUSED: Final = "tones_refused"
 RETURN_AGAIN_S: Final = 5.0
 """Presses of the return key within this time are one: ACS may report a key on the media socket and by a callback."""
 _AT_ONCE: Final = float("-inf")
@@ -74,6 +75,8 @@ class TransferTalk:
         self._alone = alone
         self._taken_up = alone
         self._screening: ScreeningTalk | None = None
+        self._tones_refused = ""
+        """The transfer whose person's keys ACS does not report."""
         self._return_asked_at: float | None = None
 
     # -- state
@@ -81,6 +84,11 @@ class TransferTalk:
     def rests(self) -> bool:
         """Whether the agent has nothing to do, because the caller waits for a person or talks with one."""
         return self.course.rests
+
+    @property
+    def target(self) -> str:
+        """Name of the target of the latest transfer, "" if unknown."""
+        return "" if self.course.current is None else self.course.current.target
 
     @property
     def withholds_audio(self) -> bool:
@@ -110,13 +118,17 @@ class TransferTalk:
             return self._gathered(detail)
         if entry.what == TONE:
             return self._pressed(text_in(detail, "tone"), text_in(detail, "participant"), now)
+        if entry.what == TONES_REFUSED:
+            self._tones_refused = action_id
+            return []
         step = Step(entry.what)
         if not self.course.is_new(action_id, step):
             return []
         known = self.course.of(action_id) or TransferState(action_id, step)
         target, topic = text_in(detail, "name") or known.target, text_in(detail, "topic") or known.topic
-        joined = detail.get("joined") is True
-        return self._enter(TransferState(action_id, step, target, topic, text_in(detail, "reason"), joined), now)
+        joined, person = detail.get("joined") is True, text_in(detail, "participant") or known.person
+        reason = text_in(detail, "reason")
+        return self._enter(TransferState(action_id, step, target, topic, reason, joined, person), now)
 
     def failed(self, outcome: Instruct) -> bool:
         """Return whether this is the outcome of a transfer that call-control refuses before it begins: the agent then
@@ -199,7 +211,7 @@ class TransferTalk:
 
     def _pressed(self, tone: str, participant: str, now: float) -> list[Command]:
         """Handle a key of a person. `participant`: raw id, "" if unknown."""
-        if self._screening is not None and not self._audience.is_caller(participant):
+        if self._screening is not None and self._is_of_person(participant):
             self._screening.screening.key(tone)
         by_caller = self._audience.may_be_caller(participant)
         if self.course.step is not Step.BRIDGED or tone != self._profile.return_key or not by_caller:
@@ -209,6 +221,19 @@ class TransferTalk:
         self._return_asked_at = now
         return [RequestAction(f"return-{self._clock.unix_ms(now)}", RETURN_TO_AGENT, "{}", CALLER)]
 
+    def _is_of_person(self, participant: str) -> bool:
+        """Whether a key is that of the person who is screened: a caller who presses it would pass the call to a
+        voicemail.
+        """
+        current = self.course.current
+        if current is None:
+            return False
+        if not participant:
+            return current.action_id == self._tones_refused
+        if current.person:
+            return participant.casefold() == current.person.casefold()
+        return not self._audience.may_be_caller(participant)
+
     # -- the voice session and the media socket
     def filtered(self, event: vl.ServerEvent, now: float) -> list[Command] | None:
         """Handle an event while the agent rests. Return None if it is processed as usual, after `canceled`."""
@@ -216,11 +241,12 @@ class TransferTalk:
             case vl.SpeechStarted() | vl.SpeechStopped() | vl.UserTranscriptFailed():
                 return []
             case vl.UserTranscript():
+                caller = self._turns.caller
+                if caller.knows(event.item_id):
+                    return caller.transcript(event, now)  # words of the caller before the wait, which arrive late
                 if self._screening is not None and self._screening.screening.listens:
                     self._screening.screening.words(event.text)
-                # The words of the people are not recorded; those of the caller before the wait may arrive late.
-                caller = self._turns.caller
-                return caller.transcript(event, now) if caller.knows(event.item_id) else []
+                return []  # the words of the people are not recorded
         return None
 
     def canceled(self, event: vl.ServerEvent) -> list[Command]:

@@ -47,6 +47,12 @@ def returned_text(name: str, reason: str, *, joined: bool) -> str:
     return f"{sentence[0].upper()}{sentence[1:]}" + (_JOINED if joined else "") + _ASK
 
 
+def under_way_text(name: str) -> str:
+    """Return the answer to an agent that requests a second transfer."""
+    target = spoken(name, _MOST_NAME)
+    return f"A transfer{target and f' to {target}'} is under way. Wait for its outcome."
+
+
 def people_text(names: Sequence[str]) -> str:
     if not names:
         return "Nobody except the caller is in the call with you now."

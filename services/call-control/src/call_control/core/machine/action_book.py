@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
-from bridge_common.wire.action_kinds import AGENTS
+from bridge_common.wire.action_kinds import AGENTS, target_fault
 from bridge_common.wire.call_record import CallAction, CallRecord
 from bridge_common.wire.entries import Act
 from call_control.core.events.callbacks import AcsEvent
 from call_control.core.machine.call_commands import AcsCommand, InstructRelay
-from call_control.core.machine.call_events import CallEvent, CommandFailed
+from call_control.core.machine.call_events import CallEvent, CommandDone, CommandFailed
 from call_control.core.machine.transition import Transition
 
 
@@ -31,8 +31,18 @@ def with_action(record: CallRecord, action: CallAction) -> CallRecord:
 
 
 def argument_of(action: CallAction, name: str) -> str:
-    """Return an argument of a valid action, "" if it is missing."""
-    return str(json.loads(action.arguments or "{}").get(name, ""))
+    """Return an argument of an action, "" if it is missing, or if the arguments are not a JSON object."""
+    try:
+        given = json.loads(action.arguments or "{}")
+    except ValueError:
+        return ""
+    return str(given.get(name, "")) if isinstance(given, dict) else ""
+
+
+def target_name(action: CallAction) -> str:
+    """Return the name of the action's target, "" if it has none or is called by number."""
+    name = argument_of(action, "target")
+    return "" if target_fault("", name) else name
 
 
 def of_operation(record: CallRecord, event: CallEvent) -> CallAction | None:
@@ -42,12 +52,14 @@ def of_operation(record: CallRecord, event: CallEvent) -> CallAction | None:
     return next((one for one in record.actions if one.open and one.operation == event.operation_context), None)
 
 
+def of_done(record: CallRecord, event: CallEvent, *commands: type[AcsCommand]) -> CallAction | None:
+    """Return the open action whose command ACS has accepted. `commands`: the possible classes of the command."""
+    return _of_command(record, event.seq, commands) if isinstance(event, CommandDone) else None
+
+
 def of_failed(record: CallRecord, event: CallEvent, *commands: type[AcsCommand]) -> CallAction | None:
     """Return the open action whose command failed. `commands`: the possible classes of the command."""
-    if not isinstance(event, CommandFailed):
-        return None
-    operations = {f"{command.__name__}-{event.seq}" for command in commands}
-    return next((one for one in record.actions if one.open and one.operation in operations), None)
+    return _of_command(record, event.seq, commands) if isinstance(event, CommandFailed) else None
 
 
 def finish(transition: Transition, action: CallAction, state: str, reason: str) -> None:
@@ -61,8 +73,14 @@ def notify(transition: Transition, action: CallAction) -> None:
     """Notify the agent of the outcome, if it requested the action."""
     if action.by in AGENTS:
         detail = {"action": action.kind, "state": action.state, "reason": action.reason}
+        detail |= {"target": name} if (name := target_name(action)) else {}
         instruct(transition, action.id, "outcome", detail)
 
 
 def instruct(transition: Transition, instruction_id: str, what: str, detail: Mapping[str, object]) -> None:
     transition.issue(InstructRelay, instruction_id=instruction_id, what=what, detail=json.dumps(detail))
+
+
+def _of_command(record: CallRecord, seq: int, commands: Iterable[type[AcsCommand]]) -> CallAction | None:
+    operations = {f"{command.__name__}-{seq}" for command in commands}
+    return next((one for one in record.actions if one.open and one.operation in operations), None)

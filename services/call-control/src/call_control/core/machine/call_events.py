@@ -194,6 +194,8 @@ class EventKind(StrEnum):
     MUTE_GONE = "MuteParticipant: call gone"
     LEAVE_REFUSED = "Leave refused"
     LEAVE_GONE = "Leave: call gone"
+    TONES_REFUSED = "StartDtmf refused"
+    TONES_GONE = "StartDtmf: call gone"
     START_REFUSED = "StartMediaStreaming refused"
     START_GONE = "StartMediaStreaming: call gone"
 

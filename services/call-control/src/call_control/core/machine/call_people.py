@@ -8,6 +8,7 @@ from typing import Final
 
 from bridge_common.wire.action_kinds import ATTENDED, CALLER, TRANSFER
 from bridge_common.wire.call_record import CallAction, CallRecord, Participant, TransferStage
+from bridge_common.wire.raw_ids import is_application
 from call_control.core.events.callbacks import AcsEvent
 from call_control.core.machine.action_book import argument_of, find_action
 from call_control.core.machine.call_events import CallEvent, RosterEntry
@@ -20,8 +21,6 @@ LEFT: Final = "left"
 FAILED: Final = "failed"
 ROUTING: Final = "routing"
 """Requester of the transfer of a call that is connected to a person without an agent."""
-_APPLICATION: Final = ("8:acs:", "28:")
-"""Prefixes of raw ids under which the application itself may be listed."""
 
 
 def people_in(record: CallRecord, *states: str) -> list[Participant]:
@@ -138,4 +137,4 @@ def _unknown(record: CallRecord, roster: Sequence[RosterEntry]) -> list[RosterEn
     known = {one.raw_id.lower() for one in record.participants}
     known |= {record.callee.lower(), record.caller.lower(), record.caller_listed.lower()}
     others = [one for one in roster if one.raw_id.lower() not in known]
-    return [one for one in others if not one.raw_id.startswith(_APPLICATION)]
+    return [one for one in others if not is_application(one.raw_id)]

@@ -2,25 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
 
-from bridge_common.wire.action_kinds import HOLD, MUTE, REMOVE_PARTICIPANT, RESUME
+from bridge_common.wire.action_kinds import REMOVE_PARTICIPANT
 from bridge_common.wire.call_record import CallAction, CallRecord, TransferStage
 from bridge_common.wire.entries import Act
 from call_control.core.events.callbacks import AcsEvent
-from call_control.core.machine.action_book import action_of, argument_of, finish, of_failed, of_operation, with_action
-from call_control.core.machine.call_commands import (
-    AcsCommand,
-    HoldParticipant,
-    MuteParticipant,
-    RemoveParticipant,
-    SetTimer,
-    UnholdParticipant,
+from call_control.core.machine.action_book import (
+    action_of,
+    argument_of,
+    finish,
+    of_done,
+    of_failed,
+    of_operation,
+    with_action,
 )
+from call_control.core.machine.call_commands import SetTimer
 from call_control.core.machine.call_events import CallEvent, CommandFailed, RosterEntry
 from call_control.core.machine.call_people import RINGING, caller_in, entry_of, is_caller, person_named, target_of
+from call_control.core.machine.participant_changes import (
+    ACCEPTED,
+    COMMANDS,
+    EFFECTS,
+    complete_overtaken,
+    open_changes,
+    raw_id_of,
+    request,
+)
 from call_control.core.machine.people_faults import people_fault
 from call_control.core.machine.requested_actions import valid
 from call_control.core.machine.transfer_stages import (
@@ -31,30 +40,12 @@ from call_control.core.machine.transfer_stages import (
     person_gone,
     unreached,
 )
-from call_control.core.machine.transition import CallPolicy, Transition, armed
+from call_control.core.machine.transition import CallPolicy, Transition
 from call_control.core.machine.unreached import refusal
 
 UNANSWERED: Final = "unavailable"
 """Code of a command without a response: ACS may have executed it."""
 OUTCOME_UNKNOWN: Final = "outcome unknown: ACS did not report it"
-
-
-@dataclass(frozen=True, slots=True)
-class _Effect:
-    """The effect of an action on a participant, and how the list of participants shows it."""
-
-    command: type[HoldParticipant | UnholdParticipant | MuteParticipant | RemoveParticipant]
-    outcome: str
-    seen: Callable[[RosterEntry | None], bool]
-
-
-_EFFECTS: Final = {
-    HOLD: _Effect(HoldParticipant, "on_hold", lambda entry: entry is not None and entry.on_hold),
-    RESUME: _Effect(UnholdParticipant, "resumed", lambda entry: entry is not None and not entry.on_hold),
-    MUTE: _Effect(MuteParticipant, "muted", lambda entry: entry is not None and entry.muted),
-    REMOVE_PARTICIPANT: _Effect(RemoveParticipant, "removed", lambda entry: entry is None),
-}
-COMMANDS: Final[tuple[type[AcsCommand], ...]] = tuple(effect.command for effect in _EFFECTS.values())
 
 
 # -- guards -----------------------------------------------------------------------------------------------------------
@@ -66,7 +57,7 @@ def possible(record: CallRecord, event: CallEvent, policy: CallPolicy) -> bool:
 def outcome_awaited(record: CallRecord, event: CallEvent, policy: CallPolicy) -> bool:
     """True if the callback reports the outcome of an open action on a participant."""
     action = of_operation(record, event)
-    return action is not None and action.kind in _EFFECTS
+    return action is not None and action.kind in EFFECTS
 
 
 def refused(record: CallRecord, event: CallEvent, policy: CallPolicy) -> bool:
@@ -93,22 +84,13 @@ def change(transition: Transition, event: CallEvent) -> None:
     """Request the change of a participant. The list of participants or a callback reports the outcome."""
     if not isinstance(event, Act):
         return
-    action, effect = action_of(event, transition.now_ms), _EFFECTS[event.action]
+    action, effect = action_of(event, transition.now_ms), EFFECTS[event.action]
     person = person_named(transition.record, argument_of(action, "participant"))
     if person is not None and person.state == RINGING:
         unreached(transition, person, effect.outcome, "canceled")
         finish(transition, action, "done", effect.outcome)
         return
-    raw_id = raw_id_of(transition.record, action)
-    changing = [raw_id_of(transition.record, one) for one in open_changes(transition.record)]
-    if raw_id not in changing and effect.seen(_known(transition.record, raw_id)):
-        finish(transition, action, "done", effect.outcome)
-        return
-    command = transition.issue(effect.command, raw_id=raw_id)
-    operation = f"{effect.command.__name__}-{command.seq}"
-    transition.record = with_action(transition.record, replace(action, state="running", operation=operation))
-    if armed(transition.record, SetTimer.PEOPLE) is None:
-        transition.arm(SetTimer.PEOPLE, transition.policy.people_ms)
+    request(transition, action)
 
 
 def return_to_agent(transition: Transition, event: CallEvent) -> None:
@@ -127,6 +109,14 @@ def removed(transition: Transition, event: CallEvent) -> None:
     action = of_operation(transition.record, event)
     if action is not None:
         complete(transition, action)
+
+
+def note_accepted(transition: Transition, event: CallEvent) -> None:
+    """Note that ACS has accepted the command. Its effect is still to be seen, unless a later action overtook it."""
+    action = of_done(transition.record, event, *COMMANDS)
+    if action is not None:
+        transition.record = with_action(transition.record, replace(action, reason=ACCEPTED))
+        complete_overtaken(transition)
 
 
 def failed(transition: Transition, event: CallEvent) -> None:
@@ -150,7 +140,7 @@ def give_up(transition: Transition, event: CallEvent) -> None:
 
 def complete(transition: Transition, action: CallAction) -> None:
     """Complete an action whose effect is known."""
-    effect = _EFFECTS[action.kind]
+    effect = EFFECTS[action.kind]
     finish(transition, action, "done", effect.outcome)
     person = person_named(transition.record, argument_of(action, "participant"))
     if action.kind == REMOVE_PARTICIPANT and person is not None:
@@ -164,26 +154,5 @@ def complete_seen(transition: Transition, roster: tuple[RosterEntry, ...]) -> No
             entry = caller_in(transition.record, roster)
         else:
             entry = entry_of(roster, raw_id_of(transition.record, action))
-        if _EFFECTS[action.kind].seen(entry):
+        if EFFECTS[action.kind].seen(entry):
             complete(transition, action)
-
-
-def open_changes(record: CallRecord) -> list[CallAction]:
-    return [one for one in record.actions if one.open and one.kind in _EFFECTS]
-
-
-def raw_id_of(record: CallRecord, action: CallAction) -> str:
-    """Return the raw id of the participant that the action changes."""
-    name = argument_of(action, "participant")
-    if is_caller(record, name):
-        return record.caller
-    person = person_named(record, name)
-    return person.raw_id if person is not None else name
-
-
-def _known(record: CallRecord, raw_id: str) -> RosterEntry | None:
-    """Return the participant as the record knows it."""
-    person = person_named(record, raw_id)
-    if person is not None:
-        return RosterEntry(person.raw_id, person.on_hold, person.muted)
-    return RosterEntry(raw_id, record.caller_on_hold, record.caller_muted)

@@ -6,6 +6,7 @@ from typing import Final
 
 from bridge_common.wire.action_kinds import (
     ADD_PARTICIPANT,
+    AGENTS,
     HOLD,
     MUTE,
     REMOVE_PARTICIPANT,
@@ -15,7 +16,7 @@ from bridge_common.wire.action_kinds import (
 )
 from bridge_common.wire.call_record import CallAction, CallRecord, Status, TransferStage
 from bridge_common.wire.entries import Act
-from call_control.core.machine.action_book import action_of, argument_of, find_action
+from call_control.core.machine.action_book import action_of, argument_of, find_action, target_name
 from call_control.core.machine.call_commands import (
     AddParticipant,
     AtOnce,
@@ -93,6 +94,18 @@ def people_wanted(record: CallRecord, command: AtOnce) -> bool:
     return True
 
 
+def transfer_under_way(record: CallRecord) -> str:
+    """Return the words for the transfer under way, "" if there is none."""
+    action = find_action(record, record.transfer)
+    name = target_name(action) if action is not None else ""
+    return (f"a transfer to {name} is under way" if name else "a transfer is under way") if record.transfer else ""
+
+
+def _remedy(record: CallRecord, action: CallAction) -> str:
+    fixed = record.transfer_stage is TransferStage.TRANSFERRING or without_agent(record)
+    return "wait for its outcome" if fixed or action.by in AGENTS else "end it with return_to_agent"
+
+
 def is_repetition(record: CallRecord, action: CallAction) -> bool:
     """Return whether an equal request would repeat the action: it is under way, or its effect lasts. A second transfer
     after the return of the agent is a new one.
@@ -111,7 +124,7 @@ def _call_fault(record: CallRecord, action: CallAction, policy: CallPolicy) -> s
     if record.closing:
         return "the call is being ended"
     if action.kind == TRANSFER and record.transfer:
-        return "a transfer is under way"
+        return f"{transfer_under_way(record)}; {_remedy(record, action)}"
     person = person_named(record, target.raw_id)
     if person is not None:
         return f"{target.name} is {'already in the call' if person.state == JOINED else 'already being called'}"

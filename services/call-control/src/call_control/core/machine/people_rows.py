@@ -32,6 +32,10 @@ _TRANSFERS: Final[tuple[Row, ...]] = (
     Row(CONNECTED, On.SCREENING_OVER, CONNECTED, (stages.screening_over,), when=transfer.screening),
     Row(CONNECTED, On.SCREENING_DUE, CONNECTED, (stages.screening_over,)),
     Row(CONNECTED, On.TONE, CONNECTED, (transfer.forward_tone,), when=transfer.tone_of_person),
+    *(
+        Row(CONNECTED, refused, CONNECTED, (transfer.report_refused_tones,), when=transfer.tones_refused)
+        for refused in (On.TONES_REFUSED, On.TONES_GONE)  # the person may be gone, not the call
+    ),
     # -- the transfer of the caller by ACS: blind, or to the person who has joined
     Row(
         CONNECTED,
@@ -151,7 +155,7 @@ _PARTICIPANTS: Final[tuple[Row, ...]] = (
     Row(CONNECTED, On.REMOVE_FAILED, CONNECTED, (people.failed,), when=people.outcome_awaited),
     Row(CONNECTED, On.HOLD_FAILED, CONNECTED, (people.failed,), when=people.outcome_awaited),
     *(
-        Row(CONNECTED, done, CONNECTED, (roster.fetch_participants_soon,))
+        Row(CONNECTED, done, CONNECTED, (people.note_accepted, roster.fetch_participants_soon))
         for done in (On.HOLD_DONE, On.UNHOLD_DONE, On.MUTE_DONE)
     ),
     *(

@@ -34,7 +34,8 @@ from call_control.core.machine.call_people import (
     with_caller_listed,
     with_person,
 )
-from call_control.core.machine.participant_actions import complete_seen, open_changes, unanswered
+from call_control.core.machine.participant_actions import complete_seen, unanswered
+from call_control.core.machine.participant_changes import open_changes
 from call_control.core.machine.transfer_stages import (
     await_ringing,
     person_gone,

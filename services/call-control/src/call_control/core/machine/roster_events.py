@@ -19,7 +19,7 @@ from call_control.core.machine.call_people import (
     strangers_in,
     with_caller_listed,
 )
-from call_control.core.machine.participant_actions import open_changes
+from call_control.core.machine.participant_changes import open_changes
 from call_control.core.machine.roster_actions import GRACE_MS
 from call_control.core.machine.transition import CallPolicy, Transition, armed
 

@@ -51,6 +51,11 @@ def tone_of_person(record: CallRecord, event: CallEvent, policy: CallPolicy) -> 
     return pressed and record.transfer_stage is TransferStage.SCREENING
 
 
+def tones_refused(record: CallRecord, event: CallEvent, policy: CallPolicy) -> bool:
+    """True if ACS has refused to report the keys of the person who is screened."""
+    return record.transfer_stage is TransferStage.SCREENING and not unanswered(record, event, policy)
+
+
 # -- guards: the transfer by ACS --------------------------------------------------------------------------------------
 def blind(record: CallRecord, event: CallEvent, policy: CallPolicy) -> bool:
     return record.transfer_stage is TransferStage.TRANSFERRING
@@ -123,6 +128,11 @@ def forward_tone(transition: Transition, event: CallEvent) -> None:
     if isinstance(event, AcsEvent) and person is not None:
         detail = {"tone": event.tone, "participant": person.raw_id}
         instruct(transition, f"tone-{event.id}", "tone", detail)
+
+
+def report_refused_tones(transition: Transition, event: CallEvent) -> None:
+    """Report to the relay that no key of the person will be reported."""
+    instruct(transition, transition.record.transfer, "tones_refused", {})
 
 
 def not_transferred(transition: Transition, event: CallEvent) -> None:

@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Final
 
 from bridge_common.wire.action_kinds import ADD_PARTICIPANT, AGENTS, BLIND
-from bridge_common.wire.call_record import CallAction, CallRecord, Participant, TransferStage
+from bridge_common.wire.call_record import CallAction, Participant, TransferStage
 from bridge_common.wire.entries import Act, ScreeningOver
 from call_control.core.machine import media_actions as media
 from call_control.core.machine.action_book import action_of, argument_of, find_action, finish, instruct, with_action
@@ -42,6 +42,7 @@ from call_control.core.machine.call_people import (
     with_person,
     without_agent,
 )
+from call_control.core.machine.participant_changes import resume_caller
 from call_control.core.machine.transition import Transition, armed
 from call_control.core.machine.unreached import CANCELED, NOT_CONFIRMED
 from call_control.core.policy import transfer_targets as target_settings
@@ -125,9 +126,10 @@ def _screen(transition: Transition, action: CallAction, person: Participant) -> 
         # Without an agent nobody can ask the person: a voicemail is the smaller harm.
         bridge(transition)
         return
-    _enter(transition, action, TransferStage.SCREENING)
-    _instruct_agent(transition, action, "screening", {"name": person.name, **_topic_of(action)})
     transition.arm(SetTimer.SCREENING, transition.policy.screening_ms)
+    _enter(transition, action, TransferStage.SCREENING)
+    about = {"name": person.name, "participant": person.raw_id} | _topic_of(action)
+    _instruct_agent(transition, action, "screening", about)
     transition.issue(StartDtmf, raw_id=person.raw_id)
 
 
@@ -255,6 +257,7 @@ def report_people(transition: Transition) -> None:
 def _come_back(transition: Transition, action: CallAction, detail: Mapping[str, object]) -> None:
     """Return to the agent. Without voice or media, human agents follow as for any call."""
     instruct(transition, action.id, "returned", detail)
+    resume_caller(transition)
     if armed(transition.record, SetTimer.MEDIA) is not None:
         media.start_over(transition)
     if not transition.record.voice_ready and armed(transition.record, SetTimer.VOICE) is None:
@@ -284,8 +287,7 @@ def _transfer_to(transition: Transition, raw_id: str, action_id: str) -> str:
 
 
 def _enter(transition: Transition, action: CallAction, stage: TransferStage) -> None:
-    record: CallRecord = with_action(transition.record, action)
-    transition.record = replace(record, transfer=action.id, transfer_stage=stage)
+    transition.record = replace(with_action(transition.record, action), transfer=action.id, transfer_stage=stage)
 
 
 def _topic_of(action: CallAction) -> dict[str, object]:

@@ -1,0 +1,42 @@
+"""Changes of a participant that follow each other without a list of the participants in between."""
+
+from __future__ import annotations
+
+from call_control.core.machine.call_commands import HoldParticipant, UnholdParticipant
+from call_control.core.machine.call_events import CommandDone
+from tests.unit.support.people_life import BILLING, CALLER, added, look, phoned
+
+
+def test_a_hold_and_a_resume_without_a_list_in_between_are_both_done() -> None:
+    """The list never shows the hold, because the resume follows before it was fetched."""
+    life = added()
+    numbers = iter(range(10))
+    for participant in ("caller", "billing"):
+        for action, command in (("hold", HoldParticipant), ("resume", UnholdParticipant)):
+            life.act(action, f"{action}-{participant}", participant=participant)
+            life.done(command)
+            life.now_ms += 10 * next(numbers)
+    assert [life.outcome(f"hold-{one}") for one in ("caller", "billing")] == [("done", "on_hold")] * 2
+    look(life)
+    life.looked(CALLER, BILLING)
+    assert [life.outcome(f"resume-{one}") for one in ("caller", "billing")] == [("done", "resumed")] * 2
+
+
+def test_an_overtaken_hold_is_done_only_when_acs_has_accepted_it() -> None:
+    life = phoned()
+    life.act("hold")
+    first = life.waiting(HoldParticipant)
+    life.act("resume", "act-2")
+    assert life.outcome() == ("running", "")
+    life.on(CommandDone(first))
+    assert life.outcome() == ("done", "on_hold")
+    assert life.outcome("act-2") == ("running", "")
+
+
+def test_a_hold_of_another_participant_overtakes_nothing() -> None:
+    life = added()
+    life.act("hold")
+    life.done(HoldParticipant)
+    life.act("resume", "act-2", participant="billing")
+    life.act("mute", "act-3")
+    assert life.outcome() == ("running", "accepted by ACS")
