@@ -42,6 +42,7 @@ from call_control.core.machine.call_people import (
     with_person,
     without_agent,
 )
+from call_control.core.machine.held_caller import release_caller
 from call_control.core.machine.transition import Transition, armed
 from call_control.core.machine.unreached import CANCELED, NOT_CONFIRMED
 from call_control.core.policy import transfer_targets as target_settings
@@ -63,6 +64,7 @@ def begin_transfer(transition: Transition, event: CallEvent) -> None:
         detail = {"interruptible": action.by in AGENTS, "name": argument_of(action, "target"), **_topic_of(action)}
         instruct(transition, action.id, "connecting", detail)
         transition.arm(SetTimer.WORDS, transition.policy.goodbye_ms)
+        release_caller(transition)
 
 
 def words_over(transition: Transition, event: CallEvent) -> None:
