@@ -57,14 +57,14 @@ def test_nobody_stays_when_the_caller_hangs_up_after_the_loss() -> None:
     life.looked(CALLER, BILLING)
     life.now_ms += 5_000
     assert "ListParticipants" in life.on(listing(BILLING))
-    assert "HangUp" in life.looked(BILLING)
+    assert "HangUp" in life.caller_missed(BILLING)
     assert (life.record.status, life.record.end_reason) == (Status.ENDING, "caller_hung_up")
 
 
 def test_a_caller_who_is_gone_before_the_request_is_not_mistaken_for_the_person() -> None:
     life = emptied()
     life.due(SetTimer.ROSTER)
-    assert "HangUp" in life.looked(BILLING)
+    assert "HangUp" in life.caller_missed(BILLING)
 
 
 @pytest.mark.parametrize("roster", [(STRANGER, CALLER), (BILLING,), (APPLICATION,)])
@@ -95,7 +95,7 @@ def test_a_hidden_caller_is_known_by_the_first_roster() -> None:
     life.on(listing("4:+14255550100"))
     assert life.record.caller_listed == "4:+14255550100"
     assert "ListParticipants" in life.on(listing(BILLING))
-    assert "HangUp" in life.looked(BILLING)
+    assert "HangUp" in life.caller_missed(BILLING)
 
 
 def test_two_strangers_do_not_show_who_the_caller_is() -> None:

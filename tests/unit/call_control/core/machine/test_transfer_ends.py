@@ -12,6 +12,7 @@ from call_control.core.machine import call_commands
 from call_control.core.machine.call_commands import (
     AddParticipant,
     Leave,
+    LookUp,
     RemoveParticipant,
     SetTimer,
     Transfer,
@@ -117,7 +118,9 @@ def test_a_call_that_was_gone_when_leaving_ends() -> None:
     life = screening("leaver")
     life.screened()
     life.failed(Leave, "gone", gone=True)
+    life.failed(LookUp, "gone", gone=True)
     assert life.at(Status.ENDED)
+    assert life.record.end_reason == "transferred"
 
 
 def test_the_caller_is_transferred_to_the_person_in_the_call() -> None:
@@ -179,7 +182,7 @@ def test_only_the_roster_shows_that_the_caller_is_gone(make: Callable[[], People
     life.on(event("ParticipantsUpdated"))
     if not life.looks():
         life.due(SetTimer.ROSTER)
-    commands = life.looked(*([] if cancels else [BILLING]))
+    commands = life.caller_missed(*([] if cancels else [BILLING]))
     assert "HangUp" in commands
     assert ("CancelAdd" in commands) is cancels
     assert (life.record.status, life.record.end_reason) == (Status.ENDING, "caller_hung_up")

@@ -37,7 +37,7 @@ def test_an_attended_transfer_from_words_to_talk() -> None:
     assert sorted(life.act("transfer", by="agent", target="billing")) == ["InstructRelay", "SetTimer words"]
     assert life.instructed() == {"connecting": {"interruptible": True, "name": "billing"}}
     assert (life.stage, life.record.transfer) == (TransferStage.CONNECTING, "act-1")
-    assert sorted(life.words()) == ["AddParticipant", "InstructRelay", "SetTimer ring"]
+    assert sorted(life.words()) == ["AddParticipant", "InstructRelay", "SetTimer ring", "SetTimer roster"]
     assert life.instructed() == {"waiting": {"name": "billing"}}
     assert (life.named(AddParticipant, "target"), life.named(AddParticipant, "ring_s")) == (BILLING, 30)
     assert life.named(AddParticipant, "action_id") == "act-1"

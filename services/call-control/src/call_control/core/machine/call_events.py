@@ -173,6 +173,7 @@ class EventKind(StrEnum):
     TRANSFER_REFUSED = "Transfer refused"
     TRANSFER_GONE = "Transfer: call gone"
     LOOK_UP_DONE = "LookUp done"
+    LOOK_UP_REFUSED = "LookUp refused"
     LOOK_UP_GONE = "LookUp: call gone"
     SEND_DTMF_REFUSED = "SendDtmf refused"
     SEND_DTMF_GONE = "SendDtmf: call gone"

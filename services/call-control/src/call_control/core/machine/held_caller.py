@@ -1,4 +1,4 @@
-"""Releases a caller who is on hold, before a transfer or a goodbye: a caller on hold hears and says nothing."""
+"""Resumes a caller who is on hold before a transfer or a goodbye: a caller on hold hears nobody."""
 
 from __future__ import annotations
 

@@ -8,6 +8,7 @@ from typing import Final
 
 from bridge_common.wire.call_record import Status
 from call_control.core.machine import call_actions as do
+from call_control.core.machine import inferred_end as end
 from call_control.core.machine import media_actions as media
 from call_control.core.machine import participant_actions as people
 from call_control.core.machine import requested_actions as requested
@@ -49,10 +50,11 @@ _TRANSFERS: Final[tuple[Row, ...]] = (
     ),
     Row(CONNECTED, On.TRANSFER_FAILED, CONNECTED, (transfer.not_transferred,), when=do.transfer_requested),
     Row(CONNECTED, On.TRANSFER_REFUSED, CONNECTED, (transfer.not_transferred,), when=transfer.refused),
-    Row(CONNECTED, On.TRANSFER_GONE, ENDED, (do.set_end_reason_from_event,)),
     Row(CONNECTED, On.TRANSFER_DUE, CONNECTED, (transfer.look_up,), when=transfer.first_deadline),
     Row(CONNECTED, On.TRANSFER_DUE, CONNECTED, (transfer.not_transferred, roster.fetch_participants)),
     Row(CONNECTED, On.LOOK_UP_DONE, CONNECTED, (), when=transfer.under_way_at_acs),
+    Row(CONNECTED, On.LOOK_UP_DONE, CONNECTED, (transfer.not_transferred,), when=end.confirms_transfer),
+    Row(CONNECTED, On.LOOK_UP_DONE, CONNECTED, (end.look_again,), when=end.confirms),
     Row(
         CONNECTED,
         On.LOOK_UP_DONE,
@@ -60,19 +62,16 @@ _TRANSFERS: Final[tuple[Row, ...]] = (
         (transfer.not_transferred, roster.fetch_participants),
         when=transfer.awaited,
     ),
+    Row(CONNECTED, On.LOOK_UP_GONE, ENDED, (do.set_end_reason_from_event,), when=end.gone_before_transfer),
+    Row(CONNECTED, On.LOOK_UP_GONE, ENDED, (do.set_end_reason_from_event,), when=end.gone_without_transfer),
     Row(CONNECTED, On.LOOK_UP_GONE, ENDED, (transfer.note_unreported, set_end_reason("transferred"))),
+    Row(CONNECTED, On.LOOK_UP_REFUSED, CONNECTED, (end.look_again,), when=end.confirms),
     *(
-        Row(
-            CONNECTED,
-            gone,
-            ENDED,
-            (transfer.note_unreported, set_end_reason("transferred")),
-            when=transfer.awaited,
-        )
-        for gone in (On.START_GONE, On.SEND_DTMF_GONE)
+        Row(CONNECTED, gone, CONNECTED, (end.confirm,))
+        for gone in (On.LIST_GONE, On.TRANSFER_GONE, On.LEAVE_GONE, On.START_GONE)
     ),
+    Row(CONNECTED, On.SEND_DTMF_GONE, CONNECTED, (requested.dtmf_failed, end.confirm)),
     Row(CONNECTED, On.LEAVE_REFUSED, CONNECTED, (transfer.stay,), when=transfer.refused),
-    Row(CONNECTED, On.LEAVE_GONE, ENDED, (set_end_reason("transferred"),)),
     Row(CONNECTED, On.CALL_DISCONNECTED, ENDED, (set_end_reason("transferred"),), when=transfer.left_as_planned),
     # -- voice session and media during a transfer
     Row(CONNECTED, On.VOICE_LOST, CONNECTED, (transfer.continue_without_voice,), when=transfer.voice_not_needed),
@@ -170,15 +169,8 @@ _PARTICIPANTS: Final[tuple[Row, ...]] = (
     Row(CONNECTED, On.RESTORED, CONNECTED, (do.adopt_outbox, hints.fetch_after_loss)),
     Row(CONNECTED, On.ROSTER_DUE, CONNECTED, (roster.fetch_participants,)),
     Row(CONNECTED, On.LIST_DONE, ENDING, (set_end_reason("caller_hung_up"), do.hang_up), when=roster.caller_gone),
+    Row(CONNECTED, On.LIST_DONE, CONNECTED, (roster.confirm_absence,), when=roster.caller_missing),
     Row(CONNECTED, On.LIST_DONE, CONNECTED, (roster.compare_roster,)),
-    Row(
-        CONNECTED,
-        On.LIST_GONE,
-        ENDED,
-        (transfer.note_unreported, set_end_reason("transferred")),
-        when=transfer.awaited,
-    ),
-    Row(CONNECTED, On.LIST_GONE, ENDED, (do.set_end_reason_from_event,)),
 )
 
 _WITHOUT_AGENT: Final[tuple[Row, ...]] = (

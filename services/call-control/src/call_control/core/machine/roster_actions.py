@@ -43,11 +43,13 @@ from call_control.core.machine.transfer_stages import (
     unreached,
     withdraw,
 )
-from call_control.core.machine.transition import CallPolicy, Transition, armed, without_command
+from call_control.core.machine.transition import CallPolicy, Transition, armed, awaited, without_command
 from call_control.core.machine.unreached import CANCELED, NO_ANSWER, UNKNOWN, reason_of, refusal
 
 GRACE_MS: Final = 2_000
 """A list of participants may lag behind a join or a removal by this time."""
+ABSENCE_MS: Final = 1_000
+"""The call is hung up if the caller is missing in two lists of participants that are this far apart."""
 LATE_MS: Final = 60_000
 """After a canceled invitation, participants are fetched for this time: the person may have just answered."""
 _OVERTAKEN: Final = "overtaken"
@@ -55,6 +57,12 @@ _OVERTAKEN: Final = "overtaken"
 
 # -- guards -----------------------------------------------------------------------------------------------------------
 def caller_gone(record: CallRecord, event: CallEvent, policy: CallPolicy) -> bool:
+    """True if the caller is not among the participants, was not a moment before, and is not being transferred."""
+    request = awaited(record, event.seq) if isinstance(event, CommandDone) else None
+    return isinstance(request, ListParticipants) and request.confirms and caller_missing(record, event, policy)
+
+
+def caller_missing(record: CallRecord, event: CallEvent, policy: CallPolicy) -> bool:
     """True if the caller is not among the participants, and is not being transferred."""
     if not isinstance(event, CommandDone) or not event.roster or armed(record, SetTimer.TRANSFER) is not None:
         return False
@@ -106,8 +114,20 @@ def fetch_participants(transition: Transition, event: CallEvent) -> None:
     for item in transition.record.pending:
         if item.kind == ListParticipants.__name__:
             transition.record = without_command(transition.record, item.seq)
-    transition.issue(ListParticipants)
+    timer = armed(transition.record, SetTimer.ROSTER)
+    confirms = timer is not None and timer.operation == SetTimer.CALLER_MISSING
+    if timer is not None and confirms and transition.now_ms < timer.due_ms:
+        transition.issue(ListParticipants)
+        return
+    transition.issue(ListParticipants, confirms=confirms)
     transition.arm(SetTimer.ROSTER, transition.policy.roster_ms)
+
+
+def confirm_absence(transition: Transition, event: CallEvent) -> None:
+    """Fetch the participants again in a moment: a single list without the caller does not end a conversation."""
+    timer = armed(transition.record, SetTimer.ROSTER)
+    if timer is None or timer.operation != SetTimer.CALLER_MISSING:
+        transition.arm(SetTimer.ROSTER, ABSENCE_MS, last=True, operation=SetTimer.CALLER_MISSING)
 
 
 def fetch_participants_soon(transition: Transition, event: CallEvent) -> None:

@@ -95,6 +95,10 @@ def invite(transition: Transition, action: CallAction, target: TransferTarget) -
     person = Participant(target.raw_id, target.name, RINGING, action.id, at_ms=transition.now_ms)
     transition.record = with_person(with_action(transition.record, action), person)
     await_ringing(transition)
+    if armed(transition.record, SetTimer.ROSTER) is None:
+        # The callback about the join may be lost. The first one that comes may fetch the participants at once.
+        policy = transition.policy
+        transition.arm(SetTimer.ROSTER, policy.roster_ms - policy.roster_pause_ms)
 
 
 def await_ringing(transition: Transition) -> None:

@@ -80,7 +80,7 @@ class CallPolicy:
     """Limit for the confirmation of a person who answered a transfer."""
     people_ms: int = 10_000
     """Limit for the outcome of an action on a participant."""
-    roster_ms: int = 15_000
+    roster_ms: int = 5_000
     """Interval between the requests for the participants while a person rings or is in the call."""
     roster_pause_ms: int = 500
     """Shortest interval between two such requests."""
