@@ -34,10 +34,19 @@ from tests.unit.support.people_life import (
 )
 
 
+def talked(target: str = "billing", by: str = "operator") -> PeopleLife:
+    """Caller and person have talked for a while. The participants are being fetched."""
+    life = bridged(target, by)
+    for _ in range(2):
+        life.due(SetTimer.ROSTER)
+        life.looked(CALLER, BILLING)
+    life.due(SetTimer.ROSTER)
+    return life
+
+
 # -- talk -------------------------------------------------------------------------------------------------------------
 def test_the_person_leaves_and_the_agent_returns() -> None:
-    life = bridged(by="agent")
-    life.due(SetTimer.ROSTER)
+    life = talked(by="agent")
     assert "InstructRelay" in life.looked(CALLER)
     assert life.instructed() == {"returned": {"name": "billing", "reason": "person_left", "joined": True}}
     assert life.outcome() == ("done", "connected"), "the transfer has succeeded"
@@ -47,8 +56,7 @@ def test_the_person_leaves_and_the_agent_returns() -> None:
 
 
 def test_the_call_ends_with_the_person_if_the_target_says_so() -> None:
-    life = bridged("last")
-    life.due(SetTimer.ROSTER)
+    life = talked("last")
     life.looked(CALLER)
     assert life.due(SetTimer.CLOSING) == ["SetTimer ending", "End", "HangUp"]
     assert life.record.end_reason == "person_left"
@@ -86,6 +94,23 @@ def test_there_is_nothing_to_return_from() -> None:
     life = phoned()
     life.act("return_to_agent")
     assert life.outcome() == ("failed", "no transfer is under way")
+
+
+@pytest.mark.parametrize("target", ["billing", "last"])
+@pytest.mark.parametrize("left_before", [True, False])
+def test_a_person_who_leaves_before_they_talk_has_not_confirmed(target: str, left_before: bool) -> None:
+    """The introduction is over, and only then the list shows that the person has left."""
+    life = bridged(target)
+    if not left_before:
+        life.now_ms += 1_500
+        life.on(event("ParticipantsUpdated"))
+        if life.looks():
+            life.looked(CALLER)
+    life.due(SetTimer.ROSTER)
+    life.looked(CALLER)
+    assert life.outcome() == ("failed", "not_confirmed")
+    assert life.instructed()["returned"] == {"name": target, "reason": "not_confirmed", "joined": False}
+    assert back_with_agent(life)
 
 
 # -- after the join ---------------------------------------------------------------------------------------------------

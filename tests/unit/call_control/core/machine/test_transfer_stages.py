@@ -49,7 +49,7 @@ def test_an_attended_transfer_from_words_to_talk() -> None:
     assert life.instructed() == {"screening": {"name": "billing"}}
     assert life.person().state == "joined"
     assert life.outcome() == ("running", "")
-    assert life.screened() == ["InstructRelay"]
+    assert sorted(life.screened()) == ["InstructRelay", "SetTimer roster"]
     assert life.instructed() == {"bridged": {"name": "billing"}}
     assert life.outcome() == ("done", "connected")
     assert (life.stage, life.record.transfer) == (TransferStage.BRIDGED, "act-1")

@@ -36,6 +36,7 @@ from call_control.core.machine.call_people import (
 )
 from call_control.core.machine.participant_actions import complete_seen, open_changes, unanswered
 from call_control.core.machine.transfer_stages import (
+    SETTLE_MS,
     await_ringing,
     person_gone,
     person_joined,
@@ -46,8 +47,6 @@ from call_control.core.machine.transfer_stages import (
 from call_control.core.machine.transition import CallPolicy, Transition, armed, awaited, without_command
 from call_control.core.machine.unreached import CANCELED, NO_ANSWER, UNKNOWN, reason_of, refusal
 
-GRACE_MS: Final = 2_000
-"""A list of participants may lag behind a join or a removal by this time."""
 ABSENCE_MS: Final = 1_000
 """The call is hung up if the caller is missing in two lists of participants that are this far apart."""
 LATE_MS: Final = 60_000
@@ -215,7 +214,7 @@ def compare_roster(transition: Transition, event: CallEvent) -> None:
 
 
 def _compare(transition: Transition, person: Participant, entry: RosterEntry | None) -> None:
-    is_settled = person.at_ms + GRACE_MS <= transition.now_ms
+    is_settled = person.at_ms + SETTLE_MS <= transition.now_ms
     if entry is None:
         if person.state == JOINED and is_settled:
             person_gone(transition, person)
@@ -268,7 +267,7 @@ def _watch_on(transition: Transition, roster: tuple[RosterEntry, ...]) -> None:
     ]
     recent = [one for one in people_in(record, FAILED) if now_ms < one.at_ms + LATE_MS]
     if open_changes(record) or in_doubt:
-        transition.arm(SetTimer.ROSTER, GRACE_MS)
+        transition.arm(SetTimer.ROSTER, SETTLE_MS)
     elif people_in(record, RINGING, JOINED) or recent or record.transfer_stage is TransferStage.DIALING:
         transition.arm(SetTimer.ROSTER, policy.roster_ms)
 

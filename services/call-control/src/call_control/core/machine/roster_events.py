@@ -20,7 +20,7 @@ from call_control.core.machine.call_people import (
     with_caller_listed,
 )
 from call_control.core.machine.participant_actions import open_changes
-from call_control.core.machine.roster_actions import GRACE_MS
+from call_control.core.machine.transfer_stages import SETTLE_MS
 from call_control.core.machine.transition import CallPolicy, Transition, armed
 
 
@@ -48,7 +48,7 @@ def note_listed(transition: Transition, event: CallEvent) -> None:
 def fetch_after_loss(transition: Transition, event: CallEvent) -> None:
     """Fetch the participants of a restored call: its record may lack the latest actions and their persons."""
     if armed(transition.record, SetTimer.ROSTER) is None:
-        transition.arm(SetTimer.ROSTER, GRACE_MS)
+        transition.arm(SetTimer.ROSTER, SETTLE_MS)
 
 
 def _unexpected(record: CallRecord, event: CallEvent) -> bool:

@@ -49,6 +49,10 @@ from call_control.core.policy import transfer_targets as target_settings
 from call_control.core.policy.transfer_targets import TransferTarget
 
 PERSON_LEFT: Final = "person_left"
+SETTLE_MS: Final = 2_000
+"""A list of participants may lag behind a change by this time."""
+TALK_MS: Final = 5_000
+"""A person who has left by this time after they were connected with the caller has not talked to them."""
 REQUESTED: Final = "requested"
 """Reason of the return: the caller or an operator has requested the agent."""
 INTERRUPTED: Final = "interrupted"
@@ -153,6 +157,8 @@ def bridge(transition: Transition) -> None:
         return
     transition.disarm(SetTimer.SCREENING)
     _enter(transition, replace(action, state="done", reason="connected"), TransferStage.BRIDGED)
+    transition.record = with_person(transition.record, replace(person, at_ms=transition.now_ms))
+    transition.arm(SetTimer.ROSTER, SETTLE_MS)
     if action.by == ROUTING:
         transition.issue(StopMediaStreaming)
         return
@@ -178,11 +184,13 @@ def unreached(transition: Transition, person: Participant, reason: str, state: s
 
 def person_gone(transition: Transition, person: Participant, reason: str = PERSON_LEFT) -> None:
     """Continue without a person who was in the call. `reason`: `PERSON_LEFT`, or another if they were removed."""
+    # That a person has left before they were connected with the caller may become known only afterwards.
+    at_once = reason == PERSON_LEFT and transition.now_ms < person.at_ms + TALK_MS
     record = with_person(transition.record, replace(person, state=LEFT, at_ms=transition.now_ms))
     transition.record = record
     if not record.transfer or person.action_id != record.transfer:
         report_people(transition)
-    elif record.transfer_stage is TransferStage.BRIDGED:
+    elif record.transfer_stage is TransferStage.BRIDGED and (without_agent(record) or not at_once):
         end_bridge(transition, reason)
     else:
         fail_transfer(transition, NOT_CONFIRMED if reason == PERSON_LEFT else reason)
