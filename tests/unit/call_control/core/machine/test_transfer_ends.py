@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 
 import pytest
 
@@ -11,6 +12,7 @@ from bridge_common.wire.entries import HangUp, Restored
 from call_control.core.machine import call_commands
 from call_control.core.machine.call_commands import (
     AddParticipant,
+    CancelAdd,
     Leave,
     LookUp,
     RemoveParticipant,
@@ -42,6 +44,9 @@ def talked(target: str = "billing", by: str = "operator") -> PeopleLife:
         life.looked(CALLER, BILLING)
     life.due(SetTimer.ROSTER)
     return life
+
+
+UPDATED = event("ParticipantsUpdated")
 
 
 # -- talk -------------------------------------------------------------------------------------------------------------
@@ -111,6 +116,67 @@ def test_a_person_who_leaves_before_they_talk_has_not_confirmed(target: str, lef
     assert life.outcome() == ("failed", "not_confirmed")
     assert life.instructed()["returned"] == {"name": target, "reason": "not_confirmed", "joined": False}
     assert back_with_agent(life)
+
+
+@pytest.mark.parametrize("how", ["refused", "gone", "failed", "no effect"])
+def test_a_removal_is_repeated_until_the_person_is_gone(how: str) -> None:
+    life = bridged()
+    life.act("return_to_agent", "act-2")
+    operation = f"RemoveParticipant-{life.waiting(RemoveParticipant)}"
+    if how in ("refused", "gone"):
+        life.failed(RemoveParticipant, "8501", gone=how == "gone")
+    else:
+        life.done(RemoveParticipant)
+        life.on(event("RemoveParticipantFailed", 500, operation_context=operation) if how == "failed" else UPDATED)
+    began_ms, removed_ms = life.now_ms, []
+    for _ in range(6):
+        if not life.looks():
+            life.due(SetTimer.ROSTER)
+        if "RemoveParticipant" in life.looked(CALLER, BILLING):
+            removed_ms.append(life.now_ms - began_ms)
+            life.done(RemoveParticipant)
+    assert removed_ms[0] <= 2_000
+    pauses = [later - earlier for earlier, later in pairwise(removed_ms)]
+    assert pauses == sorted(pauses), "the pauses grow"
+    assert pauses[-1] <= 15_000
+    life.due(SetTimer.ROSTER)
+    life.looked(CALLER)
+    assert not life.is_armed(SetTimer.ROSTER)
+
+
+@pytest.mark.parametrize("how", ["refused", "gone", "no effect"])
+def test_a_cancellation_is_repeated(how: str) -> None:
+    life = dialing()
+    life.act("return_to_agent", "act-2")
+    if how == "no effect":
+        life.done(CancelAdd)
+    else:
+        life.failed(CancelAdd, "8501", gone=how == "gone")
+    life.now_ms += 2_000
+    life.due(SetTimer.ROSTER)
+    assert "CancelAdd" in life.looked(CALLER)
+    assert life.named(CancelAdd, "invitation_id") == "invitation-1"
+    life.on(event("CancelAddParticipantSucceeded", invitation_id="invitation-1"))
+    life.due(SetTimer.ROSTER)
+    assert "CancelAdd" not in life.looked(CALLER)
+
+
+def test_a_cancellation_is_not_repeated_forever() -> None:
+    life = dialing()
+    life.act("return_to_agent", "act-2")
+    canceled = 0
+    while life.is_armed(SetTimer.ROSTER):
+        life.due(SetTimer.ROSTER)
+        canceled += "CancelAdd" in life.looked(CALLER)
+    assert 3 <= canceled <= 12
+
+
+def test_the_failure_of_a_canceled_invitation_ends_its_repetition() -> None:
+    life = dialing()
+    life.act("return_to_agent", "act-2")
+    life.on(event("AddParticipantFailed", 487, 5234, invitation_id="invitation-1"))
+    life.due(SetTimer.ROSTER)
+    assert "CancelAdd" not in life.looked(CALLER)
 
 
 # -- after the join ---------------------------------------------------------------------------------------------------

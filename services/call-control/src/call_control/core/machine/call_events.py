@@ -180,6 +180,8 @@ class EventKind(StrEnum):
     ADD_DONE = "AddParticipant done"
     ADD_REFUSED = "AddParticipant refused"
     ADD_GONE = "AddParticipant: call gone"
+    CANCEL_ADD_REFUSED = "CancelAdd refused"
+    CANCEL_ADD_GONE = "CancelAdd: call gone"
     REMOVE_REFUSED = "RemoveParticipant refused"
     REMOVE_GONE = "RemoveParticipant: call gone"
     LIST_DONE = "ListParticipants done"

@@ -80,9 +80,7 @@ def confirm(transition: Transition, event: CallEvent) -> None:
 
 def look_again(transition: Transition, event: CallEvent) -> None:
     """Fetch the participants soon: the call lives, or its state is not known."""
-    timer = armed(transition.record, SetTimer.ROSTER)
-    if timer is None or timer.due_ms > transition.now_ms + LOOK_AGAIN_MS:
-        transition.arm(SetTimer.ROSTER, LOOK_AGAIN_MS)
+    transition.arm_by(SetTimer.ROSTER, LOOK_AGAIN_MS)
 
 
 def look_up_transferred(transition: Transition, event: CallEvent) -> None:

@@ -161,6 +161,12 @@ _PARTICIPANTS: Final[tuple[Row, ...]] = (
             *(On.REMOVE_GONE, On.HOLD_GONE, On.UNHOLD_GONE, On.MUTE_GONE),
         )
     ),
+    # A person who was withdrawn may still ring, or be in the call.
+    *(
+        Row(CONNECTED, failed, CONNECTED, (end.look_again,), when=roster.somebody_withdrawn)
+        for failed in (On.REMOVE_FAILED, On.REMOVE_REFUSED, On.REMOVE_GONE, On.CANCEL_ADD_REFUSED, On.CANCEL_ADD_GONE)
+    ),
+    Row(CONNECTED, On.ADD_FAILED, CONNECTED, (roster.forget_invitation,), when=roster.cancel_awaited),
     Row(CONNECTED, On.PEOPLE_DUE, CONNECTED, (people.give_up,), when=roster.already_fetched),
     Row(CONNECTED, On.PEOPLE_DUE, CONNECTED, (roster.fetch_participants_again,)),
     # -- the list of participants

@@ -15,6 +15,7 @@ from call_control.core.machine.call_commands import (
     AddParticipant,
     CancelAdd,
     ListParticipants,
+    RemoveParticipant,
     SetTimer,
 )
 from call_control.core.machine.call_events import CallEvent, CommandDone, CommandFailed, RosterEntry
@@ -42,13 +43,14 @@ from call_control.core.machine.transfer_stages import (
     person_joined,
     report_people,
     unreached,
-    withdraw,
 )
 from call_control.core.machine.transition import CallPolicy, Transition, armed, awaited, without_command
 from call_control.core.machine.unreached import CANCELED, NO_ANSWER, UNKNOWN, reason_of, refusal
 
 ABSENCE_MS: Final = 1_000
 """The call is hung up if the caller is missing in two lists of participants that are this far apart."""
+REPEAT_MS: Final = 15_000
+"""Longest pause between repeated requests to remove a person, or to cancel an invitation."""
 LATE_MS: Final = 60_000
 """After a canceled invitation, participants are fetched for this time: the person may have just answered."""
 _OVERTAKEN: Final = "overtaken"
@@ -99,6 +101,11 @@ def awaited_person(record: CallRecord, event: CallEvent, policy: CallPolicy) -> 
 def cancel_awaited(record: CallRecord, event: CallEvent, policy: CallPolicy) -> bool:
     person = person_in_event(record, event)
     return person is not None and person.state == FAILED and person.invitation_id != ""
+
+
+def somebody_withdrawn(record: CallRecord, event: CallEvent, policy: CallPolicy) -> bool:
+    """True if a person was removed, or their invitation canceled."""
+    return bool(people_in(record, FAILED, LEFT))
 
 
 def already_fetched(record: CallRecord, event: CallEvent, policy: CallPolicy) -> bool:
@@ -220,12 +227,15 @@ def _compare(transition: Transition, person: Participant, entry: RosterEntry | N
             person_gone(transition, person)
         elif person.state == RINGING and person in _overdue(transition):
             unreached(transition, person, NO_ANSWER)
+        elif person in _uncanceled(transition):
+            transition.issue(CancelAdd, invitation_id=person.invitation_id)
         return
     if person.state in (RINGING, FAILED):
         person_joined(transition, person)
     elif person.state == LEFT and is_settled:
         # The removal has failed, or the person has come back.
-        withdraw(transition, replace(person, state=JOINED))
+        if not any(item.kind == RemoveParticipant.__name__ for item in transition.record.pending):
+            transition.issue(RemoveParticipant, raw_id=person.raw_id)
     else:
         flagged = replace(person, on_hold=entry.on_hold, muted=entry.muted)
         transition.record = with_person(transition.record, flagged)
@@ -265,11 +275,21 @@ def _watch_on(transition: Transition, roster: tuple[RosterEntry, ...]) -> None:
         for one in record.participants
         if (entry_of(roster, one.raw_id) is None) is (one.state == JOINED) and one.state != RINGING
     ]
+    in_doubt += _uncanceled(transition)
     recent = [one for one in people_in(record, FAILED) if now_ms < one.at_ms + LATE_MS]
-    if open_changes(record) or in_doubt:
+    if open_changes(record):
         transition.arm(SetTimer.ROSTER, SETTLE_MS)
+    elif in_doubt:
+        since_ms = now_ms - max(one.at_ms for one in in_doubt)
+        transition.arm(SetTimer.ROSTER, min(max(since_ms // 2, SETTLE_MS), REPEAT_MS))
     elif people_in(record, RINGING, JOINED) or recent or record.transfer_stage is TransferStage.DIALING:
         transition.arm(SetTimer.ROSTER, policy.roster_ms)
+
+
+def _uncanceled(transition: Transition) -> list[Participant]:
+    """Return the people who were given up recently, and of whose invitation ACS has not reported the end."""
+    now_ms, given_up = transition.now_ms, people_in(transition.record, FAILED)
+    return [one for one in given_up if one.invitation_id and one.at_ms + SETTLE_MS <= now_ms < one.at_ms + LATE_MS]
 
 
 def _overdue(transition: Transition) -> list[Participant]:

@@ -99,10 +99,8 @@ def invite(transition: Transition, action: CallAction, target: TransferTarget) -
     person = Participant(target.raw_id, target.name, RINGING, action.id, at_ms=transition.now_ms)
     transition.record = with_person(with_action(transition.record, action), person)
     await_ringing(transition)
-    if armed(transition.record, SetTimer.ROSTER) is None:
-        # The callback about the join may be lost. The first one that comes may fetch the participants at once.
-        policy = transition.policy
-        transition.arm(SetTimer.ROSTER, policy.roster_ms - policy.roster_pause_ms)
+    # The callback about the join may be lost. If one comes, it may fetch the participants at once.
+    transition.arm_by(SetTimer.ROSTER, transition.policy.roster_ms - transition.policy.roster_pause_ms)
 
 
 def await_ringing(transition: Transition) -> None:
@@ -242,13 +240,15 @@ def cancel_for_end(transition: Transition, event: CallEvent) -> None:
 
 
 def withdraw(transition: Transition, person: Participant) -> None:
-    """Cancel the invitation of a person, or remove a person from the call."""
+    """Cancel the invitation of a person, or remove a person from the call; then check that they are gone."""
     if person.state == JOINED:
         transition.issue(RemoveParticipant, raw_id=person.raw_id)
     elif person.invitation_id:
         transition.issue(CancelAdd, invitation_id=person.invitation_id)
     state = LEFT if person.state == JOINED else FAILED
     transition.record = with_person(transition.record, replace(person, state=state, at_ms=transition.now_ms))
+    if person.state == JOINED or person.invitation_id:
+        transition.arm_by(SetTimer.ROSTER, SETTLE_MS)
 
 
 def dismiss_ringing(transition: Transition) -> None:

@@ -120,6 +120,12 @@ class Transition:
         self.record = replace(self.record, timer_seq=seq, pending=(*self.record.pending, to_pending(timer)))
         self.issued.append(timer)
 
+    def arm_by(self, name: str, in_ms: int) -> None:
+        """Set a timer, unless it is due before."""
+        timer = armed(self.record, name)
+        if timer is None or timer.due_ms > self.now_ms + in_ms:
+            self.arm(name, in_ms)
+
     def annotate(self, timer: SetTimer) -> None:
         """Replace the fields of an armed timer without setting it again."""
         kept = tuple(to_pending(timer) if _is_timer(item, timer.name) else item for item in self.record.pending)
