@@ -6,12 +6,12 @@ from dataclasses import replace
 
 import pytest
 
-from bridge_common.wire.call_record import Status
+from bridge_common.wire.call_record import Status, TransferStage
 from bridge_common.wire.entries import Restored
 from call_control.core.events.callbacks import AcsEvent
 from call_control.core.machine.call_commands import SetTimer
 from tests.unit.support.call_life import CALL
-from tests.unit.support.people_life import APPLICATION, BILLING, CALLER, PeopleLife, dialing, event, phoned
+from tests.unit.support.people_life import APPLICATION, BILLING, CALLER, PeopleLife, dialing, event, phoned, screening
 
 STRANGER = "4:+14255550199"
 LOOK = ["SetTimer roster", "ListParticipants"]
@@ -31,6 +31,28 @@ def emptied() -> PeopleLife:
     life.record = older
     life.on(Restored(CALL), cause="99-1")
     return life
+
+
+def test_a_restored_screening_has_a_deadline() -> None:
+    life = screening()
+    life.record = replace(life.record, pending=())
+    life.on(Restored(CALL), cause="99-1")
+    assert life.is_armed(SetTimer.SCREENING)
+
+
+def test_an_action_whose_stage_is_lost_is_settled() -> None:
+    life = screening()
+    life.record = replace(life.record, transfer="", transfer_stage=TransferStage.NONE)
+    life.on(Restored(CALL), cause="99-1")
+    assert life.outcome() == ("failed", "unknown")
+
+
+def test_a_list_of_strangers_is_limited() -> None:
+    life = emptied()
+    for round_ in range(2):
+        life.due(SetTimer.ROSTER)
+        life.looked(CALLER, *(f"4:+1425555{round_}{number:03}" for number in range(30)))
+    assert len(life.record.participants) == 20
 
 
 @pytest.mark.parametrize("roster", [(CALLER,), (CALLER, APPLICATION), (CALLER.upper(), "28:app"), ()])

@@ -106,12 +106,11 @@ def test_there_is_nothing_to_return_from() -> None:
 def test_a_person_who_leaves_before_they_talk_has_not_confirmed(target: str, left_before: bool) -> None:
     """The introduction is over, and only then the list shows that the person has left."""
     life = bridged(target)
-    if not left_before:
+    if left_before:
+        life.due(SetTimer.ROSTER)
+    else:
         life.now_ms += 1_500
-        life.on(event("ParticipantsUpdated"))
-        if life.looks():
-            life.looked(CALLER)
-    life.due(SetTimer.ROSTER)
+        life.on(UPDATED)
     life.looked(CALLER)
     assert life.outcome() == ("failed", "not_confirmed")
     assert life.instructed()["returned"] == {"name": target, "reason": "not_confirmed", "joined": False}

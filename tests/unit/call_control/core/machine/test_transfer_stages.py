@@ -237,11 +237,21 @@ def test_a_voicemail_is_removed_and_the_agent_returns() -> None:
     assert back_with_agent(life)
 
 
-def test_a_screening_without_a_report_is_not_confirmed() -> None:
+def test_a_screening_without_a_report_connects_the_caller() -> None:
     life = screening()
-    assert "RemoveParticipant" in life.due(SetTimer.SCREENING)
-    assert life.outcome() == ("failed", "not_confirmed")
+    assert "ListParticipants" in life.due(SetTimer.SCREENING)
+    life.looked(CALLER, BILLING)
+    life.due(SetTimer.SCREENING)
+    assert life.stage is TransferStage.BRIDGED, "the report is lost; the person has been in the call all the time"
     assert life.screened() == [], "the late report changes nothing"
+
+
+def test_a_screening_without_a_report_and_without_the_person() -> None:
+    life = screening()
+    life.due(SetTimer.SCREENING)
+    life.looked(CALLER)
+    assert life.outcome() == ("failed", "not_confirmed")
+    assert back_with_agent(life)
 
 
 def test_the_person_hangs_up_during_the_screening() -> None:

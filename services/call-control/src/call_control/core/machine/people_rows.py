@@ -31,7 +31,8 @@ _TRANSFERS: Final[tuple[Row, ...]] = (
     Row(CONNECTED, On.GOODBYE_OVER, CONNECTED, (stages.words_over,), when=transfer.words_spoken),
     Row(CONNECTED, On.WORDS_DUE, CONNECTED, (stages.words_over,)),
     Row(CONNECTED, On.SCREENING_OVER, CONNECTED, (stages.screening_over,), when=transfer.screening),
-    Row(CONNECTED, On.SCREENING_DUE, CONNECTED, (stages.screening_over,)),
+    Row(CONNECTED, On.SCREENING_DUE, CONNECTED, (stages.screening_unreported,), when=roster.already_fetched),
+    Row(CONNECTED, On.SCREENING_DUE, CONNECTED, (roster.fetch_participants_again,)),
     Row(CONNECTED, On.TONE, CONNECTED, (transfer.forward_tone,), when=transfer.tone_of_person),
     # -- the transfer of the caller by ACS: blind, or to the person who has joined
     Row(

@@ -53,6 +53,9 @@ REPEAT_MS: Final = 15_000
 """Longest pause between repeated requests to remove a person, or to cancel an invitation."""
 LATE_MS: Final = 60_000
 """After a canceled invitation, participants are fetched for this time: the person may have just answered."""
+_FETCHING: Final = (SetTimer.RING, SetTimer.PEOPLE, SetTimer.SCREENING)
+"""Deadlines at which the participants are fetched before the second one decides."""
+_MOST_STRANGERS: Final = 20
 _OVERTAKEN: Final = "overtaken"
 
 
@@ -110,7 +113,7 @@ def somebody_withdrawn(record: CallRecord, event: CallEvent, policy: CallPolicy)
 
 def already_fetched(record: CallRecord, event: CallEvent, policy: CallPolicy) -> bool:
     """True if the participants were already fetched because of this deadline."""
-    timers = (armed(record, name) for name in (SetTimer.RING, SetTimer.PEOPLE) if name == getattr(event, "timer", ""))
+    timers = (armed(record, name) for name in _FETCHING if name == getattr(event, "timer", ""))
     return any(timer is not None and timer.last for timer in timers)
 
 
@@ -152,7 +155,7 @@ def fetch_participants_soon(transition: Transition, event: CallEvent) -> None:
 def fetch_participants_again(transition: Transition, event: CallEvent) -> None:
     """Fetch the participants at a deadline, and arm the final deadline."""
     fetch_participants(transition, event)
-    for name in (SetTimer.RING, SetTimer.PEOPLE):
+    for name in _FETCHING:
         if name == getattr(event, "timer", ""):
             transition.arm(name, transition.policy.people_ms // 2, last=True)
 
@@ -254,7 +257,8 @@ def _note_caller(transition: Transition, roster: tuple[RosterEntry, ...]) -> Non
 
 def _note_strangers(transition: Transition, roster: tuple[RosterEntry, ...]) -> None:
     """Record people whom no known action has invited. They stay: the invitation may be lost with the data of Redis."""
-    strangers = strangers_in(transition.record, roster)
+    recorded = sum(not one.action_id for one in transition.record.participants)
+    strangers = strangers_in(transition.record, roster)[: max(0, _MOST_STRANGERS - recorded)]
     for one in strangers:
         name, now_ms = name_of(one.raw_id, transition.policy), transition.now_ms
         person = Participant(one.raw_id, name, JOINED, at_ms=now_ms, on_hold=one.on_hold, muted=one.muted)

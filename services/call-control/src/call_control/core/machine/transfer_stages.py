@@ -51,7 +51,7 @@ from call_control.core.policy.transfer_targets import TransferTarget
 PERSON_LEFT: Final = "person_left"
 SETTLE_MS: Final = 2_000
 """A list of participants may lag behind a change by this time."""
-TALK_MS: Final = 5_000
+TALK_MS: Final = 3_000
 """A person who has left by this time after they were connected with the caller has not talked to them."""
 REQUESTED: Final = "requested"
 """Reason of the return: the caller or an operator has requested the agent."""
@@ -147,6 +147,11 @@ def screening_over(transition: Transition, event: CallEvent) -> None:
         fail_transfer(transition, NOT_CONFIRMED)
 
 
+def screening_unreported(transition: Transition, event: CallEvent) -> None:
+    """Connect caller and person: the person is in the call, and the relay, which would report a refusal, is silent."""
+    bridge(transition)
+
+
 def bridge(transition: Transition) -> None:
     """Let caller and person talk; then follow the target's `after_join`."""
     record = transition.record
@@ -155,8 +160,10 @@ def bridge(transition: Transition) -> None:
         return
     transition.disarm(SetTimer.SCREENING)
     _enter(transition, replace(action, state="done", reason="connected"), TransferStage.BRIDGED)
-    transition.record = with_person(transition.record, replace(person, at_ms=transition.now_ms))
-    transition.arm(SetTimer.ROSTER, SETTLE_MS)
+    # The lists of participants have settled since the join.
+    at_ms = max(person.at_ms, transition.now_ms - SETTLE_MS)
+    transition.record = with_person(transition.record, replace(person, at_ms=at_ms))
+    transition.arm_by(SetTimer.ROSTER, SETTLE_MS)
     if action.by == ROUTING:
         transition.issue(StopMediaStreaming)
         return
@@ -183,7 +190,7 @@ def unreached(transition: Transition, person: Participant, reason: str, state: s
 def person_gone(transition: Transition, person: Participant, reason: str = PERSON_LEFT) -> None:
     """Continue without a person who was in the call. `reason`: `PERSON_LEFT`, or another if they were removed."""
     # That a person has left before they were connected with the caller may become known only afterwards.
-    at_once = reason == PERSON_LEFT and transition.now_ms < person.at_ms + TALK_MS
+    at_once = reason == PERSON_LEFT and transition.now_ms < person.at_ms + SETTLE_MS + TALK_MS
     record = with_person(transition.record, replace(person, state=LEFT, at_ms=transition.now_ms))
     transition.record = record
     if not record.transfer or person.action_id != record.transfer:
