@@ -53,7 +53,7 @@ def unconfirmed(record: CallRecord, event: CallEvent, policy: CallPolicy) -> boo
 
 
 def transfer_believed(record: CallRecord, event: CallEvent, policy: CallPolicy) -> bool:
-    """True if only `CallTransferAccepted` says that the call has ended."""
+    """True if `CallTransferAccepted` is the only report of the end."""
     return record.end_reason == _TRANSFERRED and not record.hang_up_ms and record.connection_id != ""
 
 
