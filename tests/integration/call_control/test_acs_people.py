@@ -139,6 +139,31 @@ async def test_the_roster_has_all_pages(client: AcsClient, odd: AnsweringAcs) ->
 
 
 @pytest.mark.parametrize(
+    "body",
+    [
+        b'{"value":null}',
+        b'{"value":[null]}',
+        b'{"value":[{"identifier":null},null]}',
+        b"null",
+        b"[]",
+        b"",
+        b"{}",
+        b"<html>",
+        b'{"value":"x"}',
+    ],
+)
+async def test_a_list_that_cannot_be_decoded_is_fetched_again(
+    client: AcsClient, odd: AnsweringAcs, body: bytes
+) -> None:
+    caller = {"rawId": CALLER, "phoneNumber": {"value": CALLER[2:]}}
+    odd.answers["participants"] = [
+        Response(body, media_type="application/json"),
+        JSONResponse({"value": [{"identifier": caller}]}),
+    ]
+    assert await client.participants(CONNECTION) == (RosterEntry(CALLER),)
+
+
+@pytest.mark.parametrize(
     ("target", "form"),
     [
         ("8:acs:r_u", {"communicationUser": {"id": "8:acs:r_u"}}),

@@ -158,7 +158,7 @@ async def test_an_attended_transfer_and_the_return(clients: RedisClients, acs: S
         assert [one.state for one in record.participants] == ["left"]
         told = await stage.instructions()
         assert [what for what, _ in told] == ["connecting", "waiting", "screening", "bridged", "returned"]
-        assert told[-1][1] == {"name": "billing", "reason": "person_left", "joined": True}
+    assert told[-1][1] == {"name": "billing", "reason": "not_confirmed", "joined": False}, "they left at once"
 
 
 async def test_a_transfer_whose_target_is_busy(clients: RedisClients, acs: ScriptedAcs, client: AcsClient) -> None:

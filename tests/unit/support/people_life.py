@@ -66,6 +66,12 @@ class PeopleLife(Life):
         roster = tuple(RosterEntry(one, one == held, one == muted) for one in (APPLICATION, *raw_ids))
         return self.on(CommandDone(self.waiting(call_commands.ListParticipants), roster=roster))
 
+    def caller_missed(self, *raw_ids: str) -> list[str]:
+        """ACS lists the participants twice without the caller."""
+        assert self.looked(*raw_ids) == ["SetTimer roster"], "one list is not believed"
+        self.due(SetTimer.ROSTER)
+        return self.looked(*raw_ids)
+
     def looks(self) -> bool:
         return any(item.kind == "ListParticipants" for item in self.record.pending)
 
@@ -76,6 +82,11 @@ class PeopleLife(Life):
 
     def named(self, cls: type[AnyCommand], field: str) -> object:
         return getattr(self.issued(cls), field)
+
+    def timer(self, name: str) -> SetTimer:
+        found = armed(self.record, name)
+        assert found is not None, name
+        return found
 
     def is_armed(self, timer: str) -> bool:
         return armed(self.record, timer) is not None

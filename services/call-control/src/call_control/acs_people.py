@@ -134,13 +134,17 @@ class AcsPeople(AcsRequests):
         call = self._call(connection_id)
 
         async def listed() -> tuple[RosterEntry, ...]:
-            return tuple(
-                [
-                    RosterEntry(one.identifier.raw_id, bool(one.is_on_hold), bool(one.is_muted))
-                    async for one in call.list_participants()
-                    if one.identifier is not None and one.identifier.raw_id
-                ]
-            )
+            try:
+                return tuple(
+                    [
+                        RosterEntry(one.identifier.raw_id, bool(one.is_on_hold), bool(one.is_muted))
+                        async for one in call.list_participants()
+                        if one.identifier is not None and one.identifier.raw_id
+                    ]
+                )
+            except (AttributeError, KeyError, TypeError) as error:
+                # The SDK raises these for a 200 whose body is not a list of participants.
+                raise ValueError(f"the list of participants could not be decoded: {error!r}") from error
 
         return await self._ask("list participants", listed)
 

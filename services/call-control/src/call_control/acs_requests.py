@@ -176,6 +176,8 @@ def _refusal(status: int, acs_code: str, message: str) -> AcsRefusal:
         return AcsRefusal.GONE
     if status in (401, 403):
         return AcsRefusal.AUTH
+    if 200 <= status < 300:
+        return AcsRefusal.UNAVAILABLE  # the body of the response could not be decoded
     if status == 429:
         return AcsRefusal.THROTTLED
     return AcsRefusal.UNAVAILABLE if status == 408 or status >= 500 else AcsRefusal.REFUSED

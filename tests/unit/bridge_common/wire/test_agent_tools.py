@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 
 import pytest
@@ -68,3 +69,10 @@ def test_values_that_json_cannot_express_are_refused_too() -> None:
 def test_further_arguments_come_first() -> None:
     schema = AGENT_TOOLS["add_note"].parameters(call={"type": "string"})
     assert list(schema["properties"]) == schema["required"] == ["call", "text"]
+
+
+def test_a_topic_or_summary_beyond_its_limit_is_cut() -> None:
+    given = {"target": "desk", "topic": "t" * 49, "summary": "ü" * 501}
+    arguments, fault = AGENT_TOOLS["transfer_call"].read(json.dumps(given))
+    assert fault == ""
+    assert json.loads(arguments) == {"target": "desk", "topic": "t" * 48, "summary": "ü" * 500}

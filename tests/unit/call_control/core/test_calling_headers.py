@@ -148,3 +148,12 @@ def test_limits_hold_for_any_context(
         assert 0 < len(name) <= 64
         assert len(value) <= 1024
         assert not set(name + value) & set("\r\n\0")
+
+
+def test_headers_of_the_caller_beyond_the_limit_are_dropped() -> None:
+    came = {f"h{number}": "x" * 500 for number in range(10)} | {"User-To-User": "0123;encoding=hex", "last": "y"}
+    context = TransferContext("Refund", "s" * 500, "call_1", voip_headers=came)
+    shown = calling_headers(context, USER).voip
+    assert sum(len(name) + len(value) for name, value in shown.items()) <= 4_000
+    assert (shown["Topic"], shown["User-To-User"]) == ("Refund", "0123;encoding=hex")
+    assert [name for name in shown if name.startswith("h")] == [f"h{number}" for number in range(6)]

@@ -58,15 +58,19 @@ class AgentTool:
         return self.arguments_of(given), self.fault_in(given)
 
     def arguments_of(self, given: Mapping[str, object]) -> str:
-        """Return the action's arguments as canonical JSON text. Values that the tool does not know are dropped."""
-        known = {self.arguments.get(name, name): given[name] for name in self.properties if name in given}
+        """Return the action's arguments as canonical JSON text. Values that the tool does not know are dropped, and a
+        topic or summary is cut to its limit: models cannot count characters.
+        """
+        known = {self.arguments.get(name, name): _cut(name, given[name]) for name in self.properties if name in given}
         return json.dumps(known, sort_keys=True, separators=(",", ":"))
 
     def fault_in(self, given: Mapping[str, object]) -> str:
         """Return every fault in the arguments of a tool call as sentences for the model, "" if they are valid."""
         known = ", ".join(f"`{name}`" for name in self.properties)
         unknown = [f"unknown argument {name[:64]!a}, use {known}" for name in given if name not in self.properties]
-        faults = [_value_fault(name, schema, given.get(name, "")) for name, schema in self.properties.items()]
+        faults = [
+            _value_fault(name, schema, _cut(name, given.get(name, ""))) for name, schema in self.properties.items()
+        ]
         return " ".join(_sentence(fault) for fault in (*unknown, *faults) if fault)
 
 
@@ -77,6 +81,11 @@ def _value_fault(name: str, schema: Mapping[str, Any], value: object) -> str:
     if check is not None:
         return check(f"`{name}`", value)
     return text_fault(f"`{name}`", value, least=schema["minLength"], most=schema["maxLength"])
+
+
+def _cut(name: str, value: object) -> object:
+    limit = _CONTEXT.get(name, {}).get("maxLength")
+    return value[:limit] if isinstance(value, str) and isinstance(limit, int) else value
 
 
 def _sentence(text: str) -> str:

@@ -78,7 +78,7 @@ class Participant:
     invitation_id: str = ""
     """Id of ACS; empty until the invitation was accepted, or if ACS did not send it."""
     at_ms: int = 0
-    """Unix ms of the latest change of `state`."""
+    """Unix ms of the latest change of `state`, or of the begin of the conversation with the caller."""
     on_hold: bool = False
     muted: bool = False
 

@@ -23,6 +23,8 @@ USER_TO_USER: Final = "User-To-User"
 MAX_SIP_HEADERS: Final = 5
 """`User-To-User` is not counted."""
 MAX_SIP_VALUE: Final = 256
+MAX_CONTEXT: Final = 4_000
+"""Characters of all names and values. Headers of the caller beyond it are dropped: they must not fail the transfer."""
 _NAME: Final = re.compile(r"[A-Za-z0-9!#$%&'+.^_`|~-]{1,64}")
 _SUMMARY_NAMES: Final = ("Summary", "Summary2", "Summary3")
 _OURS: Final = frozenset(name.lower() for name in ("Topic", "Call", *_SUMMARY_NAMES))
@@ -75,7 +77,13 @@ def _sip_headers(context: TransferContext) -> dict[str, str]:
 def _voip_headers(context: TransferContext) -> dict[str, str]:
     ours = {"Topic": context.topic, "Summary": context.summary, "Call": context.call_id}
     came = {**context.sip_headers, **context.voip_headers}
-    return {name: value for name, value in ours.items() if value} | _foreign(came) | _user_to_user(came)
+    found = {name: value for name, value in ours.items() if value} | _user_to_user(came)
+    left = MAX_CONTEXT - sum(len(name) + len(value) for name, value in found.items())
+    for name, value in _foreign(came).items():
+        left -= len(name) + len(value)
+        if left >= 0:
+            found[name] = value
+    return found
 
 
 def _teams_details(context: TransferContext) -> TeamsDetails:

@@ -82,7 +82,9 @@ def test_an_older_record_gets_the_stage_that_the_relay_knows(step: Step) -> None
     for older in (CONNECTED, replace(CONNECTED, transfer="act_1", transfer_stage=TransferStage.CONNECTING)):
         restored = with_transfer(older, known, 9)
         assert left_transfer(restored, []) == known
-        assert restored.actions == (ACTION,)
+        talks = step is Step.BRIDGED
+        agreeing = replace(ACTION, state="done", reason="connected") if talks else ACTION
+        assert restored.actions == (agreeing,), "action and stage agree"
 
 
 def test_an_action_that_the_record_lacks_is_restored_too() -> None:
@@ -90,7 +92,7 @@ def test_an_action_that_the_record_lacks_is_restored_too() -> None:
     restored = with_transfer(replace(CONNECTED, actions=()), known, 9)
     assert left_transfer(restored, []) == known
     [action] = restored.actions
-    assert (action.kind, action.by, action.at_ms, action.state) == ("transfer", "agent", 9, "running")
+    assert (action.kind, action.by, action.at_ms, action.state) == ("transfer", "agent", 9, "done")
 
 
 @pytest.mark.parametrize("stage", [TransferStage.TRANSFERRING, TransferStage.DIALING, TransferStage.BRIDGED])

@@ -158,7 +158,9 @@ def test_a_response_that_the_service_begins_instead_of_the_question_is_canceled(
 def test_the_outcome_is_reported_again_because_redis_may_have_lost_it() -> None:
     talk = answered()
     step(talk, "screening")
-    assert screenings(wait(talk, 20.0)) == [("act_1", "confirmed")] * 2
+    assert screenings(wait(talk, 20.0)) == [("act_1", "confirmed")] * 6
+    step(talk, "bridged")
+    assert screenings(wait(talk, 20.0)) == []
 
 
 def test_an_introduction_that_the_service_refuses_to_speak_does_not_delay_the_call() -> None:

@@ -46,7 +46,7 @@ def test_kinds(event: CallEvent, kind: EventKind | None) -> None:
     [
         (Answer(seq=1, cause=""), EventKind.ANSWER_DONE, EventKind.ANSWER_REFUSED, EventKind.ANSWER_GONE),
         (HangUpCommand(seq=1, cause=""), EventKind.HANG_UP_DONE, EventKind.HANG_UP_REFUSED, EventKind.HANG_UP_GONE),
-        (LookUp(seq=1, cause=""), EventKind.LOOK_UP_DONE, None, EventKind.LOOK_UP_GONE),
+        (LookUp(seq=1, cause=""), EventKind.LOOK_UP_DONE, EventKind.LOOK_UP_REFUSED, EventKind.LOOK_UP_GONE),
         (StopMediaStreaming(seq=1, cause=""), None, None, None),
         (Offer(seq=1, cause=""), None, None, None),
     ],

@@ -265,12 +265,13 @@ def test_a_hang_up_is_not_repeated_for_ever() -> None:
     assert armed(life.record, SetTimer.ENDING) is None
 
 
-def test_a_transferred_call_is_not_hung_up() -> None:
-    """The caller is talking to a human agent, and only our leg of the call remains."""
+def test_a_transferred_call_that_is_gone_is_not_hung_up() -> None:
+    """The caller is talking to a human agent; the callback about the end of our leg is lost."""
     life = talking(CallPolicy(transfer_target="4:+18005550000"))
     life.on(VoiceLost(CALL, 2**62, "gone"))
     life.on(callback("CallTransferAccepted"))
-    assert life.due(SetTimer.ENDING) == []
+    assert life.due(SetTimer.ENDING) == ["SetTimer ending", "LookUp"]
+    assert life.failed(call_commands.LookUp, "gone", gone=True) == []
     assert (life.record.status, life.record.end_reason) == (Status.ENDED, "transferred")
 
 

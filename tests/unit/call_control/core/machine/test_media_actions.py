@@ -263,7 +263,8 @@ def test_loss_and_open_may_come_swapped_or_again() -> None:
 def test_start_streaming_on_a_call_that_is_gone_ends_it() -> None:
     life = connected()
     life.due(SetTimer.MEDIA)
-    assert life.failed(call_commands.StartMediaStreaming, "8522", gone=True) == ["End"]
+    assert life.failed(call_commands.StartMediaStreaming, "8522", gone=True) == ["LookUp"]
+    assert life.failed(call_commands.LookUp, "gone", gone=True) == ["End"]
     assert life.at(Status.ENDED)
     assert life.record.connection_id == CONNECTION
 

@@ -27,7 +27,8 @@ COMMANDS: dict[str, type[HoldParticipant | MuteParticipant]] = {"hold": HoldPart
 # -- add --------------------------------------------------------------------------------------------------------------
 def test_a_person_is_added() -> None:
     life = phoned()
-    assert sorted(life.act("add_participant", by="agent", target="billing")) == ["AddParticipant", "SetTimer ring"]
+    commands = life.act("add_participant", by="agent", target="billing")
+    assert sorted(commands) == ["AddParticipant", "SetTimer ring", "SetTimer roster"]
     assert (life.named(AddParticipant, "target"), life.named(AddParticipant, "action_id")) == (BILLING, "act-1")
     life.invited()
     life.reported("AddParticipantSucceeded")

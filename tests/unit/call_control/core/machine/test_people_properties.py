@@ -50,8 +50,10 @@ CALLBACKS = (
     *("CallTransferAccepted", "CallTransferFailed", "ContinuousDtmfRecognitionToneReceived"),
 )
 REPEATABLE = (Act, GoodbyeOver, ScreeningOver, Due)
-REPEATED_CALLBACKS = set(CALLBACKS) - {"ContinuousDtmfRecognitionToneReceived"}
-"""A repeated tone is a repeated instruction, which the relay ignores; a repeated roster leads to one more request."""
+REPEATED_CALLBACKS = set(CALLBACKS) - {"ContinuousDtmfRecognitionToneReceived", "RemoveParticipantFailed"}
+"""A repeated tone is a repeated instruction, which the relay ignores; a repeated roster, or removal that has failed,
+leads to one more request.
+"""
 TRANSFER_ENDS = (7015, 7000, 5002, 560000, 5010)
 
 
@@ -211,7 +213,7 @@ class PeopleOfACall(RuleBasedStateMachine):
             roster = tuple(RosterEntry(one) for one in (APPLICATION, *sorted(present)))
             before = self.record
             self.happens(CommandDone(command.seq, roster=roster))
-            self.nobody_stays_without_the_caller(before, present)
+            self.nobody_stays_without_the_caller(before, present, confirmed=command.confirms)
         elif isinstance(command, AddParticipant):
             self.happens(CommandDone(command.seq, invitation_id=f"invitation-{command.seq}"))
         else:
@@ -222,13 +224,15 @@ class PeopleOfACall(RuleBasedStateMachine):
         if not seldom:
             self.happens(AcsEvent(f"end-{self.entries}", "CallDisconnected", CONNECTION, code=200, sub_code=sub_code))
 
-    def nobody_stays_without_the_caller(self, before: CallRecord, present: set[str]) -> None:
+    def nobody_stays_without_the_caller(self, before: CallRecord, present: set[str], *, confirmed: bool) -> None:
         timers = {timer.name for timer in _timers(before)}
         strangers = present - {CALLER, BILLING, SALES} - {one.raw_id for one in before.participants}
         if before.status is Status.CONNECTED and CALLER not in present and not strangers and "transfer" not in timers:
             # A known target that nobody has called could be the caller under another id.
             known = {one.raw_id for one in before.participants}
-            if present <= known:
+            if present <= known and not confirmed:
+                assert self.record.status is Status.ENDING or "roster" in {timer.name for timer in self.timers()}
+            elif present <= known:
                 assert self.record.status is Status.ENDING
                 assert any(isinstance(one, HangUp) for one in self.issued)
 

@@ -8,7 +8,7 @@ import pytest
 
 from bridge_common.wire.call_record import Status, TransferStage
 from call_control.core.events.callbacks import AcsEvent
-from call_control.core.machine.call_commands import ListParticipants, SetTimer
+from call_control.core.machine.call_commands import ListParticipants, LookUp, SetTimer
 from call_control.core.machine.call_events import CommandDone, RosterEntry
 from call_control.core.machine.transition import armed
 from tests.unit.support.people_life import APPLICATION, BILLING, CALLER, SALES, bridged, dialing, event, phoned
@@ -131,6 +131,7 @@ def test_a_call_that_is_gone_ends() -> None:
     life = bridged()
     life.due(SetTimer.ROSTER)
     life.failed(ListParticipants, "gone", gone=True)
+    life.failed(LookUp, "gone", gone=True)
     assert (life.record.status, life.record.end_reason) == (Status.ENDED, "acs_gone")
 
 
@@ -143,8 +144,46 @@ def test_a_caller_with_another_raw_id_is_recognized() -> None:
     assert life.at(Status.CONNECTED)
     assert [one.raw_id for one in life.record.participants] == [BILLING]
     life.due(SetTimer.ROSTER)
-    life.looked(BILLING)
+    life.caller_missed(BILLING)
     assert life.record.end_reason == "caller_hung_up"
+
+
+@pytest.mark.parametrize("listed", [(BILLING,), ()])
+def test_a_single_list_without_the_caller_ends_nothing(listed: tuple[str, ...]) -> None:
+    life = bridged()
+    life.due(SetTimer.ROSTER)
+    began_ms = life.now_ms
+    assert life.looked(*listed) == ["SetTimer roster"]
+    assert life.on(UPDATED) == [], "the second list must not be from the same moment"
+    assert "ListParticipants" in life.due(SetTimer.ROSTER)
+    assert life.now_ms == began_ms + 1_000
+    life.looked(CALLER, BILLING)
+    assert (life.record.status, life.stage) == (Status.CONNECTED, TransferStage.BRIDGED)
+    life.due(SetTimer.ROSTER)
+    assert life.looked(BILLING) == ["SetTimer roster"], "the next absence begins from the start"
+
+
+def test_the_second_list_without_the_caller_is_not_from_the_same_moment() -> None:
+    life = dialing()
+    life.now_ms = life.timer(SetTimer.RING).due_ms - 100
+    life.on(UPDATED)
+    life.looked(BILLING)
+    assert "ListParticipants" in life.due(SetTimer.RING)
+    assert "HangUp" not in life.looked(BILLING)
+    life.due(SetTimer.ROSTER)
+    assert "HangUp" in life.looked(BILLING)
+
+
+def test_a_join_without_a_callback_is_seen_within_five_seconds() -> None:
+    life = dialing()
+    began_ms = life.now_ms
+    for _ in range(3):
+        assert "ListParticipants" in life.due(SetTimer.ROSTER)
+        life.looked(CALLER)
+    assert life.now_ms <= began_ms + 3 * 5_000
+    life.due(SetTimer.ROSTER)
+    life.looked(CALLER, BILLING)
+    assert life.stage is TransferStage.SCREENING
 
 
 def test_a_participant_whom_nobody_has_invited_is_recorded() -> None:

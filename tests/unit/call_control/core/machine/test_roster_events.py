@@ -6,12 +6,12 @@ from dataclasses import replace
 
 import pytest
 
-from bridge_common.wire.call_record import Status
+from bridge_common.wire.call_record import Status, TransferStage
 from bridge_common.wire.entries import Restored
 from call_control.core.events.callbacks import AcsEvent
 from call_control.core.machine.call_commands import SetTimer
 from tests.unit.support.call_life import CALL
-from tests.unit.support.people_life import APPLICATION, BILLING, CALLER, PeopleLife, dialing, event, phoned
+from tests.unit.support.people_life import APPLICATION, BILLING, CALLER, PeopleLife, dialing, event, phoned, screening
 
 STRANGER = "4:+14255550199"
 LOOK = ["SetTimer roster", "ListParticipants"]
@@ -31,6 +31,28 @@ def emptied() -> PeopleLife:
     life.record = older
     life.on(Restored(CALL), cause="99-1")
     return life
+
+
+def test_a_restored_screening_has_a_deadline() -> None:
+    life = screening()
+    life.record = replace(life.record, pending=())
+    life.on(Restored(CALL), cause="99-1")
+    assert life.is_armed(SetTimer.SCREENING)
+
+
+def test_an_action_whose_stage_is_lost_is_settled() -> None:
+    life = screening()
+    life.record = replace(life.record, transfer="", transfer_stage=TransferStage.NONE)
+    life.on(Restored(CALL), cause="99-1")
+    assert life.outcome() == ("failed", "unknown")
+
+
+def test_a_list_of_strangers_is_limited() -> None:
+    life = emptied()
+    for round_ in range(2):
+        life.due(SetTimer.ROSTER)
+        life.looked(CALLER, *(f"4:+1425555{round_}{number:03}" for number in range(30)))
+    assert len(life.record.participants) == 20
 
 
 @pytest.mark.parametrize("roster", [(CALLER,), (CALLER, APPLICATION), (CALLER.upper(), "28:app"), ()])
@@ -57,14 +79,14 @@ def test_nobody_stays_when_the_caller_hangs_up_after_the_loss() -> None:
     life.looked(CALLER, BILLING)
     life.now_ms += 5_000
     assert "ListParticipants" in life.on(listing(BILLING))
-    assert "HangUp" in life.looked(BILLING)
+    assert "HangUp" in life.caller_missed(BILLING)
     assert (life.record.status, life.record.end_reason) == (Status.ENDING, "caller_hung_up")
 
 
 def test_a_caller_who_is_gone_before_the_request_is_not_mistaken_for_the_person() -> None:
     life = emptied()
     life.due(SetTimer.ROSTER)
-    assert "HangUp" in life.looked(BILLING)
+    assert "HangUp" in life.caller_missed(BILLING)
 
 
 @pytest.mark.parametrize("roster", [(STRANGER, CALLER), (BILLING,), (APPLICATION,)])
@@ -95,7 +117,7 @@ def test_a_hidden_caller_is_known_by_the_first_roster() -> None:
     life.on(listing("4:+14255550100"))
     assert life.record.caller_listed == "4:+14255550100"
     assert "ListParticipants" in life.on(listing(BILLING))
-    assert "HangUp" in life.looked(BILLING)
+    assert "HangUp" in life.caller_missed(BILLING)
 
 
 def test_two_strangers_do_not_show_who_the_caller_is() -> None:

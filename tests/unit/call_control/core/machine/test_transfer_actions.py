@@ -164,6 +164,7 @@ def test_another_command_finds_the_call_gone() -> None:
     life.act("transfer", target="sales")
     life.words()
     life.failed(StartMediaStreaming, "gone", gone=True)
+    life.failed(LookUp, "gone", gone=True)
     assert (life.record.end_reason, life.outcome()) == ("transferred", ("done", UNREPORTED))
 
 
@@ -172,6 +173,7 @@ def test_a_transfer_of_a_call_that_was_gone_has_failed() -> None:
     life.act("transfer", target="sales")
     life.words()
     life.failed(Transfer, "gone", gone=True)
+    life.failed(LookUp, "gone", gone=True)
     assert (life.record.end_reason, life.outcome()[0]) == ("acs_gone", "failed")
 
 

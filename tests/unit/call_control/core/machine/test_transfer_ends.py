@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 
 import pytest
 
@@ -11,8 +12,10 @@ from bridge_common.wire.entries import HangUp, Restored
 from call_control.core.machine import call_commands
 from call_control.core.machine.call_commands import (
     AddParticipant,
+    CancelAdd,
     HoldParticipant,
     Leave,
+    LookUp,
     RemoveParticipant,
     SetTimer,
     Transfer,
@@ -36,10 +39,22 @@ from tests.unit.support.people_life import (
 )
 
 
+def talked(target: str = "billing", by: str = "operator") -> PeopleLife:
+    """Caller and person have talked for a while. The participants are being fetched."""
+    life = bridged(target, by)
+    for _ in range(2):
+        life.due(SetTimer.ROSTER)
+        life.looked(CALLER, BILLING)
+    life.due(SetTimer.ROSTER)
+    return life
+
+
+UPDATED = event("ParticipantsUpdated")
+
+
 # -- talk -------------------------------------------------------------------------------------------------------------
 def test_the_person_leaves_and_the_agent_returns() -> None:
-    life = bridged(by="agent")
-    life.due(SetTimer.ROSTER)
+    life = talked(by="agent")
     assert "InstructRelay" in life.looked(CALLER)
     assert life.instructed() == {"returned": {"name": "billing", "reason": "person_left", "joined": True}}
     assert life.outcome() == ("done", "connected"), "the transfer has succeeded"
@@ -49,8 +64,7 @@ def test_the_person_leaves_and_the_agent_returns() -> None:
 
 
 def test_the_call_ends_with_the_person_if_the_target_says_so() -> None:
-    life = bridged("last")
-    life.due(SetTimer.ROSTER)
+    life = talked("last")
     life.looked(CALLER)
     assert life.due(SetTimer.CLOSING) == ["SetTimer ending", "End", "HangUp"]
     assert life.record.end_reason == "person_left"
@@ -67,15 +81,14 @@ def test_the_caller_wants_the_agent_back(by: str) -> None:
 
 
 @pytest.mark.parametrize("seen", [True, False])
-@pytest.mark.parametrize("stage", ["bridged", "dialing"])
-def test_a_caller_on_hold_is_resumed_when_the_agent_returns(stage: str, seen: bool) -> None:
-    life = bridged() if stage == "bridged" else dialing()
+def test_a_caller_on_hold_is_resumed_when_the_agent_returns(seen: bool) -> None:
+    life = bridged()
     life.act("hold", "act-2")
     life.done(HoldParticipant)
     if seen and not life.looks():
         life.due(SetTimer.ROSTER)
     if seen:
-        life.looked(*([CALLER, BILLING] if stage == "bridged" else [CALLER]), held=CALLER)
+        life.looked(CALLER, BILLING, held=CALLER)
     assert "UnholdParticipant" in life.act("return_to_agent", "act-3")
     assert life.named(UnholdParticipant, "raw_id") == CALLER
     assert life.outcome("act-2") == ("done", "on_hold")
@@ -118,6 +131,85 @@ def test_there_is_nothing_to_return_from() -> None:
     assert life.outcome() == ("failed", "no transfer is under way")
 
 
+@pytest.mark.parametrize("target", ["billing", "last"])
+@pytest.mark.parametrize("left_before", [True, False])
+def test_a_person_who_leaves_before_they_talk_has_not_confirmed(target: str, left_before: bool) -> None:
+    """The introduction is over, and only then the list shows that the person has left. The outcome of the action is
+    known by then, and stays.
+    """
+    life = bridged(target)
+    if left_before:
+        life.due(SetTimer.ROSTER)
+    else:
+        life.now_ms += 1_500
+        life.on(UPDATED)
+    life.looked(CALLER)
+    assert life.outcome() == ("done", "connected")
+    assert life.instructed()["returned"] == {"name": target, "reason": "not_confirmed", "joined": False}
+    assert back_with_agent(life)
+
+
+@pytest.mark.parametrize("how", ["refused", "gone", "failed", "no effect"])
+def test_a_removal_is_repeated_until_the_person_is_gone(how: str) -> None:
+    life = bridged()
+    life.act("return_to_agent", "act-2")
+    operation = f"RemoveParticipant-{life.waiting(RemoveParticipant)}"
+    if how in ("refused", "gone"):
+        life.failed(RemoveParticipant, "8501", gone=how == "gone")
+    else:
+        life.done(RemoveParticipant)
+        life.on(event("RemoveParticipantFailed", 500, operation_context=operation) if how == "failed" else UPDATED)
+    began_ms, removed_ms = life.now_ms, []
+    for _ in range(6):
+        if not life.looks():
+            life.due(SetTimer.ROSTER)
+        if "RemoveParticipant" in life.looked(CALLER, BILLING):
+            removed_ms.append(life.now_ms - began_ms)
+            life.done(RemoveParticipant)
+    assert removed_ms[0] <= 2_000
+    pauses = [later - earlier for earlier, later in pairwise(removed_ms)]
+    assert pauses == sorted(pauses), "the pauses grow"
+    assert pauses[-1] <= 15_000
+    life.due(SetTimer.ROSTER)
+    life.looked(CALLER)
+    assert not life.is_armed(SetTimer.ROSTER)
+
+
+@pytest.mark.parametrize("how", ["refused", "gone", "no effect"])
+def test_a_cancellation_is_repeated(how: str) -> None:
+    life = dialing()
+    life.act("return_to_agent", "act-2")
+    if how == "no effect":
+        life.done(CancelAdd)
+    else:
+        life.failed(CancelAdd, "8501", gone=how == "gone")
+    life.now_ms += 2_000
+    life.due(SetTimer.ROSTER)
+    assert "CancelAdd" in life.looked(CALLER)
+    assert life.named(CancelAdd, "invitation_id") == "invitation-1"
+    life.on(event("CancelAddParticipantSucceeded", invitation_id="invitation-1"))
+    life.due(SetTimer.ROSTER)
+    assert "CancelAdd" not in life.looked(CALLER)
+
+
+def test_a_cancellation_is_not_repeated_forever() -> None:
+    life = dialing()
+    life.act("return_to_agent", "act-2")
+    canceled = 0
+    while life.is_armed(SetTimer.ROSTER):
+        life.due(SetTimer.ROSTER)
+        canceled += "CancelAdd" in life.looked(CALLER)
+    assert 3 <= canceled <= 12
+
+
+def test_the_failure_of_a_canceled_invitation_ends_its_repetition() -> None:
+    life = dialing()
+    life.act("return_to_agent", "act-2")
+    life.on(event("AddParticipantFailed", 487, 5234, invitation_id="invitation-1"))
+    life.due(SetTimer.ROSTER)
+    assert "CancelAdd" not in life.looked(CALLER)
+
+
 # -- after the join ---------------------------------------------------------------------------------------------------
 def test_the_application_leaves_the_call() -> None:
     life = screening("leaver")
@@ -148,7 +240,9 @@ def test_a_call_that_was_gone_when_leaving_ends() -> None:
     life = screening("leaver")
     life.screened()
     life.failed(Leave, "gone", gone=True)
+    life.failed(LookUp, "gone", gone=True)
     assert life.at(Status.ENDED)
+    assert life.record.end_reason == "transferred"
 
 
 def test_the_caller_is_transferred_to_the_person_in_the_call() -> None:
@@ -210,7 +304,7 @@ def test_only_the_roster_shows_that_the_caller_is_gone(make: Callable[[], People
     life.on(event("ParticipantsUpdated"))
     if not life.looks():
         life.due(SetTimer.ROSTER)
-    commands = life.looked(*([] if cancels else [BILLING]))
+    commands = life.caller_missed(*([] if cancels else [BILLING]))
     assert "HangUp" in commands
     assert ("CancelAdd" in commands) is cancels
     assert (life.record.status, life.record.end_reason) == (Status.ENDING, "caller_hung_up")

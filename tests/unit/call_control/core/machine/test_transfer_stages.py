@@ -37,7 +37,7 @@ def test_an_attended_transfer_from_words_to_talk() -> None:
     assert sorted(life.act("transfer", by="agent", target="billing")) == ["InstructRelay", "SetTimer words"]
     assert life.instructed() == {"connecting": {"interruptible": True, "name": "billing"}}
     assert (life.stage, life.record.transfer) == (TransferStage.CONNECTING, "act-1")
-    assert sorted(life.words()) == ["AddParticipant", "InstructRelay", "SetTimer ring"]
+    assert sorted(life.words()) == ["AddParticipant", "InstructRelay", "SetTimer ring", "SetTimer roster"]
     assert life.instructed() == {"waiting": {"name": "billing"}}
     assert (life.named(AddParticipant, "target"), life.named(AddParticipant, "ring_s")) == (BILLING, 30)
     assert life.named(AddParticipant, "action_id") == "act-1"
@@ -49,7 +49,7 @@ def test_an_attended_transfer_from_words_to_talk() -> None:
     assert life.instructed() == {"screening": {"name": "billing", "participant": BILLING}}
     assert life.person().state == "joined"
     assert life.outcome() == ("running", "")
-    assert life.screened() == ["InstructRelay"]
+    assert sorted(life.screened()) == ["InstructRelay", "SetTimer roster"]
     assert life.instructed() == {"bridged": {"name": "billing"}}
     assert life.outcome() == ("done", "connected")
     assert (life.stage, life.record.transfer) == (TransferStage.BRIDGED, "act-1")
@@ -251,11 +251,21 @@ def test_a_voicemail_is_removed_and_the_agent_returns() -> None:
     assert back_with_agent(life)
 
 
-def test_a_screening_without_a_report_is_not_confirmed() -> None:
+def test_a_screening_without_a_report_connects_the_caller() -> None:
     life = screening()
-    assert "RemoveParticipant" in life.due(SetTimer.SCREENING)
-    assert life.outcome() == ("failed", "not_confirmed")
+    assert "ListParticipants" in life.due(SetTimer.SCREENING)
+    life.looked(CALLER, BILLING)
+    life.due(SetTimer.SCREENING)
+    assert life.stage is TransferStage.BRIDGED, "the report is lost; the person has been in the call all the time"
     assert life.screened() == [], "the late report changes nothing"
+
+
+def test_a_screening_without_a_report_and_without_the_person() -> None:
+    life = screening()
+    life.due(SetTimer.SCREENING)
+    life.looked(CALLER)
+    assert life.outcome() == ("failed", "not_confirmed")
+    assert back_with_agent(life)
 
 
 def test_the_person_hangs_up_during_the_screening() -> None:

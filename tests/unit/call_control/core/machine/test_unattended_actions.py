@@ -33,7 +33,8 @@ def unattended() -> PeopleLife:
     commands = life.on(Routed(Connected(BILLING), "on_behalf", "on behalf of a callee"))
     assert commands == ["SetTimer connect", "Answer"], "no relay gets the call"
     life.done(call_commands.Answer, CONNECTION)
-    assert sorted(life.on(callback("CallConnected"))) == ["AddParticipant", "SetTimer length", "SetTimer ring"]
+    timers = ["SetTimer length", "SetTimer ring", "SetTimer roster"]
+    assert sorted(life.on(callback("CallConnected"))) == ["AddParticipant", *timers]
     life.invited()
     return life
 
@@ -87,7 +88,7 @@ def test_the_caller_leaves_a_call_without_an_agent() -> None:
     life.now_ms += 3_000
     life.due(SetTimer.ROSTER)
     life.record = replace(life.record, caller=CALLER)
-    assert "HangUp" in life.looked(BILLING)
+    assert "HangUp" in life.caller_missed(BILLING)
     assert life.record.end_reason == "caller_hung_up"
 
 

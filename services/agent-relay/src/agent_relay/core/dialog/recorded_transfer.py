@@ -81,12 +81,23 @@ def with_transfer(record: CallRecord, known: TransferState | None, at_ms: int) -
     recorded = _STEPS.get(record.transfer_stage)
     if recorded is not None and _ORDER.index(recorded) >= _ORDER.index(known.step):
         return record
-    actions = record.actions if action is not None else (*record.actions, _lost_action(known, at_ms))
+    lost = action or _lost_action(known, at_ms)
+    agreeing = _agreeing(lost, stage)
+    actions = tuple(agreeing if one is action else one for one in record.actions)
+    if action is None:
+        actions = (*actions, agreeing)
     return replace(record, transfer=known.action_id, transfer_stage=stage, actions=actions)
 
 
 def _action(record: CallRecord, action_id: str) -> CallAction | None:
     return next((one for one in record.actions if one.id == action_id), None)
+
+
+def _agreeing(action: CallAction, stage: TransferStage) -> CallAction:
+    """Return the action with the state that belongs to the stage."""
+    if stage is TransferStage.BRIDGED:
+        return replace(action, state="done", reason="connected")
+    return replace(action, state="running") if action.open else action
 
 
 def _lost_action(known: TransferState, at_ms: int) -> CallAction:

@@ -17,7 +17,8 @@ from bridge_common.wire.entries import Listen, Say
 
 AGAIN_S: Final = 3.0
 """The outcome is reported again after this time, because Redis may have lost it."""
-_REPORTS: Final = 3
+_REPORTS: Final = 15
+"""Until the deadline of call-control."""
 
 
 class ScreeningTalk:

@@ -91,6 +91,9 @@ class RemoveParticipant(AcsCommand):
 class ListParticipants(AcsCommand):
     """Fetch the participants of the call from ACS."""
 
+    confirms: bool = False
+    """Whether the list before this one lacked the caller."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HoldParticipant(AcsCommand):
@@ -140,6 +143,9 @@ class SendDtmf(AcsCommand):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LookUp(AcsCommand):
     """Fetch the state of the call from ACS."""
+
+    confirms: str = ""
+    """Name of the command that ACS answered with 404, if the state is fetched for this reason."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -193,10 +199,13 @@ class SetTimer(Command):
     last: bool = False
     """Whether the deadline ends the attempts."""
     operation: str = ""
-    """Media and transfer timers: if ACS reports that this operation failed, the wait ends early."""
+    """Media and transfer timers: if ACS reports that this operation failed, the wait ends early. Roster timer:
+    `CALLER_MISSING`, or empty.
+    """
     lost_epoch: int = 0
     """Media timer: the newest uplink epoch known to be lost; only a media socket with a newer epoch ends the wait."""
 
+    CALLER_MISSING: ClassVar[str] = "caller missing"
     WAIT: ClassVar[str] = "wait"
     PLACE: ClassVar[str] = "place"
     VOICE: ClassVar[str] = "voice"

@@ -73,7 +73,7 @@ _WANTED_AT: Final[dict[type[AnyCommand], frozenset[Status]]] = {
     Leave: frozenset({CONNECTED}),
     StartDtmf: frozenset({CONNECTED}),
     Answer: frozenset({ANSWERING}),
-    LookUp: frozenset({ANSWERING, CONNECTED}),
+    LookUp: frozenset({ANSWERING, CONNECTED, TRANSFERRING, Status.ENDING}),
     Redirect: frozenset({DIVERTING}),
     Reject: frozenset({DIVERTING}),
     StartMediaStreaming: frozenset({CONNECTED}),

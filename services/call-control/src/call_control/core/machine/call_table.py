@@ -6,6 +6,7 @@ from typing import Final
 
 from bridge_common.wire.call_record import Status
 from call_control.core.machine import call_actions as do
+from call_control.core.machine import inferred_end as end
 from call_control.core.machine import media_actions as media
 from call_control.core.machine import requested_actions as requested
 from call_control.core.machine import waiting_actions as wait
@@ -103,7 +104,6 @@ _FROM_CONNECTED: Final[tuple[Row, ...]] = (
     Row(CONNECTED, On.MEDIA_DUE, ENDING, (set_end_reason("media_lost"), do.hang_up)),
     Row(CONNECTED, On.START_REFUSED, CONNECTED, (media.note_media,), when=media.start_needless),
     Row(CONNECTED, On.START_REFUSED, CONNECTED, (media.pause,), when=media.start_awaited),
-    Row(CONNECTED, On.START_GONE, ENDED, (do.set_end_reason_from_event,)),
     Row(CONNECTED, On.WARNING_DUE, CONNECTED, (requested.warn_of_end,), when=requested.not_closing),
     Row(CONNECTED, On.LENGTH_DUE, CONNECTED, (requested.begin_closing,), when=requested.not_closing),
     Row(CONNECTED, On.LENGTH_DUE, CONNECTED, (requested.await_goodbye,)),
@@ -115,7 +115,6 @@ _FROM_CONNECTED: Final[tuple[Row, ...]] = (
     Row(CONNECTED, On.CLOSING_DUE, ENDING, (requested.finish_closing, do.hang_up)),
     Row(CONNECTED, On.ACT_SEND_DTMF, CONNECTED, (requested.send_dtmf,), when=requested.phone_caller),
     Row(CONNECTED, On.SEND_DTMF_REFUSED, CONNECTED, (requested.dtmf_failed,)),
-    Row(CONNECTED, On.SEND_DTMF_GONE, ENDED, (requested.dtmf_failed, do.set_end_reason_from_event)),
     Row(CONNECTED, On.DTMF_SENT, CONNECTED, (requested.dtmf_sent,), when=requested.dtmf_awaited),
     Row(CONNECTED, On.DTMF_FAILED, CONNECTED, (requested.dtmf_failed,), when=requested.dtmf_awaited),
     Row(CONNECTED, On.TONES_DUE, CONNECTED, (requested.give_up_tones,)),
@@ -139,7 +138,9 @@ _FROM_CONNECTED: Final[tuple[Row, ...]] = (
     ),
     Row(TRANSFERRING, On.TRANSFER_REFUSED, ENDING, (set_end_reason("not_transferred"), do.apologize)),
     Row(TRANSFERRING, On.TRANSFER_DUE, ENDING, (set_end_reason("not_transferred"), do.apologize)),
-    Row(TRANSFERRING, On.TRANSFER_GONE, ENDED, (do.set_end_reason_from_event,)),
+    Row(TRANSFERRING, On.TRANSFER_GONE, TRANSFERRING, (end.confirm,)),
+    Row(TRANSFERRING, On.LOOK_UP_DONE, ENDING, (set_end_reason("not_transferred"), do.apologize), when=end.confirms),
+    Row(TRANSFERRING, On.LOOK_UP_GONE, ENDED, (do.set_end_reason_from_event,), when=end.confirms),
     Row(TRANSFERRING, On.CALL_DISCONNECTED, ENDED, (set_end_reason("transferred"),), when=do.left_by_transfer),
     Row(TRANSFERRING, On.CALL_DISCONNECTED, ENDED, (do.set_end_reason_from_event,)),
     Row(TRANSFERRING, On.LENGTH_DUE, ENDING, (set_end_reason("too_long"), do.hang_up)),
@@ -160,6 +161,12 @@ _FROM_CONNECTED: Final[tuple[Row, ...]] = (
     Row(ENDING, On.APOLOGY_DUE, ENDING, (do.hang_up,)),
     Row(ENDING, On.ENDING_DUE, ENDED, (requested.abandon,), when=do.hang_up_abandoned),
     Row(ENDING, On.ENDING_DUE, ENDING, (do.hang_up,), when=do.hang_up_unconfirmed),
+    # ACS has accepted a transfer, and our leg has not ended: the call is looked up, and hung up if it lives.
+    Row(ENDING, On.ENDING_DUE, ENDING, (end.look_up_transferred,), when=end.not_looked_up),
+    Row(ENDING, On.ENDING_DUE, ENDING, (do.hang_up,), when=end.transfer_believed),
+    Row(ENDING, On.LOOK_UP_DONE, ENDING, (do.hang_up,), when=end.not_at_acs),
+    Row(ENDING, On.LOOK_UP_GONE, ENDED, (), when=end.transfer_believed),
+    Row(ENDING, On.TRANSFER_FAILED, ENDING, (end.note_failed, do.hang_up), when=end.transfer_believed),
     Row(ENDING, On.ENDING_DUE, ENDED),
     # A relay can restore the record before it learns that the call has ended.
     Row(ENDING, On.RESTORED, ENDING, (do.adopt_outbox,)),
@@ -180,6 +187,10 @@ _FROM_CONNECTED: Final[tuple[Row, ...]] = (
     # -- ended; but a late answer by ACS must not leave the caller on a silent line
     Row(ENDED, On.ANSWER_DONE, ENDED, (do.note_connection, do.hang_up), when=do.connection_new),
     Row(ENDED, On.CALL_CONNECTED, ENDED, (do.note_connected, do.hang_up), when=do.answer_requested),
+    *(
+        Row(ENDED, on, ENDED, (do.hang_up,), when=end.unconfirmed)
+        for on in (On.ROSTER, On.ADDED, On.TRANSFER_FAILED, On.TONE, On.DTMF_SENT)
+    ),
     Row(ENDED, On.HANG_UP_DONE, ENDED, (do.await_end,), when=do.hang_up_unconfirmed),
     Row(ENDED, On.HANG_UP_REFUSED, ENDED, (do.hang_up_later,), when=do.hang_up_unconfirmed),
     Row(ENDED, On.HANG_UP_GONE, ENDED, (do.forget_hang_up,), when=do.hang_up_unconfirmed),

@@ -69,7 +69,7 @@ def request(transition: Transition, action: CallAction) -> None:
 
 
 def resume_caller(transition: Transition) -> None:
-    """Resume a caller who is on hold, or whose hold is under way: the agent, who comes back, must be heard."""
+    """Resume a caller who is on hold, or whose hold is under way: a caller on hold hears nobody."""
     record = transition.record
     holds = [
         one.kind

@@ -47,6 +47,8 @@ PEOPLE_ACTIONS: Final = frozenset(
     {TRANSFER, ADD_PARTICIPANT, REMOVE_PARTICIPANT, HOLD, RESUME, MUTE, RETURN_TO_AGENT},
 )
 
+_HOLDABLE: Final = (TransferStage.NONE, TransferStage.BRIDGED)
+
 _MOST_SHOWN: Final = 50
 """Names of targets in a reason."""
 
@@ -65,7 +67,8 @@ def people_fault(record: CallRecord, request: Act, policy: CallPolicy) -> str:
     if action.kind == REMOVE_PARTICIPANT and is_caller(record, name):
         return "the caller cannot be removed; use hang_up"
     if is_caller(record, name):
-        return ""
+        being_connected = action.kind == HOLD and record.transfer_stage not in _HOLDABLE
+        return "the caller is being connected; use return_to_agent first, or wait" if being_connected else ""
     person = person_named(record, name)
     if person is None or (person.state != JOINED and action.kind != REMOVE_PARTICIPANT):
         names = ["caller", *(one.name or "another participant" for one in people_in(record, JOINED))]

@@ -8,6 +8,7 @@ from typing import Final
 
 from bridge_common.wire.call_record import Status
 from call_control.core.machine import call_actions as do
+from call_control.core.machine import inferred_end as end
 from call_control.core.machine import media_actions as media
 from call_control.core.machine import participant_actions as people
 from call_control.core.machine import requested_actions as requested
@@ -30,7 +31,8 @@ _TRANSFERS: Final[tuple[Row, ...]] = (
     Row(CONNECTED, On.GOODBYE_OVER, CONNECTED, (stages.words_over,), when=transfer.words_spoken),
     Row(CONNECTED, On.WORDS_DUE, CONNECTED, (stages.words_over,)),
     Row(CONNECTED, On.SCREENING_OVER, CONNECTED, (stages.screening_over,), when=transfer.screening),
-    Row(CONNECTED, On.SCREENING_DUE, CONNECTED, (stages.screening_over,)),
+    Row(CONNECTED, On.SCREENING_DUE, CONNECTED, (stages.screening_unreported,), when=roster.already_fetched),
+    Row(CONNECTED, On.SCREENING_DUE, CONNECTED, (roster.fetch_participants_again,)),
     Row(CONNECTED, On.TONE, CONNECTED, (transfer.forward_tone,), when=transfer.tone_of_person),
     *(
         Row(CONNECTED, refused, CONNECTED, (transfer.report_refused_tones,), when=transfer.tones_refused)
@@ -53,10 +55,11 @@ _TRANSFERS: Final[tuple[Row, ...]] = (
     ),
     Row(CONNECTED, On.TRANSFER_FAILED, CONNECTED, (transfer.not_transferred,), when=do.transfer_requested),
     Row(CONNECTED, On.TRANSFER_REFUSED, CONNECTED, (transfer.not_transferred,), when=transfer.refused),
-    Row(CONNECTED, On.TRANSFER_GONE, ENDED, (do.set_end_reason_from_event,)),
     Row(CONNECTED, On.TRANSFER_DUE, CONNECTED, (transfer.look_up,), when=transfer.first_deadline),
     Row(CONNECTED, On.TRANSFER_DUE, CONNECTED, (transfer.not_transferred, roster.fetch_participants)),
     Row(CONNECTED, On.LOOK_UP_DONE, CONNECTED, (), when=transfer.under_way_at_acs),
+    Row(CONNECTED, On.LOOK_UP_DONE, CONNECTED, (transfer.not_transferred,), when=end.confirms_transfer),
+    Row(CONNECTED, On.LOOK_UP_DONE, CONNECTED, (end.look_again,), when=end.confirms),
     Row(
         CONNECTED,
         On.LOOK_UP_DONE,
@@ -64,19 +67,16 @@ _TRANSFERS: Final[tuple[Row, ...]] = (
         (transfer.not_transferred, roster.fetch_participants),
         when=transfer.awaited,
     ),
+    Row(CONNECTED, On.LOOK_UP_GONE, ENDED, (do.set_end_reason_from_event,), when=end.gone_before_transfer),
+    Row(CONNECTED, On.LOOK_UP_GONE, ENDED, (do.set_end_reason_from_event,), when=end.gone_without_transfer),
     Row(CONNECTED, On.LOOK_UP_GONE, ENDED, (transfer.note_unreported, set_end_reason("transferred"))),
+    Row(CONNECTED, On.LOOK_UP_REFUSED, CONNECTED, (end.look_again,), when=end.confirms),
     *(
-        Row(
-            CONNECTED,
-            gone,
-            ENDED,
-            (transfer.note_unreported, set_end_reason("transferred")),
-            when=transfer.awaited,
-        )
-        for gone in (On.START_GONE, On.SEND_DTMF_GONE)
+        Row(CONNECTED, gone, CONNECTED, (end.confirm,))
+        for gone in (On.LIST_GONE, On.TRANSFER_GONE, On.LEAVE_GONE, On.START_GONE)
     ),
+    Row(CONNECTED, On.SEND_DTMF_GONE, CONNECTED, (requested.dtmf_failed, end.confirm)),
     Row(CONNECTED, On.LEAVE_REFUSED, CONNECTED, (transfer.stay,), when=transfer.refused),
-    Row(CONNECTED, On.LEAVE_GONE, ENDED, (set_end_reason("transferred"),)),
     Row(CONNECTED, On.CALL_DISCONNECTED, ENDED, (set_end_reason("transferred"),), when=transfer.left_as_planned),
     # -- voice session and media during a transfer
     Row(CONNECTED, On.VOICE_LOST, CONNECTED, (transfer.continue_without_voice,), when=transfer.voice_not_needed),
@@ -166,6 +166,12 @@ _PARTICIPANTS: Final[tuple[Row, ...]] = (
             *(On.REMOVE_GONE, On.HOLD_GONE, On.UNHOLD_GONE, On.MUTE_GONE),
         )
     ),
+    # A person who was withdrawn may still ring, or be in the call.
+    *(
+        Row(CONNECTED, failed, CONNECTED, (end.look_again,), when=roster.somebody_withdrawn)
+        for failed in (On.REMOVE_FAILED, On.REMOVE_REFUSED, On.REMOVE_GONE, On.CANCEL_ADD_REFUSED, On.CANCEL_ADD_GONE)
+    ),
+    Row(CONNECTED, On.ADD_FAILED, CONNECTED, (roster.forget_invitation,), when=roster.cancel_awaited),
     Row(CONNECTED, On.PEOPLE_DUE, CONNECTED, (people.give_up,), when=roster.already_fetched),
     Row(CONNECTED, On.PEOPLE_DUE, CONNECTED, (roster.fetch_participants_again,)),
     # -- the list of participants
@@ -174,15 +180,8 @@ _PARTICIPANTS: Final[tuple[Row, ...]] = (
     Row(CONNECTED, On.RESTORED, CONNECTED, (do.adopt_outbox, hints.fetch_after_loss)),
     Row(CONNECTED, On.ROSTER_DUE, CONNECTED, (roster.fetch_participants,)),
     Row(CONNECTED, On.LIST_DONE, ENDING, (set_end_reason("caller_hung_up"), do.hang_up), when=roster.caller_gone),
+    Row(CONNECTED, On.LIST_DONE, CONNECTED, (roster.confirm_absence,), when=roster.caller_missing),
     Row(CONNECTED, On.LIST_DONE, CONNECTED, (roster.compare_roster,)),
-    Row(
-        CONNECTED,
-        On.LIST_GONE,
-        ENDED,
-        (transfer.note_unreported, set_end_reason("transferred")),
-        when=transfer.awaited,
-    ),
-    Row(CONNECTED, On.LIST_GONE, ENDED, (do.set_end_reason_from_event,)),
 )
 
 _WITHOUT_AGENT: Final[tuple[Row, ...]] = (

@@ -25,6 +25,7 @@ from call_control.core.machine.call_actions import set_end_reason
 from call_control.core.machine.call_commands import SendDtmf, SetTimer
 from call_control.core.machine.call_events import CallEvent, CommandFailed
 from call_control.core.machine.call_people import LEFT
+from call_control.core.machine.participant_changes import resume_caller
 from call_control.core.machine.people_faults import PEOPLE_ACTIONS, is_repetition, people_fault
 from call_control.core.machine.transition import CallPolicy, Transition, armed
 
@@ -137,6 +138,7 @@ def begin_closing(transition: Transition, event: CallEvent) -> None:
     transition.record = replace(with_action(transition.record, action), closing=action.id)
     instruct(transition, action.id, "goodbye", {"interruptible": action.by in AGENTS})
     transition.arm(SetTimer.CLOSING, transition.policy.goodbye_ms)
+    resume_caller(transition)
 
 
 def join_closing(transition: Transition, event: CallEvent) -> None:

@@ -15,6 +15,7 @@ from call_control.core.machine.call_commands import (
     AddParticipant,
     CancelAdd,
     ListParticipants,
+    RemoveParticipant,
     SetTimer,
 )
 from call_control.core.machine.call_events import CallEvent, CommandDone, CommandFailed, RosterEntry
@@ -37,25 +38,36 @@ from call_control.core.machine.call_people import (
 from call_control.core.machine.participant_actions import complete_seen, unanswered
 from call_control.core.machine.participant_changes import open_changes
 from call_control.core.machine.transfer_stages import (
+    SETTLE_MS,
     await_ringing,
     person_gone,
     person_joined,
     report_people,
     unreached,
-    withdraw,
 )
-from call_control.core.machine.transition import CallPolicy, Transition, armed, without_command
+from call_control.core.machine.transition import CallPolicy, Transition, armed, awaited, without_command
 from call_control.core.machine.unreached import CANCELED, NO_ANSWER, UNKNOWN, reason_of, refusal
 
-GRACE_MS: Final = 2_000
-"""A list of participants may lag behind a join or a removal by this time."""
+ABSENCE_MS: Final = 1_000
+"""The call is hung up if the caller is missing in two lists of participants that are this far apart."""
+REPEAT_MS: Final = 15_000
+"""Longest pause between repeated requests to remove a person, or to cancel an invitation."""
 LATE_MS: Final = 60_000
 """After a canceled invitation, participants are fetched for this time: the person may have just answered."""
+_FETCHING: Final = (SetTimer.RING, SetTimer.PEOPLE, SetTimer.SCREENING)
+"""Deadlines at which the participants are fetched before the second one decides."""
+_MOST_STRANGERS: Final = 20
 _OVERTAKEN: Final = "overtaken"
 
 
 # -- guards -----------------------------------------------------------------------------------------------------------
 def caller_gone(record: CallRecord, event: CallEvent, policy: CallPolicy) -> bool:
+    """True if the caller is not among the participants, was not a moment before, and is not being transferred."""
+    request = awaited(record, event.seq) if isinstance(event, CommandDone) else None
+    return isinstance(request, ListParticipants) and request.confirms and caller_missing(record, event, policy)
+
+
+def caller_missing(record: CallRecord, event: CallEvent, policy: CallPolicy) -> bool:
     """True if the caller is not among the participants, and is not being transferred."""
     if not isinstance(event, CommandDone) or not event.roster or armed(record, SetTimer.TRANSFER) is not None:
         return False
@@ -95,9 +107,14 @@ def cancel_awaited(record: CallRecord, event: CallEvent, policy: CallPolicy) -> 
     return person is not None and person.state == FAILED and person.invitation_id != ""
 
 
+def somebody_withdrawn(record: CallRecord, event: CallEvent, policy: CallPolicy) -> bool:
+    """True if a person was removed, or their invitation canceled."""
+    return bool(people_in(record, FAILED, LEFT))
+
+
 def already_fetched(record: CallRecord, event: CallEvent, policy: CallPolicy) -> bool:
     """True if the participants were already fetched because of this deadline."""
-    timers = (armed(record, name) for name in (SetTimer.RING, SetTimer.PEOPLE) if name == getattr(event, "timer", ""))
+    timers = (armed(record, name) for name in _FETCHING if name == getattr(event, "timer", ""))
     return any(timer is not None and timer.last for timer in timers)
 
 
@@ -107,8 +124,20 @@ def fetch_participants(transition: Transition, event: CallEvent) -> None:
     for item in transition.record.pending:
         if item.kind == ListParticipants.__name__:
             transition.record = without_command(transition.record, item.seq)
-    transition.issue(ListParticipants)
+    timer = armed(transition.record, SetTimer.ROSTER)
+    confirms = timer is not None and timer.operation == SetTimer.CALLER_MISSING
+    if timer is not None and confirms and transition.now_ms < timer.due_ms:
+        transition.issue(ListParticipants)
+        return
+    transition.issue(ListParticipants, confirms=confirms)
     transition.arm(SetTimer.ROSTER, transition.policy.roster_ms)
+
+
+def confirm_absence(transition: Transition, event: CallEvent) -> None:
+    """Fetch the participants again in a moment: a single list without the caller does not end a conversation."""
+    timer = armed(transition.record, SetTimer.ROSTER)
+    if timer is None or timer.operation != SetTimer.CALLER_MISSING:
+        transition.arm(SetTimer.ROSTER, ABSENCE_MS, last=True, operation=SetTimer.CALLER_MISSING)
 
 
 def fetch_participants_soon(transition: Transition, event: CallEvent) -> None:
@@ -127,7 +156,7 @@ def fetch_participants_soon(transition: Transition, event: CallEvent) -> None:
 def fetch_participants_again(transition: Transition, event: CallEvent) -> None:
     """Fetch the participants at a deadline, and arm the final deadline."""
     fetch_participants(transition, event)
-    for name in (SetTimer.RING, SetTimer.PEOPLE):
+    for name in _FETCHING:
         if name == getattr(event, "timer", ""):
             transition.arm(name, transition.policy.people_ms // 2, last=True)
 
@@ -196,18 +225,21 @@ def compare_roster(transition: Transition, event: CallEvent) -> None:
 
 
 def _compare(transition: Transition, person: Participant, entry: RosterEntry | None) -> None:
-    is_settled = person.at_ms + GRACE_MS <= transition.now_ms
+    is_settled = person.at_ms + SETTLE_MS <= transition.now_ms
     if entry is None:
         if person.state == JOINED and is_settled:
             person_gone(transition, person)
         elif person.state == RINGING and person in _overdue(transition):
             unreached(transition, person, NO_ANSWER)
+        elif person in _uncanceled(transition):
+            transition.issue(CancelAdd, invitation_id=person.invitation_id)
         return
     if person.state in (RINGING, FAILED):
         person_joined(transition, person)
     elif person.state == LEFT and is_settled:
         # The removal has failed, or the person has come back.
-        withdraw(transition, replace(person, state=JOINED))
+        if not any(item.kind == RemoveParticipant.__name__ for item in transition.record.pending):
+            transition.issue(RemoveParticipant, raw_id=person.raw_id)
     else:
         flagged = replace(person, on_hold=entry.on_hold, muted=entry.muted)
         transition.record = with_person(transition.record, flagged)
@@ -226,7 +258,8 @@ def _note_caller(transition: Transition, roster: tuple[RosterEntry, ...]) -> Non
 
 def _note_strangers(transition: Transition, roster: tuple[RosterEntry, ...]) -> None:
     """Record people whom no known action has invited. They stay: the invitation may be lost with the data of Redis."""
-    strangers = strangers_in(transition.record, roster)
+    recorded = sum(not one.action_id for one in transition.record.participants)
+    strangers = strangers_in(transition.record, roster)[: max(0, _MOST_STRANGERS - recorded)]
     for one in strangers:
         name, now_ms = name_of(one.raw_id, transition.policy), transition.now_ms
         person = Participant(one.raw_id, name, JOINED, at_ms=now_ms, on_hold=one.on_hold, muted=one.muted)
@@ -247,11 +280,21 @@ def _watch_on(transition: Transition, roster: tuple[RosterEntry, ...]) -> None:
         for one in record.participants
         if (entry_of(roster, one.raw_id) is None) is (one.state == JOINED) and one.state != RINGING
     ]
+    in_doubt += _uncanceled(transition)
     recent = [one for one in people_in(record, FAILED) if now_ms < one.at_ms + LATE_MS]
-    if open_changes(record) or in_doubt:
-        transition.arm(SetTimer.ROSTER, GRACE_MS)
+    if open_changes(record):
+        transition.arm(SetTimer.ROSTER, SETTLE_MS)
+    elif in_doubt:
+        since_ms = now_ms - max(one.at_ms for one in in_doubt)
+        transition.arm(SetTimer.ROSTER, min(max(since_ms // 2, SETTLE_MS), REPEAT_MS))
     elif people_in(record, RINGING, JOINED) or recent or record.transfer_stage is TransferStage.DIALING:
         transition.arm(SetTimer.ROSTER, policy.roster_ms)
+
+
+def _uncanceled(transition: Transition) -> list[Participant]:
+    """Return the people who were given up recently, and of whose invitation ACS has not reported the end."""
+    now_ms, given_up = transition.now_ms, people_in(transition.record, FAILED)
+    return [one for one in given_up if one.invitation_id and one.at_ms + SETTLE_MS <= now_ms < one.at_ms + LATE_MS]
 
 
 def _overdue(transition: Transition) -> list[Participant]:

@@ -6,8 +6,12 @@
 
 from __future__ import annotations
 
-from bridge_common.wire.call_record import CallRecord
+from dataclasses import replace
+
+from bridge_common.wire.action_kinds import TRANSFER
+from bridge_common.wire.call_record import CallRecord, TransferStage
 from call_control.core.events.callbacks import AcsEvent
+from call_control.core.machine.action_book import with_action
 from call_control.core.machine.call_commands import SetTimer
 from call_control.core.machine.call_events import CallEvent, RosterEntry
 from call_control.core.machine.call_people import (
@@ -20,8 +24,9 @@ from call_control.core.machine.call_people import (
     with_caller_listed,
 )
 from call_control.core.machine.participant_changes import open_changes
-from call_control.core.machine.roster_actions import GRACE_MS
+from call_control.core.machine.transfer_stages import SETTLE_MS
 from call_control.core.machine.transition import CallPolicy, Transition, armed
+from call_control.core.machine.unreached import UNKNOWN
 
 
 def people_matter(record: CallRecord, event: CallEvent, policy: CallPolicy) -> bool:
@@ -46,9 +51,18 @@ def note_listed(transition: Transition, event: CallEvent) -> None:
 
 
 def fetch_after_loss(transition: Transition, event: CallEvent) -> None:
-    """Fetch the participants of a restored call: its record may lack the latest actions and their persons."""
-    if armed(transition.record, SetTimer.ROSTER) is None:
-        transition.arm(SetTimer.ROSTER, GRACE_MS)
+    """Fetch the participants of a restored call: its record may lack the latest actions and their persons. Settle the
+    transfers whose stage is lost, and limit a screening whose deadline is lost.
+    """
+    record = transition.record
+    for action in record.actions:
+        if action.open and action.kind == TRANSFER and action.id != record.transfer:
+            lost = replace(action, state="failed", reason=UNKNOWN)
+            transition.record = with_action(transition.record, lost)
+    if record.transfer_stage is TransferStage.SCREENING and armed(record, SetTimer.SCREENING) is None:
+        transition.arm(SetTimer.SCREENING, transition.policy.screening_ms)
+    if armed(record, SetTimer.ROSTER) is None:
+        transition.arm(SetTimer.ROSTER, SETTLE_MS)
 
 
 def _unexpected(record: CallRecord, event: CallEvent) -> bool:

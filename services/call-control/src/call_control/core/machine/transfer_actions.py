@@ -24,7 +24,7 @@ from call_control.core.machine.unreached import UNKNOWN, reason_of, refusal
 LEG_ENDED_SUB_CODES: Final = frozenset({7015, 7000, 5002})
 """Sub codes of `CallDisconnected` when our leg was ended by a transfer, or by our leaving."""
 UNREPORTED: Final = "ACS did not report the transfer; the call is gone"
-_AT_ACS: Final = frozenset({"transferring", "transferaccepted"})
+AT_ACS: Final = frozenset({"transferring", "transferaccepted"})
 """States of a call that ACS is transferring."""
 
 
@@ -85,7 +85,7 @@ def first_deadline(record: CallRecord, event: CallEvent, policy: CallPolicy) -> 
 
 
 def under_way_at_acs(record: CallRecord, event: CallEvent, policy: CallPolicy) -> bool:
-    return awaited(record, event, policy) and isinstance(event, CommandDone) and event.state.lower() in _AT_ACS
+    return awaited(record, event, policy) and isinstance(event, CommandDone) and event.state.lower() in AT_ACS
 
 
 def left_as_planned(record: CallRecord, event: CallEvent, policy: CallPolicy) -> bool:

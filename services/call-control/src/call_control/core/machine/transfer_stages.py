@@ -49,6 +49,10 @@ from call_control.core.policy import transfer_targets as target_settings
 from call_control.core.policy.transfer_targets import TransferTarget
 
 PERSON_LEFT: Final = "person_left"
+SETTLE_MS: Final = 2_000
+"""A list of participants may lag behind a change by this time."""
+TALK_MS: Final = 3_000
+"""A person who has left by this time after they were connected with the caller has not talked to them."""
 REQUESTED: Final = "requested"
 """Reason of the return: the caller or an operator has requested the agent."""
 INTERRUPTED: Final = "interrupted"
@@ -64,6 +68,7 @@ def begin_transfer(transition: Transition, event: CallEvent) -> None:
         detail = {"interruptible": action.by in AGENTS, "name": argument_of(action, "target"), **_topic_of(action)}
         instruct(transition, action.id, "connecting", detail)
         transition.arm(SetTimer.WORDS, transition.policy.goodbye_ms)
+        resume_caller(transition)
 
 
 def words_over(transition: Transition, event: CallEvent) -> None:
@@ -94,6 +99,8 @@ def invite(transition: Transition, action: CallAction, target: TransferTarget) -
     person = Participant(target.raw_id, target.name, RINGING, action.id, at_ms=transition.now_ms)
     transition.record = with_person(with_action(transition.record, action), person)
     await_ringing(transition)
+    # The callback about the join may be lost. If one comes, it may fetch the participants at once.
+    transition.arm_by(SetTimer.ROSTER, transition.policy.roster_ms - transition.policy.roster_pause_ms)
 
 
 def await_ringing(transition: Transition) -> None:
@@ -141,6 +148,11 @@ def screening_over(transition: Transition, event: CallEvent) -> None:
         fail_transfer(transition, NOT_CONFIRMED)
 
 
+def screening_unreported(transition: Transition, event: CallEvent) -> None:
+    """Connect caller and person: the person is in the call, and the relay, which would report a refusal, is silent."""
+    bridge(transition)
+
+
 def bridge(transition: Transition) -> None:
     """Let caller and person talk; then follow the target's `after_join`."""
     record = transition.record
@@ -149,6 +161,10 @@ def bridge(transition: Transition) -> None:
         return
     transition.disarm(SetTimer.SCREENING)
     _enter(transition, replace(action, state="done", reason="connected"), TransferStage.BRIDGED)
+    # The lists of participants have settled since the join.
+    at_ms = max(person.at_ms, transition.now_ms - SETTLE_MS)
+    transition.record = with_person(transition.record, replace(person, at_ms=at_ms))
+    transition.arm_by(SetTimer.ROSTER, SETTLE_MS)
     if action.by == ROUTING:
         transition.issue(StopMediaStreaming)
         return
@@ -174,11 +190,13 @@ def unreached(transition: Transition, person: Participant, reason: str, state: s
 
 def person_gone(transition: Transition, person: Participant, reason: str = PERSON_LEFT) -> None:
     """Continue without a person who was in the call. `reason`: `PERSON_LEFT`, or another if they were removed."""
+    # That a person has left before they were connected with the caller may become known only afterwards.
+    at_once = reason == PERSON_LEFT and transition.now_ms < person.at_ms + SETTLE_MS + TALK_MS
     record = with_person(transition.record, replace(person, state=LEFT, at_ms=transition.now_ms))
     transition.record = record
     if not record.transfer or person.action_id != record.transfer:
         report_people(transition)
-    elif record.transfer_stage is TransferStage.BRIDGED:
+    elif record.transfer_stage is TransferStage.BRIDGED and (without_agent(record) or not at_once):
         end_bridge(transition, reason)
     else:
         fail_transfer(transition, NOT_CONFIRMED if reason == PERSON_LEFT else reason)
@@ -190,7 +208,8 @@ def fail_transfer(transition: Transition, reason: str, state: str = "failed") ->
     action = find_action(transition.record, transition.record.transfer)
     if action is not None:
         no_agent = without_agent(transition.record)
-        transition.record = with_action(transition.record, replace(action, state=state, reason=reason))
+        if action.open:
+            transition.record = with_action(transition.record, replace(action, state=state, reason=reason))
         name = _leave_stage(transition, action)
         if no_agent:
             note_end(transition, "not_connected")
@@ -230,13 +249,15 @@ def cancel_for_end(transition: Transition, event: CallEvent) -> None:
 
 
 def withdraw(transition: Transition, person: Participant) -> None:
-    """Cancel the invitation of a person, or remove a person from the call."""
+    """Cancel the invitation of a person, or remove a person from the call; then check that they are gone."""
     if person.state == JOINED:
         transition.issue(RemoveParticipant, raw_id=person.raw_id)
     elif person.invitation_id:
         transition.issue(CancelAdd, invitation_id=person.invitation_id)
     state = LEFT if person.state == JOINED else FAILED
     transition.record = with_person(transition.record, replace(person, state=state, at_ms=transition.now_ms))
+    if person.state == JOINED or person.invitation_id:
+        transition.arm_by(SetTimer.ROSTER, SETTLE_MS)
 
 
 def dismiss_ringing(transition: Transition) -> None:

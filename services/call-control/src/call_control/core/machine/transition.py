@@ -80,7 +80,7 @@ class CallPolicy:
     """Limit for the confirmation of a person who answered a transfer."""
     people_ms: int = 10_000
     """Limit for the outcome of an action on a participant."""
-    roster_ms: int = 15_000
+    roster_ms: int = 5_000
     """Interval between the requests for the participants while a person rings or is in the call."""
     roster_pause_ms: int = 500
     """Shortest interval between two such requests."""
@@ -119,6 +119,12 @@ class Transition:
         )
         self.record = replace(self.record, timer_seq=seq, pending=(*self.record.pending, to_pending(timer)))
         self.issued.append(timer)
+
+    def arm_by(self, name: str, in_ms: int) -> None:
+        """Set a timer, unless it is due before."""
+        timer = armed(self.record, name)
+        if timer is None or timer.due_ms > self.now_ms + in_ms:
+            self.arm(name, in_ms)
 
     def annotate(self, timer: SetTimer) -> None:
         """Replace the fields of an armed timer without setting it again."""
