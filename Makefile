@@ -100,7 +100,7 @@ test: install ## check the code and run all tests, then list the parts that fail
 
 # Tests wait more than they compute, so there are more workers than cores.
 unit: install ## run the tests of single modules, wire formats and repository rules
-	$(BIN)/python -m pytest -n 4 --dist worksteal --ignore tests/integration --ignore tests/e2e
+	$(BIN)/python -m pytest -n 6 --dist worksteal --ignore tests/integration --ignore tests/e2e
 
 integration: compiled ## run each service against a real Redis, as shipped
 	$(SHIPPED_FIRST) $(BIN)/python -m pytest -n 6 --dist worksteal tests/integration

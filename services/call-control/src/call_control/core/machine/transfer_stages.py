@@ -51,7 +51,7 @@ from call_control.core.policy.transfer_targets import TransferTarget
 PERSON_LEFT: Final = "person_left"
 SETTLE_MS: Final = 2_000
 """A list of participants may lag behind a change by this time."""
-TALK_MS: Final = 3_000
+TALK_MS: Final = 1_000
 """A person who has left by this time after they were connected with the caller has not talked to them."""
 REQUESTED: Final = "requested"
 """Reason of the return: the caller or an operator has requested the agent."""
