@@ -50,9 +50,13 @@ CALLBACKS = (
     *("CallTransferAccepted", "CallTransferFailed", "ContinuousDtmfRecognitionToneReceived"),
 )
 REPEATABLE = (Act, GoodbyeOver, ScreeningOver, Due)
-REPEATED_CALLBACKS = set(CALLBACKS) - {"ContinuousDtmfRecognitionToneReceived", "RemoveParticipantFailed"}
+REPEATED_CALLBACKS = set(CALLBACKS) - {
+    "ContinuousDtmfRecognitionToneReceived",
+    "RemoveParticipantFailed",
+    "AddParticipantFailed",
+}
 """A repeated tone is a repeated instruction, which the relay ignores; a repeated roster, or removal that has failed,
-leads to one more request.
+leads to one more request; a repeated failure to join ends the repetition of the cancellation.
 """
 TRANSFER_ENDS = (7015, 7000, 5002, 560000, 5010)
 
