@@ -70,7 +70,7 @@ def test_every_night_the_tests_of_main_run_five_times_in_a_row(root: Path) -> No
     assert (len(job["strategy"]["matrix"]["run"]), job["strategy"]["max-parallel"]) == (5, 1)
     assert job["strategy"]["fail-fast"] is False
     [suite] = [step for step in job["steps"] if "run" in step]
-    assert (suite["run"], suite["env"]) == ("make test", {"FUZZ_INPUTS": 1_000_000})
+    assert (suite["run"], suite["env"]) == ("make test", {"FUZZ_INPUTS": 1_000_000, "EVERY_FORM": 1})
     assert [step["with"]["ref"] for step in job["steps"] if step.get("uses", "").startswith("actions/checkout@")] == [
         "main"
     ]
