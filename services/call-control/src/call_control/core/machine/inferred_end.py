@@ -18,7 +18,7 @@ from call_control.core.machine.transfer_actions import AT_ACS, UNREPORTED
 from call_control.core.machine.transition import CallPolicy, Transition, armed, awaited
 from call_control.core.machine.unreached import reason_of
 
-LOOK_AGAIN_MS: Final = 2_000
+FETCH_PAUSE_MS: Final = 2_000
 _GONE: Final = "acs_gone"
 _TRANSFERRED: Final = "transferred"
 
@@ -73,14 +73,14 @@ def confirm(transition: Transition, event: CallEvent) -> None:
     """Fetch the state of the call, once for answers that follow each other closely."""
     refused = awaited(transition.before, event.seq) if isinstance(event, CommandFailed) else None
     if any(item.kind == LookUp.__name__ for item in transition.record.pending) and not isinstance(refused, Transfer):
-        look_again(transition, event)
+        fetch_after_pause(transition, event)
     elif refused is not None:
         transition.issue(LookUp, confirms=type(refused).__name__)
 
 
-def look_again(transition: Transition, event: CallEvent) -> None:
+def fetch_after_pause(transition: Transition, event: CallEvent) -> None:
     """Fetch the participants soon: the call lives, or its state is not known."""
-    transition.arm_by(SetTimer.ROSTER, LOOK_AGAIN_MS)
+    transition.arm_by(SetTimer.ROSTER, FETCH_PAUSE_MS)
 
 
 def look_up_transferred(transition: Transition, event: CallEvent) -> None:

@@ -59,7 +59,7 @@ _TRANSFERS: Final[tuple[Row, ...]] = (
     Row(CONNECTED, On.TRANSFER_DUE, CONNECTED, (transfer.not_transferred, roster.fetch_participants)),
     Row(CONNECTED, On.LOOK_UP_DONE, CONNECTED, (), when=transfer.under_way_at_acs),
     Row(CONNECTED, On.LOOK_UP_DONE, CONNECTED, (transfer.not_transferred,), when=end.confirms_transfer),
-    Row(CONNECTED, On.LOOK_UP_DONE, CONNECTED, (end.look_again,), when=end.confirms),
+    Row(CONNECTED, On.LOOK_UP_DONE, CONNECTED, (end.fetch_after_pause,), when=end.confirms),
     Row(
         CONNECTED,
         On.LOOK_UP_DONE,
@@ -70,7 +70,7 @@ _TRANSFERS: Final[tuple[Row, ...]] = (
     Row(CONNECTED, On.LOOK_UP_GONE, ENDED, (do.set_end_reason_from_event,), when=end.gone_before_transfer),
     Row(CONNECTED, On.LOOK_UP_GONE, ENDED, (do.set_end_reason_from_event,), when=end.gone_without_transfer),
     Row(CONNECTED, On.LOOK_UP_GONE, ENDED, (transfer.note_unreported, set_end_reason("transferred"))),
-    Row(CONNECTED, On.LOOK_UP_REFUSED, CONNECTED, (end.look_again,), when=end.confirms),
+    Row(CONNECTED, On.LOOK_UP_REFUSED, CONNECTED, (end.fetch_after_pause,), when=end.confirms),
     *(
         Row(CONNECTED, gone, CONNECTED, (end.confirm,))
         for gone in (On.LIST_GONE, On.TRANSFER_GONE, On.LEAVE_GONE, On.START_GONE)
@@ -168,7 +168,7 @@ _PARTICIPANTS: Final[tuple[Row, ...]] = (
     ),
     # A person who was withdrawn may still ring, or be in the call.
     *(
-        Row(CONNECTED, failed, CONNECTED, (end.look_again,), when=roster.somebody_withdrawn)
+        Row(CONNECTED, failed, CONNECTED, (end.fetch_after_pause,), when=roster.person_withdrawn)
         for failed in (On.REMOVE_FAILED, On.REMOVE_REFUSED, On.REMOVE_GONE, On.CANCEL_ADD_REFUSED, On.CANCEL_ADD_GONE)
     ),
     Row(CONNECTED, On.ADD_FAILED, CONNECTED, (roster.forget_invitation,), when=roster.cancel_awaited),

@@ -107,7 +107,7 @@ def cancel_awaited(record: CallRecord, event: CallEvent, policy: CallPolicy) -> 
     return person is not None and person.state == FAILED and person.invitation_id != ""
 
 
-def somebody_withdrawn(record: CallRecord, event: CallEvent, policy: CallPolicy) -> bool:
+def person_withdrawn(record: CallRecord, event: CallEvent, policy: CallPolicy) -> bool:
     """True if a person was removed, or their invitation canceled."""
     return bool(people_in(record, FAILED, LEFT))
 
