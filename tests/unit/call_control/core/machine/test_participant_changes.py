@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import pytest
+
 from call_control.core.machine.call_commands import HoldParticipant, UnholdParticipant
 from call_control.core.machine.call_events import CommandDone
 from tests.unit.support.people_life import BILLING, CALLER, added, look, phoned
@@ -40,3 +44,12 @@ def test_a_hold_of_another_participant_overtakes_nothing() -> None:
     life.act("resume", "act-2", participant="billing")
     life.act("mute", "act-3")
     assert life.outcome() == ("running", "accepted by ACS")
+
+
+@pytest.mark.parametrize("participant", ["caller", "4:+14255550100", "4:anonymous"])
+def test_a_hidden_caller_is_put_on_hold_by_the_listed_id(participant: str) -> None:
+    """ACS knows only the id of its list, not that of the IncomingCall event."""
+    life = phoned()
+    life.record = replace(life.record, caller="4:anonymous", caller_listed="4:+14255550100")
+    life.act("hold", participant=participant)
+    assert life.named(HoldParticipant, "raw_id") == "4:+14255550100"

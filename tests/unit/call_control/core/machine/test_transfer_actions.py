@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
@@ -321,6 +322,16 @@ def test_a_voice_session_that_is_back_serves_the_caller_again() -> None:
 
 def test_human_agents_get_the_caller_out_of_a_call_with_others() -> None:
     life = phoned()
+    life.act("add_participant", target="billing")
+    life.invited()
+    life.reported("AddParticipantSucceeded")
+    assert "Transfer" in lost(life)
+    assert life.named(Transfer, "transferee") == CALLER
+
+
+def test_a_hidden_caller_is_transferred_by_the_listed_id() -> None:
+    life = phoned()
+    life.record = replace(life.record, caller="4:anonymous", caller_listed=CALLER)
     life.act("add_participant", target="billing")
     life.invited()
     life.reported("AddParticipantSucceeded")

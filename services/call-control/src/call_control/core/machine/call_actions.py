@@ -21,7 +21,7 @@ from call_control.core.machine.call_commands import (
     Transfer,
 )
 from call_control.core.machine.call_events import CallEvent, CommandDone, CommandFailed, EventKind
-from call_control.core.machine.call_people import JOINED, RINGING, people_in
+from call_control.core.machine.call_people import JOINED, RINGING, acs_id_of_caller, people_in
 from call_control.core.machine.transition import CallPolicy, Transition, armed
 from call_control.core.policy.routing import Redirected, Rejected, Routed
 
@@ -221,7 +221,7 @@ def forget_hang_up(transition: Transition, event: CallEvent) -> None:
 def transfer(transition: Transition, event: CallEvent) -> None:
     """Transfer to human agents. The caller hears a hold tone meanwhile."""
     others = people_in(transition.record, RINGING, JOINED)
-    transferee = transition.record.caller if others else ""
+    transferee = acs_id_of_caller(transition.record) if others else ""
     command = transition.issue(Transfer, target=transition.policy.transfer_target, transferee=transferee)
     transition.disarm(SetTimer.VOICE)
     transition.arm(SetTimer.TRANSFER, transition.policy.transfer_ms, operation=command.operation_context)

@@ -130,7 +130,12 @@ def strangers_in(record: CallRecord, roster: Sequence[RosterEntry]) -> list[Rost
 
 
 def is_caller(record: CallRecord, name: str) -> bool:
-    return name in ("", CALLER) or same(name, record.caller)
+    return name in ("", CALLER) or same(name, record.caller) or same(name, record.caller_listed)
+
+
+def acs_id_of_caller(record: CallRecord) -> str:
+    """Return the raw id for requests to ACS: the listed one, which may differ from that of the event."""
+    return record.caller_listed or record.caller
 
 
 def _unknown(record: CallRecord, roster: Sequence[RosterEntry]) -> list[RosterEntry]:

@@ -20,7 +20,7 @@ from call_control.core.machine.call_commands import (
     UnholdParticipant,
 )
 from call_control.core.machine.call_events import RosterEntry
-from call_control.core.machine.call_people import is_caller, person_named
+from call_control.core.machine.call_people import acs_id_of_caller, is_caller, person_named
 from call_control.core.machine.transition import Transition, armed
 
 ACCEPTED: Final = "accepted by ACS"
@@ -102,7 +102,7 @@ def raw_id_of(record: CallRecord, action: CallAction) -> str:
     """Return the raw id of the participant that the action changes."""
     name = argument_of(action, "participant")
     if is_caller(record, name):
-        return record.caller
+        return acs_id_of_caller(record)
     person = person_named(record, name)
     return person.raw_id if person is not None else name
 
