@@ -288,17 +288,9 @@ class Instruct(_Stored, frozen=True, tag=61):
 
     instruction_id: str
     what: str
-    """`goodbye`: say goodbye and report `GoodbyeOver`; `time_left`: announce the end of the call; `outcome`: inform the
-    agent of the outcome of its action; `connecting`, `waiting`, `screening`, `bridged`, `returned`: the steps of a
-    transfer (ADR 44); `people`: the participants have changed; `tone`: the person pressed a key; `tones_refused`: ACS
-    does not report the keys of the person, so that a key without a sender may be theirs.
-    """
+    """An `Instruction`; a relay ignores names that it does not know."""
     detail: str = ""
-    """JSON object as text. `goodbye` and `connecting`: `interruptible`; `time_left`: `seconds`; `outcome`: `action`,
-    `state`, `reason`, and `target` if the action has one; `screening` and `bridged`: `name` of the target; `screening`:
-    also `participant`, the raw id of the person; `returned`: `name`, `reason`, `joined` (whether the person had talked
-    with the caller); `people`: `names` of the other participants, `caller_on_hold`; `tone`: `tone`, `participant`.
-    """
+    """JSON object as text, with the fields that `Instruction` names."""
 
 
 class Saying(_Stored, frozen=True, tag=52):

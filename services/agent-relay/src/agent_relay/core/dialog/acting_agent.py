@@ -15,17 +15,22 @@ from agent_relay.core.dialog.manners import Manners
 from agent_relay.core.dialog.prompts import Prompts
 from agent_relay.core.dialog.responses import Purpose
 from agent_relay.core.dialog.session_profile import SessionProfile
-from agent_relay.core.dialog.transfer_course import Step
-from agent_relay.core.dialog.transfer_talk import PEOPLE, TONE, TONES_REFUSED, TransferTalk
+from agent_relay.core.dialog.transfer_talk import TransferTalk
 from agent_relay.core.dialog.transfer_texts import under_way_text
 from agent_relay.core.dialog.turns import Turns
 from agent_relay.core.protocol.voice_events import AgentTranscriptDone, FunctionCall, ServerEvent
 from bridge_common.wire.action_kinds import AGENT, HANG_UP, TRANSFER
 from bridge_common.wire.agent_tools import AGENT_TOOLS
 from bridge_common.wire.entries import Dtmf, Instruct
+from bridge_common.wire.instructions import Instruction
 
 ENDING: Final = "The call is already being ended."
-_TRANSFERS: Final = frozenset({Step.WAITING, Step.SCREENING, Step.BRIDGED, Step.RETURNED, PEOPLE, TONE, TONES_REFUSED})
+_TRANSFERS: Final[frozenset[str]] = frozenset(
+    {
+        *(Instruction.WAITING, Instruction.SCREENING, Instruction.BRIDGED, Instruction.RETURNED),
+        *(Instruction.PEOPLE, Instruction.TONE, Instruction.TONES_REFUSED),
+    }
+)
 
 
 class ActingAgent:
@@ -143,16 +148,16 @@ class ActingAgent:
         """Handle an instruction of call-control: a request or a message for the agent."""
         if entry.what in _TRANSFERS:
             self._manners.moved_on(entry.instruction_id)
-            if entry.what == PEOPLE:
+            if entry.what == Instruction.PEOPLE:
                 self._manners.people_changed(detail_of(entry.detail))
             return self._transfers.instruct(entry, now)
-        if entry.what == "outcome" and self._transfers.failed(entry):
+        if entry.what == Instruction.OUTCOME and self._transfers.failed(entry):
             self._manners.moved_on(entry.instruction_id)
-            return self._transfers.instruct(replace(entry, what=Step.RETURNED.value), now)
+            return self._transfers.instruct(replace(entry, what=Instruction.RETURNED), now)
         greets = self._speech.may_be_unheard(self._prompts.owed.greeting_id)
-        commands = self._transfers.call_ends(now) if entry.what == "goodbye" else []
+        commands = self._transfers.call_ends(now) if entry.what == Instruction.GOODBYE else []
         commands += self._manners.instruct(entry, now, speaks=not self._speech.quiet and not greets)
-        if entry.what == Step.CONNECTING:
+        if entry.what == Instruction.CONNECTING:
             detail = detail_of(entry.detail)
             name, topic = text_in(detail, "name"), text_in(detail, "topic")
             commands += self._transfers.connecting(entry.instruction_id, name, topic, now)

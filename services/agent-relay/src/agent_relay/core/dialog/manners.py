@@ -33,6 +33,7 @@ from bridge_common.wire.action_kinds import (
     TRANSFER,
 )
 from bridge_common.wire.entries import Instruct, Say
+from bridge_common.wire.instructions import Instruction
 
 AGAIN_S: Final = 3.0
 """A hang-up or a transfer is requested again this long after its request and after its words, because Redis may have
@@ -179,19 +180,19 @@ class Manners:
         self._instructions.add(key)
         detail = detail_of(entry.detail)
         match entry.what:
-            case "goodbye" | "connecting":
+            case Instruction.GOODBYE | Instruction.CONNECTING:
                 if (over := self._closing.outcome_of(entry.instruction_id)) is not None:
                     # call-control learned of the action only after the end of its words, which it ignored.
                     return [ReportGoodbye(entry.instruction_id, over.value)]
                 of_agent = detail.get("interruptible") is True
                 # An agent that requested the action was instructed to announce it; else the profile's text follows.
-                ends = entry.what == "goodbye"
+                ends = entry.what == Instruction.GOODBYE
                 request = _request(entry.instruction_id, HANG_UP if ends else TRANSFER, of_agent=of_agent)
                 self._begin(request, now, said=speaks and of_agent, expected=of_agent)
                 return []
-            case "time_left":
+            case Instruction.TIME_LEFT:
                 return self._time_left.announce(entry.instruction_id, detail, now)
-            case "outcome":
+            case Instruction.OUTCOME:
                 if detail.get("action") == HOLD and detail.get("state") == "failed":
                     self._caller_on_hold = False
                 return self._inform(_outcome_text(detail))

@@ -8,16 +8,17 @@ from enum import StrEnum
 
 from agent_relay.core.dialog.instruction_detail import detail_of, text_in
 from agent_relay.core.dialog.transfer_texts import NO_RETURN, returned_text
+from bridge_common.wire.instructions import Instruction
 
 
 class Step(StrEnum):
     """The steps in their order. A transfer may skip some, but never goes back."""
 
-    CONNECTING = "connecting"
-    WAITING = "waiting"
-    SCREENING = "screening"
-    BRIDGED = "bridged"
-    RETURNED = "returned"
+    CONNECTING = Instruction.CONNECTING
+    WAITING = Instruction.WAITING
+    SCREENING = Instruction.SCREENING
+    BRIDGED = Instruction.BRIDGED
+    RETURNED = Instruction.RETURNED
     ENDING = "ending"
     """The call is hung up during the transfer: the agent speaks only the goodbye."""
 

@@ -29,10 +29,8 @@ from agent_relay.core.protocol.transfer_profile import TransferProfile
 from bridge_common.wire.action_kinds import CALLER, RETURN_TO_AGENT
 from bridge_common.wire.action_kinds import TRANSFER as ACTION
 from bridge_common.wire.entries import Dtmf, Instruct, Listen, Say
+from bridge_common.wire.instructions import Instruction
 
-PEOPLE: Final = "people"
-TONE: Final = "tone"
-TONES_REFUSED: Final = "tones_refused"
 RETURN_AGAIN_S: Final = 5.0
 """Presses of the return key within this time are one: ACS may report a key on the media socket and by a callback."""
 _AT_ONCE: Final = float("-inf")
@@ -114,11 +112,11 @@ class TransferTalk:
     def instruct(self, entry: Instruct, now: float) -> list[Command]:
         """Handle an instruction. Duplicates, and steps before the current one, have no effect."""
         detail, action_id = detail_of(entry.detail), entry.instruction_id
-        if entry.what == PEOPLE:
+        if entry.what == Instruction.PEOPLE:
             return self._gathered(detail)
-        if entry.what == TONE:
+        if entry.what == Instruction.TONE:
             return self._pressed(text_in(detail, "tone"), text_in(detail, "participant"), now)
-        if entry.what == TONES_REFUSED:
+        if entry.what == Instruction.TONES_REFUSED:
             self._tones_refused = action_id
             return []
         step = Step(entry.what)

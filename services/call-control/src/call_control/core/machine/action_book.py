@@ -9,6 +9,7 @@ from dataclasses import replace
 from bridge_common.wire.action_kinds import AGENTS, target_fault
 from bridge_common.wire.call_record import CallAction, CallRecord
 from bridge_common.wire.entries import Act
+from bridge_common.wire.instructions import Instruction
 from call_control.core.events.callbacks import AcsEvent
 from call_control.core.machine.call_commands import AcsCommand, InstructRelay
 from call_control.core.machine.call_events import CallEvent, CommandDone, CommandFailed
@@ -74,11 +75,11 @@ def notify(transition: Transition, action: CallAction) -> None:
     if action.by in AGENTS:
         detail = {"action": action.kind, "state": action.state, "reason": action.reason}
         detail |= {"target": name} if (name := target_name(action)) else {}
-        instruct(transition, action.id, "outcome", detail)
+        instruct(transition, action.id, Instruction.OUTCOME, detail)
 
 
-def instruct(transition: Transition, instruction_id: str, what: str, detail: Mapping[str, object]) -> None:
-    transition.issue(InstructRelay, instruction_id=instruction_id, what=what, detail=json.dumps(detail))
+def instruct(transition: Transition, instruction_id: str, what: Instruction, detail: Mapping[str, object]) -> None:
+    transition.issue(InstructRelay, instruction_id=instruction_id, what=what.value, detail=json.dumps(detail))
 
 
 def _of_command(record: CallRecord, seq: int, commands: Iterable[type[AcsCommand]]) -> CallAction | None:

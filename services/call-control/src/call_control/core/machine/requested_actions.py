@@ -9,6 +9,7 @@ from typing import Final
 from bridge_common.wire.action_kinds import AGENTS, HANG_UP, SEND_DTMF, TRANSFER, fault_of
 from bridge_common.wire.call_record import CallAction, CallRecord, Status, TransferStage
 from bridge_common.wire.entries import Act, GoodbyeOver
+from bridge_common.wire.instructions import Instruction
 from call_control.core.events.callbacks import AcsEvent
 from call_control.core.machine.action_book import (
     action_of,
@@ -136,7 +137,7 @@ def begin_closing(transition: Transition, event: CallEvent) -> None:
         action_id = f"{TOO_LONG}-{transition.record.timer_seq}"
         action = CallAction(action_id, HANG_UP, "{}", TOO_LONG, transition.now_ms, "running")
     transition.record = replace(with_action(transition.record, action), closing=action.id)
-    instruct(transition, action.id, "goodbye", {"interruptible": action.by in AGENTS})
+    instruct(transition, action.id, Instruction.GOODBYE, {"interruptible": action.by in AGENTS})
     transition.arm(SetTimer.CLOSING, transition.policy.goodbye_ms)
     resume_caller(transition)
 
@@ -182,7 +183,7 @@ def abandon(transition: Transition, event: CallEvent) -> None:
 
 def warn_of_end(transition: Transition, event: CallEvent) -> None:
     seconds = transition.policy.warning_ms // 1000
-    instruct(transition, f"warning-{transition.record.timer_seq}", "time_left", {"seconds": seconds})
+    instruct(transition, f"warning-{transition.record.timer_seq}", Instruction.TIME_LEFT, {"seconds": seconds})
 
 
 def send_dtmf(transition: Transition, event: CallEvent) -> None:

@@ -8,6 +8,7 @@ from typing import Final
 from bridge_common.wire.action_kinds import AGENTS
 from bridge_common.wire.call_record import CallRecord, TransferStage
 from bridge_common.wire.entries import GoodbyeOver, ScreeningOver
+from bridge_common.wire.instructions import Instruction
 from call_control.core.events.callbacks import AcsEvent
 from call_control.core.machine import media_actions as media
 from call_control.core.machine.action_book import find_action, instruct, with_action
@@ -127,12 +128,12 @@ def forward_tone(transition: Transition, event: CallEvent) -> None:
     person = person_of(transition.record, transition.record.transfer)
     if isinstance(event, AcsEvent) and person is not None:
         detail = {"tone": event.tone, "participant": person.raw_id}
-        instruct(transition, f"tone-{event.id}", "tone", detail)
+        instruct(transition, f"tone-{event.id}", Instruction.TONE, detail)
 
 
 def report_refused_tones(transition: Transition, event: CallEvent) -> None:
     """Report to the relay that no key of the person will be reported."""
-    instruct(transition, transition.record.transfer, "tones_refused", {})
+    instruct(transition, transition.record.transfer, Instruction.TONES_REFUSED, {})
 
 
 def not_transferred(transition: Transition, event: CallEvent) -> None:

@@ -12,6 +12,7 @@ from typing import Final
 from bridge_common.wire.action_kinds import ADD_PARTICIPANT, AGENTS, BLIND
 from bridge_common.wire.call_record import CallAction, Participant, TransferStage
 from bridge_common.wire.entries import Act, ScreeningOver
+from bridge_common.wire.instructions import Instruction
 from call_control.core.machine import media_actions as media
 from call_control.core.machine.action_book import action_of, argument_of, find_action, finish, instruct, with_action
 from call_control.core.machine.call_actions import note_end
@@ -32,6 +33,7 @@ from call_control.core.machine.call_people import (
     LEFT,
     RINGING,
     ROUTING,
+    acs_id_of_caller,
     mode_of,
     people_in,
     person_named,
@@ -66,7 +68,7 @@ def begin_transfer(transition: Transition, event: CallEvent) -> None:
         action = replace(action_of(event, transition.now_ms), state="running")
         _enter(transition, action, TransferStage.CONNECTING)
         detail = {"interruptible": action.by in AGENTS, "name": argument_of(action, "target"), **_topic_of(action)}
-        instruct(transition, action.id, "connecting", detail)
+        instruct(transition, action.id, Instruction.CONNECTING, detail)
         transition.arm(SetTimer.WORDS, transition.policy.goodbye_ms)
         resume_caller(transition)
 
@@ -85,11 +87,11 @@ def words_over(transition: Transition, event: CallEvent) -> None:
     elif mode_of(action, target) == BLIND:
         operation = _transfer_to(transition, target.raw_id, action.id)
         _enter(transition, replace(action, operation=operation), TransferStage.TRANSFERRING)
-        _instruct_agent(transition, action, "waiting", {"name": target.name})
+        _instruct_agent(transition, action, Instruction.WAITING, {"name": target.name})
     else:
         _enter(transition, action, TransferStage.DIALING)
         invite(transition, action, target)
-        _instruct_agent(transition, action, "waiting", {"name": target.name})
+        _instruct_agent(transition, action, Instruction.WAITING, {"name": target.name})
 
 
 def invite(transition: Transition, action: CallAction, target: TransferTarget) -> None:
@@ -136,7 +138,7 @@ def _screen(transition: Transition, action: CallAction, person: Participant) -> 
     transition.arm(SetTimer.SCREENING, transition.policy.screening_ms)
     _enter(transition, action, TransferStage.SCREENING)
     about = {"name": person.name, "participant": person.raw_id} | _topic_of(action)
-    _instruct_agent(transition, action, "screening", about)
+    _instruct_agent(transition, action, Instruction.SCREENING, about)
     transition.issue(StartDtmf, raw_id=person.raw_id)
 
 
@@ -168,7 +170,7 @@ def bridge(transition: Transition) -> None:
     if action.by == ROUTING:
         transition.issue(StopMediaStreaming)
         return
-    _instruct_agent(transition, action, "bridged", {"name": person.name})
+    _instruct_agent(transition, action, Instruction.BRIDGED, {"name": person.name})
     match settings_of(person, transition.policy).after_join:
         case target_settings.LEAVE:
             operation = transition.issue(Leave).operation_context
@@ -239,7 +241,7 @@ def cancel_interrupted(transition: Transition, event: CallEvent) -> None:
     if action is not None:
         name = _leave_stage(transition, action)
         detail = {"name": name, "reason": INTERRUPTED, "joined": False}
-        instruct(transition, action.id, "returned", detail)
+        instruct(transition, action.id, Instruction.RETURNED, detail)
         finish(transition, action, "canceled", "the caller is still talking")
 
 
@@ -272,12 +274,12 @@ def report_people(transition: Transition) -> None:
         return
     names = [one.name or "another participant" for one in people_in(transition.record, JOINED)]
     detail = {"names": names, "caller_on_hold": transition.record.caller_on_hold}
-    instruct(transition, f"people-{transition.record.command_seq}", "people", detail)
+    instruct(transition, f"people-{transition.record.command_seq}", Instruction.PEOPLE, detail)
 
 
 def _come_back(transition: Transition, action: CallAction, detail: Mapping[str, object]) -> None:
     """Return to the agent. Without voice or media, human agents follow as for any call."""
-    instruct(transition, action.id, "returned", detail)
+    instruct(transition, action.id, Instruction.RETURNED, detail)
     resume_caller(transition)
     if armed(transition.record, SetTimer.MEDIA) is not None:
         media.start_over(transition)
@@ -301,7 +303,7 @@ def _leave_stage(transition: Transition, action: CallAction) -> str:
 def _transfer_to(transition: Transition, raw_id: str, action_id: str) -> str:
     """Transfer the caller. Return the operation context of the request."""
     others = people_in(transition.record, RINGING, JOINED)
-    transferee = transition.record.caller if others else ""
+    transferee = acs_id_of_caller(transition.record) if others else ""
     command = transition.issue(Transfer, target=raw_id, transferee=transferee, action_id=action_id)
     transition.arm(SetTimer.TRANSFER, transition.policy.transfer_ms, operation=command.operation_context)
     return command.operation_context
@@ -316,6 +318,8 @@ def _topic_of(action: CallAction) -> dict[str, object]:
     return {"topic": topic} if topic else {}
 
 
-def _instruct_agent(transition: Transition, action: CallAction, what: str, detail: Mapping[str, object]) -> None:
+def _instruct_agent(
+    transition: Transition, action: CallAction, what: Instruction, detail: Mapping[str, object]
+) -> None:
     if action.by != ROUTING:
         instruct(transition, action.id, what, detail)
