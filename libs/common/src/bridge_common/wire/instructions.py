@@ -6,7 +6,7 @@ from enum import StrEnum
 
 
 class Instruction(StrEnum):
-    """What to do, or what the agent should know. The comment names the fields of the detail."""
+    """A request to the relay, or information for the agent. Each docstring names the fields of the detail."""
 
     GOODBYE = "goodbye"
     """Say goodbye and report `GoodbyeOver`. `interruptible`."""
