@@ -17,9 +17,9 @@ def test_arrivals_follow_littles_law(model: Model) -> None:
 
 
 def test_pods_are_those_that_the_autoscaler_requests(model: Model) -> None:
-    target, buffer = model.deployed.scaling(RELAY).target, model.deployed.buffer_calls
-    calls = round(3 * target) - buffer
-    assert calls * model.deployed.buffer_percent / 100 <= buffer
+    deployed, target = model.deployed, model.deployed.scaling(RELAY).target
+    calls = int(3 * target / (1 + deployed.buffer_percent / 100))
+    assert calls * deployed.buffer_percent / 100 >= deployed.buffer_calls
     assert model.pods(RELAY, calls) == 3
     assert model.pods(RELAY, calls + 1) == 4
     assert model.pods(GATEWAY, 1) == model.deployed.scaling(GATEWAY).minimum
