@@ -87,7 +87,7 @@ class RelaySettings(ServiceSettings):
     dtmf_interrupts: bool = True
     transcripts: bool = True
 
-    relay_capacity: int = Field(default=40, ge=1, le=1000)
+    relay_capacity: int = Field(default=200, ge=1, le=1000)
     relay_warm_sessions: int = Field(default=0, ge=0, le=100)
     reconnect_budget_s: float = Field(default=20.0, ge=0, le=300)
     voice_live_open_timeout_s: float = Field(default=5.0, gt=0, le=60)

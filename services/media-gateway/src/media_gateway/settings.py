@@ -20,7 +20,7 @@ class GatewaySettings(AcsTrustSettings):
     acs_audio_channels: Annotated[Literal["mixed", "unmixed"], BeforeValidator(lower)] = "unmixed"
     """Channels that call-control negotiated with ACS. `mixed`: frames contain the audio of all participants."""
 
-    gateway_capacity: int = Field(default=100, ge=1, le=10_000)
+    gateway_capacity: int = Field(default=200, ge=1, le=10_000)
     """Maximum concurrent media sockets."""
     playout_lead_ms: int = Field(default=200, ge=40, le=5000)
     """How far ahead of real time audio is sent to ACS."""

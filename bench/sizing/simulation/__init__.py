@@ -1,0 +1,1 @@
+"""Discrete-event simulation of the fleet: calls, quota of voice connections, autoscalers, roll-outs and failures."""
