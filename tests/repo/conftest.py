@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import ast
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+
+from tests.support.kustomize import Manifest, build
+
+Build = Callable[[str], list[Manifest]]
 
 ROOT = Path(__file__).resolve().parents[2]
 _NOT_OURS = {".venv", ".git", "node_modules", "__pycache__", "out", ".lab", "dist", "build"}
@@ -45,3 +49,16 @@ def modules(tracked: list[Path], root: Path) -> dict[Path, ast.Module]:
     """
     sources = [path for path in tracked if path.suffix == ".py" and "src" in path.relative_to(root).parts]
     return {path.relative_to(root): ast.parse(path.read_text(encoding="utf-8"), str(path)) for path in sources}
+
+
+@pytest.fixture(scope="session")
+def built(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Build:
+    """Build a variant of `k8s/` once."""
+    cache: dict[str, list[Manifest]] = {}
+
+    def of(variant: str) -> list[Manifest]:
+        if variant not in cache:
+            cache[variant] = build(root, variant, tmp_path_factory.mktemp("kustomize"))
+        return cache[variant]
+
+    return of
