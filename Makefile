@@ -24,7 +24,7 @@ SHIPPED := services/agent-relay services/media-gateway libs/common
 .DEFAULT_GOAL := help
 # Each worker of pytest would rewrite the assertions of all modules again.
 unexport PYTHONDONTWRITEBYTECODE
-.PHONY: help install demo up down test unit integration e2e frameworks check style types contracts prose compiled mutate coverage redis-server format bench load chaos images lock clean
+.PHONY: help install demo up down test unit integration e2e kubernetes frameworks check style types contracts prose compiled mutate coverage redis-server format bench load chaos images lock clean
 
 # $(call parts,target,names): make each part, then list the failed ones.
 parts = for part in $(2); do $(MAKE) $$part || failed="$$failed $$part"; done; \
@@ -100,10 +100,13 @@ test: install ## check the code and run all tests, then list the parts that fail
 
 # Tests wait more than they compute, so there are more workers than cores.
 unit: install ## run the tests of single modules, wire formats and repository rules
-	$(BIN)/python -m pytest -n 6 --dist worksteal --ignore tests/integration --ignore tests/e2e
+	$(BIN)/python -m pytest -n 6 --dist worksteal --ignore tests/integration --ignore tests/e2e --ignore tests/kubernetes
 
 integration: compiled ## run each service against a real Redis, as shipped
 	$(SHIPPED_FIRST) $(BIN)/python -m pytest -n 6 --dist worksteal tests/integration
+
+kubernetes: install ## run the tests of the manifests on the cluster of KUBECONFIG, which must be one for tests
+	$(BIN)/python -m pytest tests/kubernetes
 
 e2e: compiled ## run the whole stack, as shipped
 	$(SHIPPED_FIRST) $(BIN)/python -m pytest -n 4 --dist worksteal tests/e2e
