@@ -32,8 +32,8 @@ from tests.support.kustomize import Manifest, of_kind
 
 FASTER = 15 / float(os.environ.get("HPA_SYNC_S", "15"))
 MEAN_CALL_S = 180.0
-BUFFER = (20, 0.2)
-"""The larger of this number of calls and this share of the calls."""
+BUFFER = (10, 0.2)
+"""Defaults of `SCALE_BUFFER_CALLS` and `SCALE_BUFFER_PERCENT`."""
 START_S = 10.0
 """From a decision of the autoscaler to a ready pod on a node with room."""
 CAPACITY = {

