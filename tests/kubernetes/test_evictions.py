@@ -63,7 +63,7 @@ async def test_no_pod_is_evicted_while_none_is_ready(
 
 @pytest.mark.timeout(180)
 async def test_always_allow_would_evict_all(cluster: Cluster, namespace: str, built: Build, report: Report) -> None:
-    """What `IfHealthyBudget` prevents."""
+    """`IfHealthyBudget` prevents this."""
     async with StubKubelet(cluster, namespace, start_s=0.1, drain_s=lambda _: 5) as stub:
         manifests = workloads(built("aks"), namespace, PODS, faster=320)
         for manifest in manifests:

@@ -70,6 +70,6 @@ async def test_one_gateway_drains_at_a_time(cluster: Cluster, namespace: str, bu
 async def test_without_pacing_most_gateways_drain_at_once(
     cluster: Cluster, namespace: str, built: Build, report: Report
 ) -> None:
-    """What `minReadySeconds` prevents: the Deployment waits for new pods only, never for old ones."""
+    """`minReadySeconds` prevents this: a Deployment waits for new pods only, never for old ones."""
     stub = await _roll_out(cluster, namespace, built, report, "not-paced", maxSurge="25%")
     assert stub.most_draining > PODS / 2

@@ -66,7 +66,7 @@ async def test_several_pods_at_once_are_the_emptiest(cluster: Cluster, namespace
 async def test_a_full_pod_that_is_not_ready_would_be_removed_first(
     cluster: Cluster, namespace: str, built: Build
 ) -> None:
-    """Why a full pod stays ready: readiness ranks before the deletion cost."""
+    """This is the reason that a full pod stays ready: readiness ranks before the deletion cost."""
     async with StubKubelet(cluster, namespace, start_s=0.1, drain_s=lambda _: 1) as stub:
         await _running(cluster, namespace, built)
         calls = dict(zip(sorted(stub.active(GATEWAY)), CALLS, strict=True))
