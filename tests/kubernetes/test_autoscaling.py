@@ -53,7 +53,7 @@ def _calls_at(second: float) -> float:
 
 
 def _hpa(scaled: Manifest, namespace: str) -> Manifest:
-    """What the operator of KEDA makes from a ScaledObject with one metrics-api trigger, with shorter times."""
+    """Return the autoscaler that KEDA makes from a ScaledObject with one metrics-api trigger, with shorter times."""
     spec, name = scaled["spec"], scaled["metadata"]["name"]
     behavior = spec["advanced"]["horizontalPodAutoscalerConfig"]["behavior"]
     for direction in behavior.values():
