@@ -47,7 +47,8 @@ async def _until_healthy(cluster: Cluster, namespace: str, wanted: dict[str, int
 async def test_no_pod_is_evicted_while_none_is_ready(
     cluster: Cluster, namespace: str, built: Build, report: Report
 ) -> None:
-    async with StubKubelet(cluster, namespace, start_s=0.1, drain_s=lambda _: 1) as stub:
+    # The replacement of an evicted pod is ready after the last eviction.
+    async with StubKubelet(cluster, namespace, start_s=5, drain_s=lambda _: 1) as stub:
         apply(workloads(built("aks"), namespace, PODS, faster=320))
         await _in_an_outage(cluster, namespace, stub)
         outage = {name: [await _evict(cluster, namespace, pod) for pod in stub.active(name)] for name in PODS}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Iterable
 from typing import Final
 
@@ -18,7 +19,9 @@ _KINDS: Final = {"Deployment", "PodDisruptionBudget", "ServiceAccount", "ConfigM
 def workloads(
     manifests: Iterable[Manifest], namespace: str, services: dict[str, int], *, faster: float
 ) -> list[Manifest]:
-    """`services`: numbers of pods. `minReadySeconds` is divided by `faster`."""
+    """`services`: numbers of pods. `minReadySeconds` is divided by `faster`, plus one second: the API stores the time
+    at which a pod became ready in whole seconds, and this error is not divided.
+    """
     chosen = []
     for manifest in copy.deepcopy(list(manifests)):
         if manifest["kind"] not in _KINDS:
@@ -32,7 +35,7 @@ def workloads(
             if manifest["kind"] == "Deployment":
                 spec = manifest["spec"]
                 spec["replicas"] = services[name]
-                spec["minReadySeconds"] = round(spec["minReadySeconds"] / faster)
+                spec["minReadySeconds"] = math.ceil(spec["minReadySeconds"] / faster) + 1
                 spec["template"]["spec"]["schedulerName"] = SCHEDULER
         chosen.append(manifest)
     return chosen
