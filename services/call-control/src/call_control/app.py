@@ -14,6 +14,7 @@ from bridge_common.base.ids import process_name
 from bridge_common.redis.clients import clients_of
 from bridge_common.service.background_tasks import BackgroundTasks
 from bridge_common.service.lifecycle import serve, set_up
+from bridge_common.service.readiness import Readiness, ReadinessGate
 from bridge_common.service.settings import load_settings, revealed
 from bridge_common.store.announcement_store import AnnouncementStore
 from bridge_common.store.call_references import CallReferences
@@ -63,6 +64,7 @@ class CallControl:
         self.name = process_name(KIND)
         self._settings = settings
         self._timing = timing
+        self._gate = ReadinessGate(settings.unready_after_s)
         keys = Keys(settings.redis_shards, spread=settings.redis_cluster)
         self._clients = clients_of(settings)
         control = self._clients.control
@@ -105,10 +107,14 @@ class CallControl:
         of_operators = [*api.routes(), *actions.routes(), *routing.routes(), *announcements.routes()]
         return [*webhooks.routes(), *self._agent_api.routes(), *of_operators]
 
-    async def ready(self) -> str:
+    async def ready(self) -> Readiness:
         if self._worker is None or not self.parts.running:
-            return self.parts.failure or "starting"
-        return self._fleet.unready or self._worker.refusals.reason
+            return Readiness(self.parts.failure or "starting")
+        refusals = self._worker.refusals
+        return self._gate.judge(
+            faults=[self._fleet.fault, refusals.fault],
+            at_start="" if refusals.worked_once else "the inbox has not been read yet",
+        )
 
     async def start(self) -> None:
         settings = self._settings

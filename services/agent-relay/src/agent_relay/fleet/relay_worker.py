@@ -17,7 +17,8 @@ from agent_relay.fleet.hand_over import HandOver, HandOverLimits
 from agent_relay.fleet.lease_keeper import LeaseKeeper, OwnedCall, OwnedCalls
 from bridge_common.base.errors import BridgeError, OutsideError, error_text
 from bridge_common.base.log import fields
-from bridge_common.base.outage_logger import OutageLogger, Refusals
+from bridge_common.base.outage_logger import OutageLogger
+from bridge_common.base.refusals import Refusals
 from bridge_common.base.retry import Backoff, repeat
 from bridge_common.base.waiting import time_limit
 from bridge_common.observability import telemetry
