@@ -101,8 +101,12 @@ async def test_readiness_waits_for_the_token(
     agent = {"AGENT_NAME": "a", "AGENT_PROJECT_NAME": "p"}
     settings = _settings(monkeypatch, redis_url, "ws://127.0.0.1:1", **agent)
     async with RunningService(AgentRelay(settings), settings) as running:
-        first = await _probe(running, "/readyz")
-        assert (first.status_code, first.json()["reason"]) == (503, "no token for https://ai.azure.com/.default")
+
+        async def waits() -> bool:
+            answer = await _probe(running, "/readyz")
+            return (answer.status_code, answer.json()["reason"]) == (503, "no token for https://ai.azure.com/.default")
+
+        await eventually(waits)
         await eventually(partial(_ready, running))
 
 
