@@ -25,12 +25,15 @@ from bridge_common.store.leases import Leases
 from bridge_common.wire.keys import Keys
 from call_control.acs_client import AcsClient, MediaFormat
 from call_control.agent_actions import AgentActions
+from call_control.core.fleet_demand import ScaleBuffer
 from call_control.effects import CallUrls, Effects
+from call_control.fleet_view import FleetView
 from call_control.http.action_api import ActionApi
 from call_control.http.agent_api import AgentApi
 from call_control.http.agent_guard import AgentGuard
 from call_control.http.announcement_api import SILENCE_S, AnnouncementApi
 from call_control.http.authentication import EventGridGuard, OperatorGuard, entra_verifier
+from call_control.http.fleet_api import FleetApi
 from call_control.http.operator_access import WRONG_KEY_DELAY_S, Operators
 from call_control.http.operator_api import OperatorApi
 from call_control.http.routing_api import RoutingApi
@@ -104,7 +107,12 @@ class CallControl:
             silence_s=self._timing.silence_s,
         )
         actions = ActionApi(self._store, self._inbox, self._routing, operators)
-        of_operators = [*api.routes(), *actions.routes(), *routing.routes(), *announcements.routes()]
+        buffer = ScaleBuffer(self._settings.scale_buffer_calls, self._settings.scale_buffer_percent)
+        fleet = FleetApi(FleetView(self._fleet, self._leases, buffer), operators)
+        of_operators = [
+            *(*api.routes(), *actions.routes(), *routing.routes()),
+            *(*announcements.routes(), *fleet.routes()),
+        ]
         return [*webhooks.routes(), *self._agent_api.routes(), *of_operators]
 
     async def ready(self) -> Readiness:

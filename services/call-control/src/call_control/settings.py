@@ -91,6 +91,10 @@ class CallControlSettings(AcsTrustSettings):
     calls_per_min: int = Field(default=0, ge=0, le=1_000_000)
     """Limit for calls of all callers to an agent per minute; callers without a number use at most half. 0: no limit."""
     calls_over_limit: Annotated[Treatment, BeforeValidator(lower)] = "busy"
+    scale_buffer_calls: int = Field(default=10, ge=0, le=100_000)
+    """Least free capacity, in calls, that `demand` of GET /api/fleet includes."""
+    scale_buffer_percent: int = Field(default=20, ge=0, le=1000)
+    """The same as a percentage of the present calls; the larger of both counts."""
     default_profile: str = "default"
     refused_callers: CommaSeparated = ()
     on_behalf_reject_reason: Annotated[Literal["none", "busy", "forbidden"], BeforeValidator(lower)] = "none"

@@ -10,22 +10,23 @@ AWAY = OutsideError("Redis is away", retry=True)
 
 
 def test_it_is_a_fault_when_every_shard_rejects_and_its_age_counts_from_then_on() -> None:
-    now = 100.0
-    refusals = Refusals(clock=lambda: now)
-    assert refusals.fault is None
+    clock = [100.0]
+    refusals = Refusals(clock=lambda: clock[0])
+    seen = [refusals.fault]
     refusals.worked("two")
     refusals.failed("one", REFUSED)
-    assert refusals.fault is None
-    now = 110.0
+    seen.append(refusals.fault)
+    clock[0] = 110.0
     refusals.failed("two", REFUSED)
-    now = 111.0
+    clock[0] = 111.0
     refusals.failed("one", REFUSED)
-    assert refusals.fault == Fault("NOPERM", 1.0)
+    seen.append(refusals.fault)
     refusals.worked("two")
-    assert refusals.fault is None
-    now = 120.0
+    seen.append(refusals.fault)
+    clock[0] = 120.0
     refusals.failed("two", REFUSED)
-    assert refusals.fault == Fault("NOPERM", 0.0)
+    seen.append(refusals.fault)
+    assert seen == [None, None, Fault("NOPERM", 1.0), None, Fault("NOPERM", 0.0)]
 
 
 def test_an_outage_is_no_refusal() -> None:

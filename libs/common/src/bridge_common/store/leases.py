@@ -174,6 +174,14 @@ class Leases:
             ]
         return found
 
+    async def count(self) -> int:
+        """Return the number of calls that need a relay, claimed or not. One command for each shard."""
+        async with redis_errors("counting the calls of relays"):
+            counts = await asyncio.gather(
+                *(command(self._redis, "ZCARD", self._keys.leases(tag)) for tag in self._keys.all_tags())
+            )
+        return sum(counts)
+
     async def claimed(self, call_id: str) -> bool:
         """Whether any relay has claimed the call."""
         async with redis_errors("loading the owner of a call"):
