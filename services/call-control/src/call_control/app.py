@@ -39,6 +39,7 @@ from call_control.http.operator_api import OperatorApi
 from call_control.http.routing_api import RoutingApi
 from call_control.http.webhooks import Webhooks
 from call_control.inbox_worker import InboxWorker
+from call_control.kubernetes.pod_cost_writer import PodCostWriter
 from call_control.routing.policy_keeper import PolicyKeeper
 from call_control.routing.policy_store import PolicyStore
 from call_control.routing.ring_counter import RingCounter
@@ -147,6 +148,9 @@ class CallControl:
         if self._agent_tokens is not None:
             self.parts.start("signing keys of agent tools", self._agent_tokens.keep_fresh(), may_end=True)
         self.parts.start("agent tools", self._agent_api.run())
+        if (api := settings.api_server) is not None:
+            costs = PodCostWriter(self._clients.control, self._fleet, api, self.name)
+            self.parts.start("pod deletion costs", costs.run())
 
     async def drain(self) -> None:
         if self._worker is not None:
