@@ -15,7 +15,7 @@ from tests.support.eventually import eventually
 pytestmark = pytest.mark.timeout(180)
 CAPACITY = 4
 FORMS = ("reported", "early", "redialed", "silent")
-"""What ACS may do when a media socket is refused: not documented."""
+"""Possible reactions of ACS to a media socket that is refused; none is documented."""
 
 
 def place(fleet: LocalFleet, number: int, form: str = "reported") -> str:

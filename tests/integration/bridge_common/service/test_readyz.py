@@ -1,4 +1,4 @@
-"""/readyz of all services with a Redis that rejects commands or is away: status, reason, limits and recovery."""
+"""/readyz of all services with a Redis that rejects commands or does not answer."""
 
 from __future__ import annotations
 

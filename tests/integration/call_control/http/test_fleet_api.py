@@ -8,12 +8,8 @@ import pytest
 
 from bridge_common.redis.clients import RedisClients
 from bridge_common.store.fleet import DEAD_AFTER_MS, Fleet
-from bridge_common.store.leases import Leases
 from bridge_common.wire.call_record import Status
-from bridge_common.wire.keys import Keys
-from tests.integration.support.redis_stats import command_calls
 from tests.support.eventually import eventually
-from tests.support.redis_user import port_of
 from tests.support.scripted_acs import ScriptedAcs
 from tests.support.switchboard import OPERATOR, PhoneCall, Switchboard, switchboard
 
@@ -76,25 +72,6 @@ async def test_the_demand_remains_when_a_process_has_died(board: Switchboard, cl
     await eventually(dead, within_s=DEAD_AFTER_MS / 1000 + 5)
     after = await demand(board, "agent-relay")
     assert (after["calls"], after["ringing"], after["demand"]) == (0, 3, 13)
-
-
-async def test_the_cost_does_not_grow_with_the_calls(board: Switchboard, clients: RedisClients, redis_url: str) -> None:
-    port = port_of(redis_url)
-    leases = {f"call_{number:024x}": number for number in range(10_000)}
-    await clients.control.zadd(Keys(1).leases(Keys(1).all_tags()[0]), leases)
-    lengths, reads = command_calls(port, "zcard"), command_calls(port, "hgetall")
-    assert (await demand(board, "agent-relay"))["demand"] == 12_000
-    assert command_calls(port, "zcard") - lengths == 1
-    assert command_calls(port, "hgetall") - reads < 10, "the records of the calls are not read"
-
-
-async def test_leases_of_all_shards_are_counted(clients: RedisClients) -> None:
-    keys = Keys(8)
-    leases = Leases(clients.control, keys, "nobody")
-    for number in range(20):
-        await leases.offer(f"call_{number:024x}")
-    assert len([tag for tag in keys.all_tags() if await clients.control.zcard(keys.leases(tag))]) > 1
-    assert await leases.count() == 20
 
 
 @pytest.mark.parametrize("path", ["/api/fleet", "/api/fleet/agent-relay"])

@@ -6,7 +6,7 @@ from bridge_common.base.errors import OutsideError
 from bridge_common.base.refusals import Fault, Refusals
 
 REFUSED = OutsideError("NOPERM", retry=False)
-AWAY = OutsideError("Redis is away", retry=True)
+AWAY = OutsideError("Redis does not answer", retry=True)
 
 
 def test_it_is_a_fault_when_every_shard_rejects_and_its_age_counts_from_then_on() -> None:

@@ -1,7 +1,7 @@
 """Readiness: whether a process works, as /readyz returns it and as the log reports it.
 
 Kubernetes removes unready pods first and evicts them, so a process is ready as long as it works: also when it is full,
-and while Redis is away for less time than a failover takes (docs/adr/0045).
+and while Redis is unavailable for less time than a failover takes (docs/adr/0045).
 """
 
 from __future__ import annotations

@@ -13,11 +13,14 @@ RELAY: Final = "agent-relay"
 KINDS: Final = (CONTROL, GATEWAY, RELAY)
 
 
-class Process(Protocol):
-    """A live process, as its heartbeat describes it."""
+class LiveProcess(Protocol):
+    """A process, as its heartbeat describes it."""
 
     @property
     def kind(self) -> str: ...
+
+    @property
+    def host(self) -> str: ...
 
     @property
     def capacity(self) -> int: ...
@@ -35,7 +38,7 @@ class ScaleBuffer:
 
     calls: int
     percent: int
-    """Of the present calls."""
+    """Percentage of the present calls."""
 
     def of(self, calls: int) -> int:
         return max(self.calls, math.ceil(calls * self.percent / 100))
@@ -58,13 +61,13 @@ class KindDemand:
         return self.calls + self.ringing + self.buffer
 
 
-def demand_by_kind(processes: Iterable[Process], offered: int, buffer: ScaleBuffer) -> Mapping[str, KindDemand]:
+def demand_by_kind(processes: Iterable[LiveProcess], offered: int, buffer: ScaleBuffer) -> Mapping[str, KindDemand]:
     """`offered`: calls that need a relay, whether one has claimed them or not; each also needs a media socket.
 
     Only calls without a relay, such as calls that are connected to a person directly, are missing in `offered`. They
     are counted by the gateways as soon as they have media.
     """
-    by_kind: dict[str, list[Process]] = {kind: [] for kind in KINDS}
+    by_kind: dict[str, list[LiveProcess]] = {kind: [] for kind in KINDS}
     for process in processes:
         by_kind.setdefault(process.kind, []).append(process)
     calls = {kind: sum(process.active for process in of_kind) for kind, of_kind in by_kind.items()}

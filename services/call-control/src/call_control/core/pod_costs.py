@@ -9,31 +9,14 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final
 
-from call_control.core.fleet_demand import GATEWAY, RELAY
+from call_control.core.fleet_demand import GATEWAY, RELAY, LiveProcess
 
 DRAINING: Final = -1
 """Cost of a pod that accepts no calls any more."""
 _NOTICEABLE: Final = 0.1
 """Difference of two pods, as a fraction of the capacity, below which their order does not matter."""
-
-
-class Process(Protocol):
-    @property
-    def kind(self) -> str: ...
-
-    @property
-    def host(self) -> str: ...
-
-    @property
-    def capacity(self) -> int: ...
-
-    @property
-    def active(self) -> int: ...
-
-    @property
-    def draining(self) -> bool: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +27,7 @@ class PodCost:
     capacity: int
 
 
-def pod_costs(processes: Iterable[Process]) -> Mapping[str, Sequence[PodCost]]:
+def pod_costs(processes: Iterable[LiveProcess]) -> Mapping[str, Sequence[PodCost]]:
     """Return the pods of the services that have calls, by service. Processes without a host name are ignored. A pod may
     have two processes for a moment, when its container was restarted.
     """
