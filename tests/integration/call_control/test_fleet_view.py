@@ -5,14 +5,13 @@ from __future__ import annotations
 import pytest
 
 from bridge_common.base.errors import OutsideError
-from bridge_common.redis.clients import RedisClients
+from bridge_common.redis.clients import RedisClients, open_clients
 from bridge_common.store.fleet import Fleet
 from bridge_common.store.leases import Leases
 from bridge_common.wire.keys import Keys
 from call_control.core.fleet_demand import ScaleBuffer
 from call_control.fleet_view import FleetView
 from tests.integration.support.redis_stats import command_calls
-from tests.integration.support.tcp_proxy import TcpProxy
 from tests.support.redis_user import port_of
 
 KEYS = Keys(8)
@@ -45,8 +44,10 @@ async def test_processes_are_sorted_and_live(clients: RedisClients) -> None:
     assert state.kinds["agent-relay"].calls == 2
 
 
-async def test_without_redis_there_is_no_number(proxy: TcpProxy, shaky_clients: RedisClients) -> None:
-    proxy.refusing = True
-    proxy.cut()
-    with pytest.raises(OutsideError):
-        await view(shaky_clients).read()
+async def test_without_redis_there_is_no_number() -> None:
+    clients = open_clients("redis://127.0.0.1:1/0")
+    try:
+        with pytest.raises(OutsideError):
+            await view(clients).read()
+    finally:
+        await clients.aclose()
