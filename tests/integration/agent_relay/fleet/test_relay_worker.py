@@ -100,21 +100,21 @@ async def test_simultaneous_calls_spread_over_the_relays(clients: RedisClients, 
 async def test_new_calls_go_to_a_relay_that_has_just_started(clients: RedisClients, ten: list[Call]) -> None:
     """After a scale-up, the new relay fills up first."""
     async with (
-        scripted(*[opened()] * 9) as service,
-        relay_process(clients, model_target(service.url), capacity=6) as first,
+        scripted(*[opened()] * 10) as service,
+        relay_process(clients, model_target(service.url), capacity=12) as first,
     ):
-        for call in ten[:5]:
+        for call in ten[:6]:
             await call.begin()
-        await eventually(lambda: first.worker.active == 5)
-        async with relay_process(clients, model_target(service.url), capacity=6, name="relay-2") as second:
-            await eventually(lambda: first.worker.lowest_load == 0.0 and first.worker.active == 5)
-            for number, call in enumerate(ten[5:9], start=6):
+        await eventually(lambda: first.worker.active == 6)
+        async with relay_process(clients, model_target(service.url), capacity=12, name="relay-2") as second:
+            await eventually(lambda: first.worker.lowest_load == 0.0)
+            for number, call in enumerate(ten[6:], start=7):
                 await call.begin()
                 await eventually(lambda: first.worker.active + second.worker.active == number)  # noqa: B023
             assert second.worker.active >= 3, "the fuller relay gives the emptier one a head start"
-            for number in range(9):
+            for number in range(10):
                 await until_open(service, number)
-            for call in ten[:9]:
+            for call in ten:
                 await call.end()
 
 

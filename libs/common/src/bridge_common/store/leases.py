@@ -105,8 +105,8 @@ class Leases:
             )
         return status.decode() in _LIVE
 
-    async def claim(self, limit: int) -> list[Claim]:
-        """Claim up to `limit` calls whose lease is past its deadline, for `lease_ms`.
+    async def claim(self, limit: int, *, overdue_s: float = 0.0) -> list[Claim]:
+        """Claim up to `limit` calls whose lease has been past its deadline for `overdue_s`, for `lease_ms`.
 
         After a Redis outage all leases are overdue at once: for two heartbeats only calls without an owner are claimed.
         If a later shard fails, the claims made so far are returned, because no other relay can handle those calls.
@@ -120,7 +120,8 @@ class Leases:
             try:
                 async with redis_errors("claiming calls"):
                     next_in_ms, found = await self._claim(
-                        keys=self._tables(tag), args=[self._owner, limit - len(claims), self._lease_ms]
+                        keys=self._tables(tag),
+                        args=[self._owner, limit - len(claims), self._lease_ms, int(overdue_s * 1000)],
                     )
             except OutsideError as error:
                 if not claims:
