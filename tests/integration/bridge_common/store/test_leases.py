@@ -40,18 +40,6 @@ async def test_an_offered_call_is_claimed_once(mine: Leases, rival: Leases) -> N
     assert await mine.claim(10) == []
 
 
-async def test_a_call_may_be_left_to_others_for_a_while(mine: Leases) -> None:
-    await mine.offer(CALL)
-    assert await mine.claim(10, overdue_s=5.0) == []
-
-    async def claimed() -> list[Claim]:
-        return await mine.claim(10, overdue_s=0.2)
-
-    began = time.monotonic()
-    assert [claim.call_id for claim in await eventually(claimed)] == [CALL]
-    assert time.monotonic() - began > 0.1
-
-
 async def test_an_offer_returns_whether_the_call_is_live(clients: RedisClients, keys: Keys, mine: Leases) -> None:
     store = CallStore(clients.control, keys)
     assert not await mine.offer(CALL), "no such call"
