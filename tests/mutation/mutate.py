@@ -43,6 +43,7 @@ TARGETS: Final = (
 CALLERS: Final = {
     "announcement": "test_announcement_store.py",
     "call": "test_call_store*.py",
+    "cost": "test_pod_cost_writer.py",
     "fleet": "test_fleet.py",
     "inbox": "test_inbox*.py",
     "lease": "test_leases.py",

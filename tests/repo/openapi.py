@@ -17,6 +17,7 @@ from bridge_common.base.errors import AuthError, BridgeError, InputError, Outsid
 from bridge_common.service.http_responses import PROBLEM_JSON
 from bridge_common.service.web_server import application
 from call_control.app import CallControl
+from call_control.core.fleet_demand import KINDS
 from call_control.core.policy.policy_in_force import OutdatedError
 from call_control.core.policy.policy_text import PolicyError
 from call_control.http import error_responses
@@ -148,6 +149,10 @@ OPERATIONS: Final[Mapping[tuple[str, str], Operation]] = {
     ("PUT", "/api/routing/everyone_to_people"): Operation(
         "Deprecated name of /api/routing/kill_switch", 200, "PolicyInForce", _CHANGES, {"application/json": "Switch"}
     ),
+    ("GET", "/api/fleet"): Operation("List the processes, and the demand of each service", 200, "Fleet", _OPERATOR),
+    ("GET", "/api/fleet/{kind}"): Operation(
+        "Get the demand of one service, for an autoscaler", 200, "Demand", (*_OPERATOR, NotFoundError)
+    ),
     ("POST", "/api/incomingCall"): Operation(
         "Receive events of Event Grid", 200, "Received", (InputError, AuthError, OutsideError, *_BODY), _EVENTS,
         tag="azure",
@@ -210,6 +215,8 @@ def _operation(path: str, operation: Operation) -> Json:
     parameters = list(operation.parameters)
     if "{action_id}" in path:
         parameters.insert(0, _parameter("action_id", "path", {"type": "string"}, "Id of the action.", required=True))
+    if "{kind}" in path:
+        parameters.insert(0, _parameter("kind", "path", {"enum": [*KINDS]}, "Name of the service.", required=True))
     if "{call_id}" in path:
         parameters.insert(0, _parameter("call_id", "path", {"type": "string"}, "Id of the call.", required=True))
     shown: Json = {"summary": operation.summary, "tags": [operation.tag]}

@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, cast, get_type_hints
 
+from bridge_common.store.fleet import Member
 from bridge_common.wire import action_kinds as kinds
 from bridge_common.wire.call_record import CallRecord, Participant, Status, TransferStage
 from bridge_common.wire.entries import Notice, Turn
+from call_control.core.fleet_demand import KINDS, KindDemand
 from call_control.core.policy.parties import ACS_USERS, TEAMS_APPS, TEAMS_USERS
 from call_control.core.policy.routing_policy import Policy
 from call_control.core.policy.target_fields import NAME_PATTERN
 from call_control.core.routing_preview import PreviewRequest
+from call_control.http.fleet_api import demand_json, process_json
 from call_control.http.operator_api import call_json, participant_json
 
 Json = dict[str, Any]
@@ -21,6 +24,7 @@ _PARTY: Final = (
     rf"(4:)?\+[1-9][0-9]{{4,14}}|({'|'.join((*ACS_USERS, *TEAMS_USERS, *TEAMS_APPS))})[0-9A-Za-z_.-]{{1,200}}"
 )
 """A number or a raw id (`parties.raw_id_of`)."""
+_MEMBER: Final = Member("", "", 0, 0, draining=False, beat_ms=0)
 _TYPES: Final = {str: "string", int: "integer", bool: "boolean", float: "number"}
 
 
@@ -107,8 +111,26 @@ def schemas(codes: Sequence[str]) -> Json:
             | {"validationResponse": {"type": "string"}},
             optional=["received", "refused", "validationResponse"],
         ),
-        "Probe": _object({"status": {"type": "string"}, "reason": {"type": "string"}}, optional=["reason"]),
+        "Demand": _demand(),
+        "Fleet": _object(
+            {
+                "kinds": _object({kind: ref("Demand") for kind in KINDS}),
+                "processes": {"type": "array", "items": _like(process_json(_MEMBER))},
+            }
+        ),
+        "Probe": _object(
+            {name: {"type": "string"} for name in ("status", "reason", "degraded")}, optional=["reason", "degraded"]
+        ),
     }
+
+
+def _demand() -> Json:
+    return _like(demand_json(KindDemand(calls=0)))
+
+
+def _like(shown: Mapping[str, object]) -> Json:
+    """The schema of a flat object with fields of these types."""
+    return _object({name: {"type": _TYPES[type(value)]} for name, value in shown.items()})
 
 
 def _preview_request() -> Json:

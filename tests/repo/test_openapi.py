@@ -68,7 +68,7 @@ def test_answers_of_the_code_fit(schema: str, answer: dict[str, object]) -> None
 def test_the_examples_of_the_page_fit(root: Path) -> None:
     page = (root / "docs/api.md").read_text(encoding="utf-8")
     examples = [json.loads(example) for example in re.findall(r"```json\n(.*?)```", page, re.DOTALL)]
-    schemas = ("Calls", "Transcript", "ActionRequest", "Actions", "PolicyInForce")
+    schemas = ("Calls", "Transcript", "ActionRequest", "Actions", "PolicyInForce", "Fleet")
     for schema, example in zip(schemas, examples, strict=True):
         _check(schema, example)
 

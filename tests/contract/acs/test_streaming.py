@@ -92,6 +92,43 @@ async def test_a_socket_that_does_not_open_in_time_is_8581(fault: str) -> None:
         assert len(await stage.timeline(call_id, "media_refused")) == 1
 
 
+@pytest.mark.parametrize("form", ["reported", "early"])
+async def test_a_refused_socket_may_be_reported_before_the_call_is_connected(stage: Stage, form: str) -> None:
+    await stage.forms(refused_media=form)
+    stage.media.refuse_status = 503
+    await stage.connected()
+    await stage.reception.event("MediaStreamingFailed")
+    await stage.reception.event("CallConnected")
+    kinds = [kind for kind in stage.reception.order() if kind in ("CallConnected", "MediaStreamingFailed")]
+    assert kinds == ["CallConnected", "MediaStreamingFailed"][:: -1 if form == "early" else 1]
+
+
+async def test_a_refused_socket_may_be_dialled_again(stage: Stage) -> None:
+    await stage.forms(refused_media="redialed")
+    stage.media.refuse_status = 503
+    call_id = await stage.place()
+    await stage.client().answer_call(stage.context(), stage.callback_url, media_streaming=stage.streaming())
+    await stage.noted(call_id, "media_refused")
+    stage.media.refuse_status = None
+    await stage.media.connection()
+    await stage.reception.event("MediaStreamingStarted")
+
+
+async def test_a_refused_socket_that_is_not_reported_leaves_streaming_running(stage: Stage) -> None:
+    await stage.forms(refused_media="silent")
+    stage.media.refuse_status = 503
+    _, connection = await stage.connected()
+    with pytest.raises(HttpResponseError) as refused:
+        await connection.start_media_streaming()
+    assert refused.value.error is not None
+    assert refused.value.error.code == "8585"
+    stage.media.refuse_status = None
+    await connection.stop_media_streaming()
+    await connection.start_media_streaming()
+    await stage.media.connection()
+    assert not stage.reception.events("MediaStreamingFailed")
+
+
 async def test_a_lost_socket_is_dialled_again(stage: Stage) -> None:
     call_id, _ = await stage.connected()
     first = await stage.media.connection()

@@ -17,6 +17,7 @@ from agent_relay.app import AgentRelay
 from agent_relay.settings import RelaySettings
 from bridge_common.redis.clients import RedisClients
 from bridge_common.service.lifecycle import RunningService
+from bridge_common.service.readiness import Readiness
 from bridge_common.service.settings import load_settings
 from bridge_common.streams.reader import StreamReader
 from bridge_common.wire.entries import VoiceReady
@@ -57,7 +58,7 @@ async def test_a_process_takes_a_call_and_drains(monkeypatch: pytest.MonkeyPatch
         model = {"VOICE_LIVE_MODEL": "m", "AZURE_VOICE_LIVE_API_KEY": "k", "DRAIN_TIMEOUT_S": "0"}
         settings = _settings(monkeypatch, redis_url, service.url, **model)
         relay = AgentRelay(settings)
-        assert await relay.ready() == "starting"
+        assert await relay.ready() == Readiness("starting")
         async with RunningService(relay, settings) as running:
             assert (await _probe(running, "/livez")).status_code == 200
             await eventually(partial(_ready, running))
@@ -100,8 +101,12 @@ async def test_readiness_waits_for_the_token(
     agent = {"AGENT_NAME": "a", "AGENT_PROJECT_NAME": "p"}
     settings = _settings(monkeypatch, redis_url, "ws://127.0.0.1:1", **agent)
     async with RunningService(AgentRelay(settings), settings) as running:
-        first = await _probe(running, "/readyz")
-        assert (first.status_code, first.json()["reason"]) == (503, "no token for https://ai.azure.com/.default")
+
+        async def waits() -> bool:
+            answer = await _probe(running, "/readyz")
+            return (answer.status_code, answer.json()["reason"]) == (503, "no token for https://ai.azure.com/.default")
+
+        await eventually(waits)
         await eventually(partial(_ready, running))
 
 

@@ -20,6 +20,7 @@ from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.websockets import WebSocket
 
 from bridge_common.service.background_tasks import BackgroundTasks
+from bridge_common.service.readiness import Readiness
 from bridge_common.service.settings import ServiceSettings
 from bridge_common.service.web_server import WebServer
 from media_gateway.socket.frame_socket import FrameSocket
@@ -102,8 +103,8 @@ class Echoes:
             Route("/broken", self._broken),
         ]
 
-    async def ready(self) -> str:
-        return ""
+    async def ready(self) -> Readiness:
+        return Readiness()
 
     async def _serve(self, websocket: WebSocket) -> None:
         async with accepted(websocket, self._close_s) as socket:

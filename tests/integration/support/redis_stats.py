@@ -13,6 +13,12 @@ def unknown_scripts(port: int) -> int:
     return int(found[1]) if found else 0
 
 
+def command_calls(port: int, name: str) -> int:
+    """Return how often the server has executed a command, also within scripts."""
+    found = re.search(rf"cmdstat_{name}:calls=(\d+)", str(ask(port, "INFO", "commandstats")))
+    return int(found[1]) if found else 0
+
+
 def forget_scripts(port: int) -> None:
     """Remove all scripts, as a restart does, and reset the statistics."""
     ask(port, "SCRIPT", "FLUSH")

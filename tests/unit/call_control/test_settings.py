@@ -14,6 +14,7 @@ from call_control.core.policy.parties import PartyPattern
 from call_control.core.policy.policy_text import PolicyError
 from call_control.core.policy.ring_limits import RingLimits
 from call_control.core.policy.routing import Routing
+from call_control.kubernetes.pod_api import ApiServer
 from call_control.settings import CallControlSettings, load_policy
 
 GOOD = {
@@ -50,6 +51,25 @@ def test_defaults(environment: pytest.MonkeyPatch) -> None:
     assert settings.call_policy.ring_ms == 60_000
     assert settings.ring_limits == RingLimits(10, 0, "busy")
     assert "a2V5" not in repr(settings)
+
+
+def test_deletion_costs_need_a_service_account(
+    environment: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert load_settings(CallControlSettings).api_server is None
+    (tmp_path / "token").write_text("token")
+    environment.setenv("POD_DELETION_COST", "TRUE")
+    environment.setenv("KUBERNETES_SERVICE_ACCOUNT", str(tmp_path))
+    with pytest.raises(SystemExit):
+        load_settings(CallControlSettings)
+    said = capsys.readouterr().err
+    assert "KUBERNETES_SERVICE_HOST: is not set; POD_DELETION_COST=true works in a pod of Kubernetes only" in said
+    assert f"KUBERNETES_SERVICE_ACCOUNT: {tmp_path} has no readable ca.crt, namespace" in said
+    for name in ("ca.crt", "namespace"):
+        (tmp_path / name).write_text("x")
+    environment.setenv("KUBERNETES_SERVICE_HOST", "10.0.0.1")
+    environment.setenv("KUBERNETES_SERVICE_PORT", "6443")
+    assert load_settings(CallControlSettings).api_server == ApiServer("10.0.0.1", 6443, tmp_path)
 
 
 def test_settings_of_a_deployment(environment: pytest.MonkeyPatch) -> None:

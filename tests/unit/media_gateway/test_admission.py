@@ -29,7 +29,8 @@ def test_capacity_counts_sockets_that_are_being_opened() -> None:
     assert admission.refusal("b") == ""
     admission.enter("b", FakeSocket(1))
     assert admission.refusal("c") == "at capacity"
-    assert admission.refusal() == "at capacity"
+    assert admission.full() == "at capacity"
+    assert admission.full("b") == "", "the call may replace its socket"
 
 
 def test_draining_refuses_everybody() -> None:

@@ -61,6 +61,10 @@ class CallForms(BaseModel):
     play_with_stream: Literal["mixed", "prompt_only", "stream_only"] = "mixed"
     """Sound while a prompt and streamed audio play at the same time; the other one is lost."""
 
+    refused_media: Literal["reported", "early", "redialed", "silent"] = "reported"
+    """A media socket that the server refuses when streaming starts. `early`: reported before CallConnected; `redialed`:
+    connected again up to `media_redial_attempts` times; `silent`: not reported, streaming counts as running.
+    """
     silent_party: Literal["frames", "none"] = "frames"
     """Frames of a party that does not speak, in a call of more than two."""
     stopped_party: Literal["silent", "none", "continues"] = "silent"

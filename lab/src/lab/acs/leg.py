@@ -24,7 +24,6 @@ from lab.acs.hold_audio import HoldAudio
 from lab.acs.key_sound import key_sound
 from lab.acs.media_client import MediaLink
 from lab.acs.media_codec import DTMF_WORDS
-from lab.acs.media_socket_client import SocketRefusedError
 from lab.acs.party_identifiers import Identifier
 from lab.acs.roster import Roster
 from lab.acs.shared_state import SharedState
@@ -227,13 +226,16 @@ class Leg:
             return
         await asyncio.sleep(settings.media_open_delay_s)
         refused = await self._open_media()
+        is_early = refused is not None and self.shared.forms(call).refused_media == "early"
+        if is_early:
+            self.streaming.report_start(refused)
         self.lines.open()
         call.become(CallState.CONNECTED)
         call.note("call_connected")
         self.callbacks.put(events.call_connected(call), events.participants_updated(call))
         self.scripts[call.caller.raw_id] = Script(self.caller, (self.spawn(self.caller.run()),))
         await asyncio.sleep(settings.media_started_delay_s)
-        if call.media is not None and call.media.start:
+        if call.media is not None and call.media.start and not is_early:
             self.streaming.report_start(refused)
 
     def _open_lines(self) -> None:
@@ -244,13 +246,7 @@ class Leg:
         `None`.
         """
         media = self.call.media
-        if media is None or not media.start:
-            return None
-        try:
-            await self.streaming.open(media)
-        except SocketRefusedError as error:
-            return str(error)
-        return None
+        return await self.streaming.begin(media) if media is not None and media.start else None
 
     async def _finish(self) -> None:
         call, end = self.call, self.call.end

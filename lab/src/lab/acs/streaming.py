@@ -50,8 +50,30 @@ class Streaming:
         self._call.media_state = "active"
         self._opened()
 
+    async def begin(self, media: MediaOptions) -> str | None:
+        """Connect the media socket for the start of streaming. Returns the error, or None."""
+        form, settings = self._shared.forms(self._call).refused_media, self._shared.settings
+        refused = await self._attempt(media)
+        for _ in range(settings.media_redial_attempts if form == "redialed" else 0):
+            if refused is None:
+                break
+            await asyncio.sleep(settings.media_redial_spacing_s)
+            refused = await self._attempt(media)
+        if refused is not None:
+            self._call.media_state = "active" if form == "silent" else "inactive"
+        return refused
+
+    async def _attempt(self, media: MediaOptions) -> str | None:
+        try:
+            await self.open(media)
+        except SocketRefusedError as error:
+            return str(error)
+        return None
+
     def report_start(self, refused: str | None, context: str | None = None, url: str | None = None) -> None:
         """Report in a callback that streaming started, or failed to start with the error `refused`."""
+        if refused is not None and self._shared.forms(self._call).refused_media == "silent":
+            return
         if refused is None:
             self._call.note("media_streaming_started")
             started = events.media_streaming(self._call, "Started", "subscriptionStarted", context)
@@ -62,13 +84,7 @@ class Streaming:
 
     async def start(self, media: MediaOptions, context: str | None, url: str | None) -> None:
         self._start_context = context
-        try:
-            await self.open(media)
-        except SocketRefusedError as error:
-            self._call.media_state = "inactive"
-            self.report_start(str(error), context, url)
-        else:
-            self.report_start(None, context, url)
+        self.report_start(await self.begin(media), context, url)
 
     async def reopen(self) -> None:
         """Close the media socket and connect it again, as after a change of the call."""

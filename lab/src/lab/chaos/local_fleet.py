@@ -71,6 +71,8 @@ class LocalFleet(Stack):
         self.net = net
         self._ports = {name: steady_port() for name in plan.replicas()}
         self.links: dict[str, Passage] = {}
+        self.ingresses: dict[str, Passage] = {}
+        """The ingress of each service that has one."""
         self.group = RedisGroup(folder / "redis", steady_port) if plan.sentinel else None
 
     def start(self) -> None:
@@ -83,7 +85,7 @@ class LocalFleet(Stack):
         self._start_own_redis()
         for kind, port in ((CONTROL, self.ports.call_control), (GATEWAY, self.ports.media_gateway)):
             targets = [self._ports[name] for name in self._ports if kind_of(name) == kind]
-            self.net.passage(targets, probe="/readyz", port=port)
+            self.ingresses[kind] = self.net.passage(targets, probe="/readyz", port=port)
             self.processes.append(Process(kind, port, None))
         for name in self._simulators:
             self.launch_part(name)

@@ -33,6 +33,7 @@ from bridge_common.observability import telemetry
 from bridge_common.redis.clients import RedisClients, clients_of
 from bridge_common.service.background_tasks import BackgroundTasks
 from bridge_common.service.lifecycle import serve, set_up
+from bridge_common.service.readiness import Readiness, ReadinessGate
 from bridge_common.service.settings import load_settings
 from bridge_common.store.announcement_store import AnnouncementStore
 from bridge_common.store.call_references import CallReferences
@@ -60,24 +61,38 @@ class AgentRelay:
         self.parts = BackgroundTasks()
         self._settings = settings
         self._name = process_name(KIND)
+        self._gate = ReadinessGate(settings.unready_after_s)
         self._clients: RedisClients | None = None
         self._tokens: Tokens | None = None
         self._tool_http: aiohttp.ClientSession | None = None
         self._fleet: Fleet | None = None
         self._worker: RelayWorker | None = None
+        self._quota: ConnectionQuota | None = None
         self._warming: asyncio.Task[None] | None = None
 
     def routes(self) -> Sequence[BaseRoute]:
         return []
 
-    async def ready(self) -> str:
+    async def ready(self) -> Readiness:
         if self._fleet is None or self._tokens is None or self._worker is None:
-            return "starting"
-        if self.parts.failure:
-            return self.parts.failure
-        if missing := self._tokens.missing:
-            return f"no token for {', '.join(missing)}"
-        return self._fleet.unready or self._worker.refusals.reason
+            return Readiness("starting")
+        refusals, missing = self._worker.refusals, self._tokens.missing
+        at_start = "" if refusals.worked_once else "no calls have been claimed yet"
+        if missing:
+            # Later only a limit: an outage of Entra concerns all relays, whose calls continue.
+            at_start = f"no token for {', '.join(missing)}"
+        return self._gate.judge(
+            blocked=self.parts.failure,
+            faults=[self._fleet.fault, refusals.fault],
+            at_start=at_start,
+            degraded=self._limits(),
+        )
+
+    def _limits(self) -> str:
+        """Return why the relay takes no further call at the moment."""
+        if self._worker is not None and self._worker.active >= self._worker.capacity:
+            return "at capacity"
+        return "no Voice Live connection left" if self._quota is not None and self._quota.exhausted else ""
 
     async def start(self) -> None:
         settings = self._settings
@@ -86,7 +101,7 @@ class AgentRelay:
         keys = Keys(settings.redis_shards, spread=settings.redis_cluster)
         self._fleet = Fleet(clients.control, self._name, KIND, keys)
         http = self._tool_http = tool_session(settings.tool_private_hosts)
-        quota = ConnectionQuota(clients.control, settings.voice_live_connections_per_min)
+        quota = self._quota = ConnectionQuota(clients.control, settings.voice_live_connections_per_min)
         make_agent = AgentFactory(
             targets=(settings.target, *settings.further_targets),
             tokens=tokens,

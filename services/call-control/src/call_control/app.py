@@ -14,6 +14,7 @@ from bridge_common.base.ids import process_name
 from bridge_common.redis.clients import clients_of
 from bridge_common.service.background_tasks import BackgroundTasks
 from bridge_common.service.lifecycle import serve, set_up
+from bridge_common.service.readiness import Readiness, ReadinessGate
 from bridge_common.service.settings import load_settings, revealed
 from bridge_common.store.announcement_store import AnnouncementStore
 from bridge_common.store.call_references import CallReferences
@@ -24,17 +25,21 @@ from bridge_common.store.leases import Leases
 from bridge_common.wire.keys import Keys
 from call_control.acs_client import AcsClient, MediaFormat
 from call_control.agent_actions import AgentActions
+from call_control.core.fleet_demand import ScaleBuffer
 from call_control.effects import CallUrls, Effects
+from call_control.fleet_view import FleetView
 from call_control.http.action_api import ActionApi
 from call_control.http.agent_api import AgentApi
 from call_control.http.agent_guard import AgentGuard
 from call_control.http.announcement_api import SILENCE_S, AnnouncementApi
 from call_control.http.authentication import EventGridGuard, OperatorGuard, entra_verifier
+from call_control.http.fleet_api import FleetApi
 from call_control.http.operator_access import WRONG_KEY_DELAY_S, Operators
 from call_control.http.operator_api import OperatorApi
 from call_control.http.routing_api import RoutingApi
 from call_control.http.webhooks import Webhooks
 from call_control.inbox_worker import InboxWorker
+from call_control.kubernetes.pod_cost_writer import PodCostWriter
 from call_control.routing.policy_keeper import PolicyKeeper
 from call_control.routing.policy_store import PolicyStore
 from call_control.routing.ring_counter import RingCounter
@@ -63,6 +68,7 @@ class CallControl:
         self.name = process_name(KIND)
         self._settings = settings
         self._timing = timing
+        self._gate = ReadinessGate(settings.unready_after_s)
         keys = Keys(settings.redis_shards, spread=settings.redis_cluster)
         self._clients = clients_of(settings)
         control = self._clients.control
@@ -102,13 +108,22 @@ class CallControl:
             silence_s=self._timing.silence_s,
         )
         actions = ActionApi(self._store, self._inbox, self._routing, operators)
-        of_operators = [*api.routes(), *actions.routes(), *routing.routes(), *announcements.routes()]
+        buffer = ScaleBuffer(self._settings.scale_buffer_calls, self._settings.scale_buffer_percent)
+        fleet = FleetApi(FleetView(self._fleet, self._leases, buffer), operators)
+        of_operators = [
+            *(*api.routes(), *actions.routes(), *routing.routes()),
+            *(*announcements.routes(), *fleet.routes()),
+        ]
         return [*webhooks.routes(), *self._agent_api.routes(), *of_operators]
 
-    async def ready(self) -> str:
+    async def ready(self) -> Readiness:
         if self._worker is None or not self.parts.running:
-            return self.parts.failure or "starting"
-        return self._fleet.unready or self._worker.refusals.reason
+            return Readiness(self.parts.failure or "starting")
+        refusals = self._worker.refusals
+        return self._gate.judge(
+            faults=[self._fleet.fault, refusals.fault],
+            at_start="" if refusals.worked_once else "the inbox has not been read yet",
+        )
 
     async def start(self) -> None:
         settings = self._settings
@@ -133,6 +148,9 @@ class CallControl:
         if self._agent_tokens is not None:
             self.parts.start("signing keys of agent tools", self._agent_tokens.keep_fresh(), may_end=True)
         self.parts.start("agent tools", self._agent_api.run())
+        if (api := settings.api_server) is not None:
+            costs = PodCostWriter(self._clients.control, self._fleet, api, self.name)
+            self.parts.start("pod deletion costs", costs.run())
 
     async def drain(self) -> None:
         if self._worker is not None:

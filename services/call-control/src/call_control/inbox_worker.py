@@ -17,7 +17,8 @@ from typing import Final, Protocol
 
 from bridge_common.base.errors import BridgeError, OutsideError
 from bridge_common.base.log import fields
-from bridge_common.base.outage_logger import OutageLogger, Refusals
+from bridge_common.base.outage_logger import OutageLogger
+from bridge_common.base.refusals import Refusals
 from bridge_common.base.retry import Backoff, repeat, retry
 from bridge_common.observability.telemetry import ACTIVE_CALLS
 from bridge_common.store.fleet import BEAT_S, Fleet
@@ -119,8 +120,10 @@ class InboxWorker:
             if not self._reading:
                 self._stopped_reading.set()
             return _DRAINED_PAUSE_S
+        # The first read does not wait, because the process becomes ready with it.
+        block_ms = self._timing.read_block_ms if self.refusals.worked_once else 1
         try:
-            deliveries = await inbox.read(block_ms=self._timing.read_block_ms)
+            deliveries = await inbox.read(block_ms=block_ms)
         except OutsideError as error:
             self.refusals.failed(inbox, error)
             raise

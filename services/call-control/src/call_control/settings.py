@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Final, Literal, TypeVar
 from urllib.parse import urlsplit
 
 from pydantic import BeforeValidator, Field, SecretStr, ValidationInfo, field_validator
@@ -21,8 +22,12 @@ from call_control.core.policy.policy_text import MAX_BYTES, PolicyError, policy_
 from call_control.core.policy.ring_limits import RingLimits, Treatment
 from call_control.core.policy.routing import Routing
 from call_control.core.policy.routing_policy import Policy
+from call_control.kubernetes.pod_api import ApiServer
 
 T = TypeVar("T")
+SERVICE_ACCOUNT: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount")
+_TRUE: Final = frozenset({"true", "1", "yes", "on", "t", "y"})
+"""Texts that pydantic accepts as True."""
 
 
 class CallControlSettings(AcsTrustSettings):
@@ -91,6 +96,17 @@ class CallControlSettings(AcsTrustSettings):
     calls_per_min: int = Field(default=0, ge=0, le=1_000_000)
     """Limit for calls of all callers to an agent per minute; callers without a number use at most half. 0: no limit."""
     calls_over_limit: Annotated[Treatment, BeforeValidator(lower)] = "busy"
+    pod_deletion_cost: bool = False
+    """Whether to write the calls of gateways and relays into the deletion cost of their pods."""
+    kubernetes_service_host: str = ""
+    """Address of the API server; set by Kubernetes in every container, as is the port."""
+    kubernetes_service_port: int = Field(default=443, ge=1, le=65535)
+    kubernetes_service_account: Path = SERVICE_ACCOUNT
+    """Folder with the token, the certificate authority and the namespace of the service account."""
+    scale_buffer_calls: int = Field(default=10, ge=0, le=100_000)
+    """Least free capacity, in calls, that `demand` of GET /api/fleet includes."""
+    scale_buffer_percent: int = Field(default=20, ge=0, le=1000)
+    """The same as a percentage of the present calls; the larger of both counts."""
     default_profile: str = "default"
     refused_callers: CommaSeparated = ()
     on_behalf_reject_reason: Annotated[Literal["none", "busy", "forbidden"], BeforeValidator(lower)] = "none"
@@ -178,6 +194,19 @@ class CallControlSettings(AcsTrustSettings):
         yield from super().faults(given)
         yield from insecure.webhook_faults(given)
 
+    @classmethod
+    def mistakes(cls, given: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+        yield from super().mistakes(given)
+        if given.get("pod_deletion_cost", "").lower() in _TRUE:
+            yield from _account_faults(given)
+
+    @property
+    def api_server(self) -> ApiServer | None:
+        """The API server of Kubernetes if pod deletion costs are enabled."""
+        if not self.pod_deletion_cost:
+            return None
+        return ApiServer(self.kubernetes_service_host, self.kubernetes_service_port, self.kubernetes_service_account)
+
     @property
     def acs_address(self) -> AcsAddress:
         secret = self.acs_connection_string.get_secret_value()
@@ -218,6 +247,19 @@ class CallControlSettings(AcsTrustSettings):
 
     def _policy(self) -> Policy | None:
         return load_policy(self.routing_policy) if self.routing_policy else None
+
+
+def _account_faults(given: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """Find what POD_DELETION_COST needs and does not have."""
+    if not given.get("kubernetes_service_host"):
+        yield (
+            "kubernetes_service_host",
+            "is not set; POD_DELETION_COST=true works in a pod of Kubernetes only, which sets it",
+        )
+    folder = Path(given.get("kubernetes_service_account") or SERVICE_ACCOUNT)
+    if missing := [name for name in ("token", "ca.crt", "namespace") if not os.access(folder / name, os.R_OK)]:
+        fault = f"{folder} has no readable {', '.join(missing)}; POD_DELETION_COST=true needs a service account"
+        yield "kubernetes_service_account", f"{fault} with automountServiceAccountToken: true"
 
 
 def load_policy(path: Path) -> Policy:

@@ -49,18 +49,22 @@ class Admission:
     def sockets(self) -> list[Socket]:
         return list(self._sockets.values())
 
-    def refusal(self, call_id: str = "") -> str:
-        """Return the reason why no socket is accepted now, or empty. With a `call_id` this counts as an attempt of that
-        call, which may replace its existing socket at this gateway, within the limit for each call.
+    def full(self, call_id: str = "") -> str:
+        """Return the reason why this gateway has no place for a socket of the call, or empty. A call may always replace
+        its existing socket.
         """
         if self.draining:
             return "draining"
-        full = self.active + self._opening >= self.capacity
-        if full and call_id not in self._sockets:
-            return "at capacity"
-        if call_id and not self._attaches.take(call_id, time.monotonic()):
+        is_full = self.active + self._opening >= self.capacity
+        return "at capacity" if is_full and call_id not in self._sockets else ""
+
+    def refusal(self, call_id: str) -> str:
+        """Return the reason why a socket of the call is not accepted now, or empty. Counts as an attempt, within the
+        limit for each call.
+        """
+        if not (full := self.full(call_id)) and not self._attaches.take(call_id, time.monotonic()):
             return "too many media sockets of this call"
-        return ""
+        return full
 
     @contextmanager
     def opening(self) -> Iterator[None]:

@@ -16,6 +16,7 @@ from bridge_common.observability import telemetry
 from bridge_common.redis.clients import clients_of
 from bridge_common.service.background_tasks import BackgroundTasks
 from bridge_common.service.lifecycle import serve, set_up
+from bridge_common.service.readiness import Readiness, ReadinessGate
 from bridge_common.service.settings import load_settings
 from bridge_common.service.web_server import WebServer
 from bridge_common.store.call_store import CallStore
@@ -55,6 +56,7 @@ class MediaGateway:
         self.parts = BackgroundTasks()
         self.name = process_name(KIND)
         self._settings = settings
+        self._gate = ReadinessGate(settings.unready_after_s)
         self._clients = clients_of(settings)
         control = self._clients.control
         keys = Keys(settings.redis_shards, spread=settings.redis_cluster)
@@ -83,15 +85,12 @@ class MediaGateway:
     def routes(self) -> Sequence[BaseRoute]:
         return MediaSockets(self.context, self._tokens).routes()
 
-    async def ready(self) -> str:
-        """Return the reason why no new sockets are accepted; empty if they are. Uses the last heartbeat, so it never
-        waits.
-        """
-        if self.draining:
-            return "draining"
-        if not self.parts.running:
-            return self.parts.failure or "starting"
-        return self.context.admission.refusal() or self._fleet.unready
+    async def ready(self) -> Readiness:
+        admission = self.context.admission
+        blocked = "" if self.parts.running else self.parts.failure or "starting"
+        if self.draining or admission.draining:
+            blocked = "draining"
+        return self._gate.judge(blocked=blocked, faults=[self._fleet.fault], degraded=admission.full())
 
     def _readiness(self) -> dict[str, object]:
         return {"redis_answered_s_ago": round(min(self._fleet.beat_age_s, 999.0), 3)}

@@ -27,8 +27,10 @@ class Frames(Collector):
         yield family
 
 
-_CODE: Final = Label("code", (str(code) for code in (*range(1000, 1016), 4001)))
-"""Close codes of RFC 6455, section 7.4, and 4001 (taken over). A peer may close with any number up to 4999."""
+_CODE: Final = Label("code", (str(code) for code in (503, *range(1000, 1016), 4001)))
+"""503: not accepted, because the gateway is full or draining. Close codes of RFC 6455, section 7.4, and 4001 (taken
+over). A peer may close with any number up to 4999.
+"""
 FRAMES: Final = Frames()
 REGISTRY.register(FRAMES)
 BAD_FRAMES: Final = counter("bridge_gateway_bad_frames_total", "Messages from ACS that were dropped as invalid")

@@ -97,6 +97,27 @@ async def test_simultaneous_calls_spread_over_the_relays(clients: RedisClients, 
                 await call.end()
 
 
+async def test_new_calls_go_to_a_relay_that_has_just_started(clients: RedisClients, ten: list[Call]) -> None:
+    """After a scale-up, the new relay fills up first."""
+    async with (
+        scripted(*[opened()] * 10) as service,
+        relay_process(clients, model_target(service.url), capacity=12) as first,
+    ):
+        for call in ten[:6]:
+            await call.begin()
+        await eventually(lambda: first.worker.active == 6)
+        async with relay_process(clients, model_target(service.url), capacity=12, name="relay-2") as second:
+            await eventually(lambda: first.worker.lowest_load == 0.0)
+            for number, call in enumerate(ten[6:], start=7):
+                await call.begin()
+                await eventually(lambda: first.worker.active + second.worker.active == number)  # noqa: B023
+            assert second.worker.active >= 3, "the fuller relay gives the emptier one a head start"
+            for number in range(10):
+                await until_open(service, number)
+            for call in ten:
+                await call.end()
+
+
 async def test_a_relay_waits_for_emptier_ones_only_while_there_are_any(clients: RedisClients, ten: list[Call]) -> None:
     async with scripted(opened()) as service, relay_process(clients, model_target(service.url)) as first:
         await ten[0].begin()

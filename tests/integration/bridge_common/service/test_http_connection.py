@@ -16,6 +16,7 @@ from bridge_common.observability.telemetry import REGISTRY
 from bridge_common.service.background_tasks import BackgroundTasks
 from bridge_common.service.http_connection import HttpConnection, HttpTiming
 from bridge_common.service.lifecycle import RunningService
+from bridge_common.service.readiness import Readiness
 from bridge_common.service.settings import ServiceSettings
 from bridge_common.service.web_server import ServerOptions, WebServer
 from tests.integration.support.echo_sockets import RawPeer, raw_peer
@@ -44,8 +45,8 @@ class Pages:
             Route("/large", lambda _: StreamingResponse(self._large())),
         ]
 
-    async def ready(self) -> str:
-        return ""
+    async def ready(self) -> Readiness:
+        return Readiness()
 
     async def start(self) -> None: ...
 

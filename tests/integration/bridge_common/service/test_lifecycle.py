@@ -22,6 +22,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from bridge_common.observability.telemetry import REGISTRY
 from bridge_common.service.background_tasks import BackgroundTasks
 from bridge_common.service.lifecycle import LifecycleTiming, RunningService
+from bridge_common.service.readiness import Readiness
 from bridge_common.service.settings import ServiceSettings
 from lab.ports import free_port
 from tests.support.eventually import eventually
@@ -43,8 +44,8 @@ class Echo:
     def routes(self) -> Sequence[BaseRoute]:
         return [WebSocketRoute("/ws", self._echo), Route("/hello", lambda _: PlainTextResponse("hello"))]
 
-    async def ready(self) -> str:
-        return self.reason
+    async def ready(self) -> Readiness:
+        return Readiness(self.reason)
 
     async def start(self) -> None:
         self.life.append("start")
@@ -245,13 +246,14 @@ PROCESS = textwrap.dedent(
     import asyncio, sys
     from bridge_common.service.background_tasks import BackgroundTasks
     from bridge_common.service.lifecycle import serve
+    from bridge_common.service.readiness import Readiness
     from bridge_common.service.settings import ServiceSettings, load_settings
 
     class Silent:
         draining = False
         parts = BackgroundTasks()
         def routes(self): return []
-        async def ready(self): return ""
+        async def ready(self): return Readiness()
         async def start(self): print("started", flush=True)
         async def drain(self): print("draining", flush=True); await asyncio.sleep(0.05)
         async def stop(self): print("stopped", flush=True)

@@ -1,17 +1,18 @@
-"""Readiness depends on the heartbeat: servers that answer PING but do not execute the commands of calls."""
+"""The heartbeat finds faults: servers that answer PING but do not execute the commands of calls."""
 
 from __future__ import annotations
 
 import contextlib
+import math
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 
 from bridge_common.base.errors import OutsideError
+from bridge_common.base.refusals import Fault
 from bridge_common.redis.clients import RedisClients, open_clients
-from bridge_common.store import fleet as fleet_module
-from bridge_common.store.fleet import Fleet
+from bridge_common.store.fleet import MISSED_AFTER_S, Fleet
 from bridge_common.wire.keys import FLEET, Keys
 from lab.ports import free_port
 from lab.redis_cluster import RedisCluster, redis_cluster
@@ -19,6 +20,7 @@ from lab.redis_line import ask
 from lab.redis_server import start_server
 from tests.integration.support.full_redis import full_redis
 from tests.integration.support.tcp_proxy import TcpProxy
+from tests.support.eventually import eventually
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -47,12 +49,16 @@ async def process(url: str, shards: int = 1, *, cluster: bool = False) -> AsyncI
 async def verdict(fleet: Fleet) -> str:
     with contextlib.suppress(OutsideError):
         await fleet.beat()
-    return fleet.unready
+    return reason(fleet)
+
+
+def reason(fleet: Fleet) -> str:
+    return fleet.fault.reason if fleet.fault is not None else ""
 
 
 async def test_a_process_is_ready_from_its_first_heartbeat_on(clients: RedisClients) -> None:
     fleet = Fleet(clients.control, "relay-1", "agent-relay", Keys(4))
-    assert fleet.unready == "Redis has not stored a heartbeat"
+    assert fleet.fault == Fault("Redis has not stored a heartbeat", math.inf)
     assert await verdict(fleet) == ""
     assert fleet.beat_age_s < 1
 
@@ -72,25 +78,26 @@ async def test_a_server_without_scripts_is_not_ready() -> None:
             assert "unknown command 'SCRIPT'" in await verdict(fleet)
 
 
-async def test_a_full_server_is_not_ready(clients: RedisClients, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_full_server_is_a_fault(clients: RedisClients) -> None:
     fleet = Fleet(clients.control, "relay-1", "agent-relay", Keys(1))
     assert await verdict(fleet) == ""
     async with full_redis(clients):
         assert await verdict(fleet) == "", "one failed heartbeat is not an outage"
-        monkeypatch.setattr(fleet_module, "_READY_WITHIN_S", 0.0)
-        assert "OOM" in await verdict(fleet)
-        monkeypatch.undo()
+
+        async def noticed() -> bool:
+            return "OOM" in await verdict(fleet)
+
+        await eventually(noticed)
+        assert fleet.fault is not None
+        assert MISSED_AFTER_S <= fleet.fault.age_s < 10
     assert await verdict(fleet) == ""
 
 
-async def test_a_server_that_is_silent_is_not_ready(
-    proxy: TcpProxy, shaky_clients: RedisClients, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    fleet = Fleet(shaky_clients.control, "relay-1", "agent-relay", Keys(1))
+async def test_a_server_that_is_silent_is_a_fault(proxy: TcpProxy, shaky_clients: RedisClients) -> None:
+    fleet = Fleet(shaky_clients.control, "relay-1", "agent-relay", Keys(1), missed_after_s=0.0)
     await fleet.beat()
     proxy.silent = True
-    monkeypatch.setattr(fleet_module, "_READY_WITHIN_S", 0.0)
-    assert fleet.unready.startswith("Redis has not stored a heartbeat for 0."), "no reply yet, and no error either"
+    assert reason(fleet).startswith("Redis has not stored a heartbeat for 0."), "no reply yet, and no error either"
     proxy.refusing = True
     proxy.cut()
     assert "Redis did not answer while writing the heartbeat: " in await verdict(fleet)

@@ -13,6 +13,7 @@ from starlette.routing import BaseRoute, Route
 
 from bridge_common.service.background_tasks import BackgroundTasks
 from bridge_common.service.lifecycle import RunningService
+from bridge_common.service.readiness import Readiness
 from bridge_common.service.settings import ServiceSettings
 from tests.integration.support.echo_sockets import raw_peer
 from tests.support.eventually import eventually
@@ -45,8 +46,8 @@ class Endpoints:
             Route("/broken", self._broken, methods=["GET", "POST"]),
         ]
 
-    async def ready(self) -> str:
-        return ""
+    async def ready(self) -> Readiness:
+        return Readiness()
 
     async def start(self) -> None: ...
 

@@ -16,6 +16,7 @@ from starlette.websockets import WebSocket
 from yarl import URL
 
 from bridge_common.service.background_tasks import BackgroundTasks
+from bridge_common.service.readiness import Readiness
 from bridge_common.service.settings import ServiceSettings
 from bridge_common.service.web_server import MAX_WS_MESSAGE_BYTES, Web, WebServer
 from tests.support.eventually import eventually
@@ -38,8 +39,8 @@ class Answering:
     async def _broken(self, _: Request) -> Response:
         raise RuntimeError("a secret of the service")
 
-    async def ready(self) -> str:
-        return self.reason
+    async def ready(self) -> Readiness:
+        return Readiness(self.reason)
 
     async def _echo(self, ws: WebSocket) -> None:
         await ws.accept()

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import socket
+from importlib.metadata import version
 
 import pytest
 
 from bridge_common.base.errors import OutsideError
 from bridge_common.redis.clients import RedisClients
+from bridge_common.redis.scripts import load_script
 from bridge_common.store.fleet import DEAD_AFTER_MS, Fleet
 from bridge_common.wire.keys import FLEET
 from tests.integration.support.tcp_proxy import TcpProxy
@@ -98,6 +101,23 @@ async def test_fields_of_a_newer_version_are_ignored(relay: Fleet, clients: Redi
     assert stored is not None
     await clients.control.hset(FLEET, "newer", json.dumps({**json.loads(stored), "mood": "good"}))
     assert set(await relay.live()) == {"relay-1", "newer"}
+
+
+async def test_a_heartbeat_has_the_version_and_the_host(relay: Fleet, clients: RedisClients) -> None:
+    await relay.beat()
+    await Fleet(clients.control, "relay-2", "agent-relay", host="relay-pod").beat()
+    live = await relay.live()
+    assert (live["relay-1"].version, live["relay-1"].host) == (version("bridge-common"), socket.gethostname())
+    assert live["relay-2"].host == "relay-pod"
+
+
+async def test_a_member_of_the_last_release_is_live_without_them(relay: Fleet, clients: RedisClients) -> None:
+    """Its heartbeat, as 0.1.0 writes it."""
+    beat = clients.control.register_script(load_script("bridge_common.store", "fleet_beat"))
+    row = {"kind": "agent-relay", "capacity": 40, "active": 3, "draining": False}
+    await beat(keys=[FLEET], args=["older", json.dumps(row)])
+    [older] = (await relay.live()).values()
+    assert (older.active, older.version, older.host) == (3, "", "")
 
 
 async def test_an_unreachable_redis_is_to_be_retried(proxy: TcpProxy, shaky_clients: RedisClients) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import time
 from collections.abc import AsyncIterator
@@ -14,9 +15,11 @@ import pytest
 from aiohttp import web
 from cryptography.hazmat.primitives.asymmetric import rsa
 from jwt.algorithms import RSAAlgorithm
+from websockets.exceptions import InvalidStatus
 
 from bridge_common.base.ids import call_id_of
 from bridge_common.base.log import setup_logging
+from bridge_common.service.readiness import Readiness
 from bridge_common.wire import media_token
 from bridge_common.wire.call_record import Status
 from bridge_common.wire.entries import Audio, MediaAttached, MediaLost
@@ -133,15 +136,19 @@ async def test_a_full_gateway_sends_to_another_but_lets_a_call_come_back(
     async with start_gateway(gateway_capacity=1) as gateway, open_line("a") as one, open_line("b") as two:
 
         async def is_ready() -> bool:
-            return await gateway.service.ready() == ""
+            return (await gateway.service.ready()).reason == ""
 
         await eventually(is_ready, what="the first heartbeat")
         async with gateway.dial(one.call_id) as first:
             await first.metadata()
             await eventually(lambda: one.said(MediaAttached))
-            assert await gateway.service.ready() == "at capacity"
-            async with gateway.dial(two.call_id) as acs:
-                assert await acs.closed() == 1013
+            assert await gateway.service.ready() == Readiness(degraded="at capacity")
+            with pytest.raises(InvalidStatus) as refused:
+                await gateway.dial(two.call_id).__aenter__()
+            response = refused.value.response
+            assert (response.status_code, response.headers["Retry-After"]) == (503, "1")
+            assert json.loads(response.body or b"")["code"] == "unavailable"
+            assert two.said(MediaAttached) == []
             async with gateway.dial(one.call_id) as again:
                 await again.metadata()
                 assert await first.closed() == 4001

@@ -6,8 +6,7 @@ import logging
 
 import pytest
 
-from bridge_common.base.errors import OutsideError
-from bridge_common.base.outage_logger import OutageLogger, Refusals
+from bridge_common.base.outage_logger import OutageLogger
 
 
 def test_however_often_it_fails_it_is_told_once(caplog: pytest.LogCaptureFixture) -> None:
@@ -46,20 +45,6 @@ def test_messages_clock_and_fields_of_the_end_can_be_given(caplog: pytest.LogCap
     assert [*lasts, outage.lasts] == [False, True, False]
     assert caplog.messages == ["not ready", "ready again"]
     assert vars(caplog.records[1])["bridge_fields"] == {"lasted_s": 2.5, "failures": 2, "port": 8080}
-
-
-def test_work_is_refused_when_it_is_on_every_shard() -> None:
-    refusals = Refusals()
-    assert refusals.reason == ""
-    refused = OutsideError("NOPERM", retry=False)
-    refusals.failed("one", refused)
-    assert refusals.reason == "NOPERM"
-    refusals.worked("two")
-    assert refusals.reason == ""
-    refusals.failed("two", refused)
-    assert refusals.reason == "NOPERM"
-    refusals.failed("two", OutsideError("away", retry=True))
-    assert refusals.reason == "", "an outage passes"
 
 
 def test_an_outage_of_several_tasks_is_over_when_each_of_them_works(caplog: pytest.LogCaptureFixture) -> None:

@@ -15,6 +15,7 @@ from bridge_common.service.http_responses import (
     problem,
     readyz,
 )
+from bridge_common.service.readiness import Readiness
 
 
 def test_a_process_that_answers_is_alive() -> None:
@@ -30,13 +31,19 @@ def test_a_process_with_a_dead_part_is_not() -> None:
 
 
 def test_ready_without_a_reason_against_it() -> None:
-    answer = readyz("", redis_age_s=0.1)
+    answer = readyz(Readiness(), redis_age_s=0.1)
     assert answer.status_code == 200
     assert json.loads(bytes(answer.body)) == {"status": "ready", "redis_age_s": 0.1}
 
 
+def test_a_ready_process_may_be_degraded() -> None:
+    answer = readyz(Readiness(degraded="at capacity"))
+    assert answer.status_code == 200
+    assert json.loads(bytes(answer.body)) == {"status": "ready", "degraded": "at capacity"}
+
+
 def test_not_ready_says_why() -> None:
-    answer = readyz("draining")
+    answer = readyz(Readiness("draining"))
     assert answer.status_code == 503
     assert json.loads(bytes(answer.body)) == {"status": "not ready", "reason": "draining"}
     assert answer.media_type == "application/json"

@@ -1,6 +1,4 @@
-"""Logs an outage in two lines, at its start and at its end, however many attempts fail in between. `Refusals` collects
-permanent errors from Redis, which make a process not ready.
-"""
+"""Logs an outage in two lines, at its start and at its end, however many attempts fail in between."""
 
 from __future__ import annotations
 
@@ -8,7 +6,6 @@ import logging
 import time
 from collections.abc import Callable
 
-from bridge_common.base.errors import OutsideError
 from bridge_common.base.log import fields
 
 
@@ -65,24 +62,3 @@ class OutageLogger:
             lasted_s = round(self._clock() - self._since, 3)
             self._log.warning(self._over, extra=fields(lasted_s=lasted_s, failures=self._failures, **values))
             self._since, self._failures = None, 0
-
-
-class Refusals:
-    """Shards on which Redis rejects commands of this process, for example because of a wrong ACL. Outages
-    do not count.
-    """
-
-    def __init__(self) -> None:
-        self._reasons: dict[object, str] = {}
-
-    def failed(self, shard: object, error: OutsideError) -> None:
-        self._reasons[shard] = "" if error.retry else error.message
-
-    def worked(self, shard: object) -> None:
-        self._reasons[shard] = ""
-
-    @property
-    def reason(self) -> str:
-        """The reason if all shards reject commands, otherwise empty."""
-        reasons = list(self._reasons.values())
-        return reasons[0] if reasons and all(reasons) else ""

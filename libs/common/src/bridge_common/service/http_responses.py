@@ -9,6 +9,7 @@ from typing import Final
 from starlette.responses import JSONResponse, Response
 
 from bridge_common.observability import telemetry
+from bridge_common.service.readiness import Readiness
 
 PROBLEM_JSON: Final = "application/problem+json"
 
@@ -41,10 +42,12 @@ def livez(failure: str = "") -> Response:
     return JSONResponse({"status": "alive"})
 
 
-def readyz(reason: str, **more: object) -> Response:
-    """Respond to /readyz. `reason`: empty, or why the service is not ready. `more`: additional fields."""
-    status = {"status": "not ready", "reason": reason} if reason else {"status": "ready"}
-    return JSONResponse(status | more, 503 if reason else 200)
+def readyz(readiness: Readiness, **more: object) -> Response:
+    """Respond to /readyz. `more`: additional fields."""
+    if readiness.reason:
+        return JSONResponse({"status": "not ready", "reason": readiness.reason, **more}, 503)
+    degraded = {"degraded": readiness.degraded} if readiness.degraded else {}
+    return JSONResponse({"status": "ready", **degraded, **more})
 
 
 def metrics() -> Response:

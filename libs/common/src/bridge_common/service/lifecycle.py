@@ -20,7 +20,7 @@ from bridge_common.observability import telemetry, tracing
 from bridge_common.observability.loop_lag import LoopLag
 from bridge_common.service.background_tasks import BackgroundTasks
 from bridge_common.service.garbage_collection import GarbageCollection
-from bridge_common.service.readiness import log_readiness
+from bridge_common.service.readiness import Readiness, log_readiness
 from bridge_common.service.settings import ServiceSettings
 from bridge_common.service.web_server import Web, WebServer
 
@@ -51,9 +51,7 @@ class Service(Protocol):
     parts: BackgroundTasks
     """Background tasks; if one fails, the process exits."""
 
-    async def ready(self) -> str:
-        """Return the reason for /readyz why the service accepts no new work; empty if it does."""
-        ...
+    async def ready(self) -> Readiness: ...
 
     async def start(self) -> None: ...
 

@@ -121,6 +121,8 @@ class ServiceSettings(BaseSettings):
     applicationinsights_connection_string: Annotated[SecretStr, insecure.TELEMETRY_URL] = SecretStr("")
     """Application Insights resource for traces; empty: no export."""
     drain_timeout_s: float = Field(default=25.0, ge=0, le=24 * 3600)
+    unready_after_s: float = Field(default=15.0, ge=2, le=3600)
+    """How long Redis may store no heartbeat of a process, or reject its commands, until /readyz is 503."""
 
     @field_validator("redis_cluster")
     @classmethod

@@ -26,6 +26,7 @@ from bridge_common.service.background_tasks import BackgroundTasks
 from bridge_common.service.http_connection import HttpConnection, HttpConnections, HttpTiming, http_connection
 from bridge_common.service.http_responses import FAILED, NO_SUCH_PATH, error_response
 from bridge_common.service.pending_connections import PendingConnections
+from bridge_common.service.readiness import Readiness
 from bridge_common.service.settings import ServiceSettings
 
 # Peers can cause these lines: uvicorn logs each invalid request and, with a traceback, each failure of a route; asyncio
@@ -71,9 +72,7 @@ class Web(Protocol):
 
     def routes(self) -> Sequence[BaseRoute]: ...
 
-    async def ready(self) -> str:
-        """Return the reason why the service accepts no new work; empty if it does."""
-        ...
+    async def ready(self) -> Readiness: ...
 
 
 def application(web: Web, readiness: Callable[[], Mapping[str, object]] = dict) -> Starlette:
@@ -83,7 +82,7 @@ def application(web: Web, readiness: Callable[[], Mapping[str, object]] = dict) 
         return http_responses.livez(web.parts.failure)
 
     async def readyz(_: Request) -> Response:
-        return http_responses.readyz("draining" if web.draining else await web.ready(), **readiness())
+        return http_responses.readyz(Readiness("draining") if web.draining else await web.ready(), **readiness())
 
     async def metrics(_: Request) -> Response:
         return http_responses.metrics()

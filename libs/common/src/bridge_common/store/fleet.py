@@ -2,6 +2,8 @@
 
 Readiness follows the heartbeat: a Redis that answers PING may still reject every script (ACL, full memory, a cluster
 that is configured as one server), and then no call can be accepted.
+
+Older and newer processes share the hash: unknown fields of a row are ignored, missing ones have defaults.
 """
 
 from __future__ import annotations
@@ -9,15 +11,18 @@ from __future__ import annotations
 import json
 import logging
 import math
+import socket
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib.metadata import version
 from typing import Final
 
 from redis.asyncio import Redis
 
 from bridge_common.base.errors import OutsideError
 from bridge_common.base.outage_logger import OutageLogger
+from bridge_common.base.refusals import Fault
 from bridge_common.redis.clients import command, redis_errors
 from bridge_common.redis.scripts import script_folder
 from bridge_common.wire.keys import FLEET, Keys
@@ -27,14 +32,14 @@ log = logging.getLogger(__name__)
 BEAT_S: Final = 0.25
 DEAD_AFTER_MS: Final = 1000
 _FORGET_AFTER_MS: Final = 60_000
-_READY_WITHIN_S: Final = 1.5
-"""Maximum age of the last stored heartbeat (six intervals); when it is older, the process is not ready."""
+MISSED_AFTER_S: Final = 1.5
+"""Maximum age of the last stored heartbeat (six intervals); when it is older, this is a fault of the process."""
 
 
 @dataclass(frozen=True, slots=True)
 class Member:
     """One process of the fleet. `kind`: `call-control`, …; `capacity` and `active`: maximum and current number of
-    calls.
+    calls, of call-control inbox entries. `version` and `host` are empty for a process of 0.1.0.
     """
 
     name: str
@@ -43,12 +48,26 @@ class Member:
     active: int
     draining: bool
     beat_ms: int
+    version: str = ""
+    host: str = ""
+    """Host name of the process: on Kubernetes, the name of its pod."""
 
 
 class Fleet:
-    """The fleet as one process uses it. `keys`: keys of all calls, for a process whose readiness depends on Redis."""
+    """The fleet as one process uses it. `keys`: keys of all calls, for a process whose readiness depends on Redis.
+    `host`: name of the machine or pod in the heartbeat; by default that of this one.
+    """
 
-    def __init__(self, redis: Redis, name: str, kind: str, keys: Keys | None = None) -> None:
+    def __init__(
+        self,
+        redis: Redis,
+        name: str,
+        kind: str,
+        keys: Keys | None = None,
+        *,
+        host: str = "",
+        missed_after_s: float = MISSED_AFTER_S,
+    ) -> None:
         self._redis = redis
         self._keys = keys
         self._within_reach = False
@@ -57,13 +76,15 @@ class Fleet:
         self._outage = OutageLogger(log, begun="failed to write heartbeat", over="heartbeat recovered")
         self._name = name
         self._kind = kind
+        self._missed_after_s = missed_after_s
+        self._origin = {"version": version("bridge-common"), "host": host or socket.gethostname()}
         script = script_folder(redis, "bridge_common.store")
         self._beat = script("fleet_beat")
         self._live = script("fleet_live")
 
     async def beat(self, *, capacity: int = 0, active: int = 0, draining: bool = False) -> None:
         """Write the heartbeat. Logs the start and end of an outage, and raises `OutsideError`."""
-        row = {"kind": self._kind, "capacity": capacity, "active": active, "draining": draining}
+        row = {"kind": self._kind, "capacity": capacity, "active": active, "draining": draining, **self._origin}
         try:
             async with redis_errors("writing the heartbeat"):
                 if not self._within_reach:
@@ -83,13 +104,13 @@ class Fleet:
         return time.monotonic() - self._beat_at
 
     @property
-    def unready(self) -> str:
-        """The reason why this process is not ready; empty while Redis stores its heartbeats."""
+    def fault(self) -> Fault | None:
+        """The fault of this process while Redis stores no heartbeat of it."""
         age_s = self.beat_age_s
-        if age_s < _READY_WITHIN_S:
-            return ""
+        if age_s < self._missed_after_s:
+            return None
         waited = f" for {age_s:.1f} s" if age_s < math.inf else ""
-        return self._refusal or f"Redis has not stored a heartbeat{waited}"
+        return Fault(self._refusal or f"Redis has not stored a heartbeat{waited}", age_s)
 
     async def _reach_for_calls(self) -> None:
         """Read a stream of every shard in one command, as every service does. Done before the first heartbeat and after
@@ -126,9 +147,7 @@ class Fleet:
 
 
 def _member(name: str, row: bytes) -> Member:
-    """Decode a member. Fields of newer versions are ignored. A row that cannot be decoded counts as long dead and is
-    therefore deleted.
-    """
+    """Decode a member. A row that cannot be decoded counts as long dead and is therefore deleted."""
     try:
         found = json.loads(row)
         if isinstance(found, Mapping):
@@ -139,6 +158,8 @@ def _member(name: str, row: bytes) -> Member:
                 active=int(found["active"]),
                 draining=bool(found["draining"]),
                 beat_ms=int(found["beat_ms"]),
+                version=str(found.get("version", "")),
+                host=str(found.get("host", "")),
             )
     except (ValueError, TypeError, KeyError):
         pass

@@ -1,11 +1,11 @@
 -- include: now
 -- include: lease_owners_first
--- KEYS leases, owners; ARGV owner, limit, lease_ms
+-- KEYS leases, owners; ARGV owner, limit, lease_ms, overdue_ms: how long a lease must be past its deadline
 -- -> {ms until the next lease ends or -1, {call_id, epoch, uplink cursor, owner|epoch with the downlink or '', ...}}
 local now = now_ms()
 local limit = tonumber(ARGV[2])
 local quiet = owners_first(tonumber(ARGV[3]))
-local due = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', as_int(now), 'LIMIT', 0, quiet and 1000 or limit)
+local due = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', as_int(now - tonumber(ARGV[4])), 'LIMIT', 0, quiet and 1000 or limit)
 local claimed = {}
 for _, call_id in ipairs(due) do
   local previous = redis.call('HGET', KEYS[2], call_id)

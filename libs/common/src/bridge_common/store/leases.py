@@ -105,8 +105,8 @@ class Leases:
             )
         return status.decode() in _LIVE
 
-    async def claim(self, limit: int) -> list[Claim]:
-        """Claim up to `limit` calls whose lease is past its deadline, for `lease_ms`.
+    async def claim(self, limit: int, *, overdue_s: float = 0.0) -> list[Claim]:
+        """Claim up to `limit` calls whose lease has been past its deadline for `overdue_s`, for `lease_ms`.
 
         After a Redis outage all leases are overdue at once: for two heartbeats only calls without an owner are claimed.
         If a later shard fails, the claims made so far are returned, because no other relay can handle those calls.
@@ -120,7 +120,8 @@ class Leases:
             try:
                 async with redis_errors("claiming calls"):
                     next_in_ms, found = await self._claim(
-                        keys=self._tables(tag), args=[self._owner, limit - len(claims), self._lease_ms]
+                        keys=self._tables(tag),
+                        args=[self._owner, limit - len(claims), self._lease_ms, int(overdue_s * 1000)],
                     )
             except OutsideError as error:
                 if not claims:
@@ -173,6 +174,14 @@ class Leases:
                 for i in range(0, len(rows), 3)
             ]
         return found
+
+    async def count(self) -> int:
+        """Return the number of calls that need a relay, claimed or not. One command for each shard."""
+        async with redis_errors("counting the calls of relays"):
+            counts = await asyncio.gather(
+                *(command(self._redis, "ZCARD", self._keys.leases(tag)) for tag in self._keys.all_tags())
+            )
+        return sum(counts)
 
     async def claimed(self, call_id: str) -> bool:
         """Whether any relay has claimed the call."""

@@ -17,7 +17,8 @@ from agent_relay.fleet.hand_over import HandOver, HandOverLimits
 from agent_relay.fleet.lease_keeper import LeaseKeeper, OwnedCall, OwnedCalls
 from bridge_common.base.errors import BridgeError, OutsideError, error_text
 from bridge_common.base.log import fields
-from bridge_common.base.outage_logger import OutageLogger, Refusals
+from bridge_common.base.outage_logger import OutageLogger
+from bridge_common.base.refusals import Refusals
 from bridge_common.base.retry import Backoff, repeat
 from bridge_common.base.waiting import time_limit
 from bridge_common.observability import telemetry
@@ -119,13 +120,15 @@ class RelayWorker:
         """Claim until there are no more calls. Less loaded relays get a head start."""
         claimed = limit = 0
         while claimed == limit and self._room > 0:
-            await asyncio.sleep(head_start_s(self.active / self.capacity, self.lowest_load))
+            head_s = head_start_s(self.active / self.capacity, self.lowest_load)
+            await asyncio.sleep(head_s)
             if self._draining or self._room <= 0:
                 return
             limit = math.ceil(self._room / _SHARE)
             self._claiming += limit
             try:
-                claimed = await self._claim(leases, limit)
+                # Calls that arrived during the pause remain for the others, too.
+                claimed = await self._claim(leases, limit, head_s)
             finally:
                 self._claiming -= limit
 
@@ -133,9 +136,9 @@ class RelayWorker:
     def _room(self) -> int:
         return self.capacity - self.active - self._claiming
 
-    async def _claim(self, leases: Leases, limit: int) -> int:
+    async def _claim(self, leases: Leases, limit: int, overdue_s: float) -> int:
         began = self._now()
-        claims = await leases.claim(limit)
+        claims = await leases.claim(limit, overdue_s=overdue_s)
         for claim in claims:
             owned = self.owned_calls[claim] = OwnedCall(claim, began)
             self._has_calls.set()

@@ -7,6 +7,7 @@ of a failed handshake returns early. The scripts use the clock of Redis.
 
 from __future__ import annotations
 
+import time
 import uuid
 from dataclasses import dataclass
 from enum import Enum
@@ -57,6 +58,7 @@ class ConnectionQuota:
     def __init__(
         self, redis: Redis, per_minute: int, *, back_after_ms: int = BACK_AFTER_MS, failed_ms: int = FAILED_MS
     ) -> None:
+        self._exhausted_until = 0.0
         self._per_minute = per_minute
         self._back_after_ms = back_after_ms if per_minute else 1
         self._failed_ms = failed_ms
@@ -79,6 +81,15 @@ class ConnectionQuota:
         """Return the number of tokens that could be taken now."""
         async with redis_errors("counting connections"):
             return int(await self._free(keys=[quota(resource)], args=[self._most(urgency)]))
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether, as far as this process knows, no resource has a connection for a call."""
+        return time.monotonic() < self._exhausted_until
+
+    def note_exhausted(self, wait_s: float) -> None:
+        """Note that all resources of a call have refused a connection, and that one may be available after `wait_s`."""
+        self._exhausted_until = time.monotonic() + wait_s
 
     async def give_back(self, resource: str, grant: Grant) -> None:
         """Return the token of a failed handshake early."""

@@ -91,6 +91,8 @@ class VoiceResources:
                 return OpenedSocket(socket, dialer.resource)
         refusal = failure or later
         assert refusal is not None, "there is at least one dialer"
+        if isinstance(refusal, NoConnectionError) and urgency is not Urgency.BACKGROUND:
+            self.quota.note_exhausted(refusal.wait_s)
         raise refusal
 
     async def pause_after(self, resource: str, error: AuthError | OutsideError) -> bool:

@@ -1,7 +1,8 @@
 """The route of the media sockets: `/ws/{call_id}/{token}`. Accepts within milliseconds, then authenticates the peer.
 
 ACS gives up on a handshake after about a second, so checks that need Redis or a key server come after it; an
-unauthorized peer is closed with 1008 (ACS documentation: secure webhook endpoint, WebSocket part).
+unauthorized peer is closed with 1008 (ACS documentation: secure webhook endpoint, WebSocket part). A gateway that is
+full or draining does not accept at all: 503, so that ACS or call-control connects again, to another gateway.
 """
 
 from __future__ import annotations
@@ -40,6 +41,9 @@ PATH: Final = "/ws/{path:path}"
 """Path of the media sockets. `path` is `<call id>/<token>`."""
 TRY_AGAIN_LATER: Final = 1013
 CONNECTION_HEADER: Final = "x-ms-call-connection-id"
+_FULL: Final = error_response(
+    503, "unavailable", "this gateway accepts no further media sockets; connect again", {"Retry-After": "1"}
+)
 _NO_UPGRADE: Final = error_response(400, "bad_request", "this path accepts only WebSocket connections")
 
 
@@ -53,6 +57,10 @@ class MediaSockets:
 
     async def _endpoint(self, websocket: WebSocket) -> None:
         call_id, _, token = websocket.path_params["path"].partition("/")
+        if full := self._context.admission.full(call_id):
+            _note_refused("503", call_id, full)
+            await websocket.send_denial_response(_FULL)
+            return
         async with accepted(websocket, self._context.limits.close_s) as socket:
             await self._serve(socket, call_id, token, websocket.headers)
 
@@ -102,8 +110,12 @@ async def _no_upgrade(_: Request) -> Response:
 
 
 def _refuse(socket: FrameSocket, code: int, call_id: str, reason: str) -> None:
-    """Close a socket that is not accepted. The reason is logged; the peer receives only the code."""
-    metrics.SOCKETS.labels(str(code)).inc()
-    shown = call_id if is_call_id(call_id) else "?"
-    log.warning("media socket refused", extra=fields(call_id=shown, code=code, reason=reason))
+    """Close a socket that is not accepted. The peer receives only the code."""
+    _note_refused(str(code), call_id, reason)
     socket.close(code)
+
+
+def _note_refused(code: str, call_id: str, reason: str) -> None:
+    metrics.SOCKETS.labels(code).inc()
+    shown = call_id if is_call_id(call_id) else "?"
+    log.warning("media socket refused", extra=fields(call_id=shown, code=int(code), reason=reason))

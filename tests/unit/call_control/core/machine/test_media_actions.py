@@ -13,7 +13,7 @@ from call_control.core.machine import media_actions as media
 from call_control.core.machine.call_commands import SetTimer
 from call_control.core.machine.call_machine import still_wanted
 from call_control.core.machine.transition import CallPolicy, Transition
-from tests.unit.support.call_life import CALL, CONNECTION, RULES, Life, callback, connected, talking
+from tests.unit.support.call_life import CALL, CONNECTION, RULES, Life, answering, callback, connected, talking
 
 CONNECTED = CallRecord(call_id=CALL, status=Status.CONNECTED, uplink_epoch=10, media_lost_ms=100)
 START = ["SetTimer media", "StartMediaStreaming"]
@@ -86,6 +86,25 @@ def test_a_callback_that_streaming_stopped_starts_it_soon(context: str) -> None:
     life.on(callback("MediaStreamingStopped", context=context))
     assert life.on(callback("CallDisconnected", sub_code=560000)) == ["End"]
     assert life.record.end_reason == "caller_hung_up"
+
+
+def test_a_socket_that_is_refused_before_the_call_is_connected_is_requested_soon_after() -> None:
+    """ACS rejects the start of streaming until the call is connected."""
+    life = answering()
+    assert life.on(callback("MediaStreamingFailed", code=400, sub_code=8581)) == ["SetTimer media"]
+    assert life.on(callback("MediaStreamingFailed", code=400, sub_code=8581)) == []
+    assert life.due(SetTimer.MEDIA) == ["SetTimer media"]
+    life.done(call_commands.Answer, CONNECTION)
+    assert "SetTimer media" not in life.on(callback("CallConnected")), "it waits already"
+    assert life.due(SetTimer.MEDIA) == START
+    life.attach(10)
+    assert not life.waits
+
+
+def test_a_failure_that_an_open_socket_contradicts_changes_nothing() -> None:
+    life = answering()
+    life.attach(10)
+    assert life.on(callback("MediaStreamingFailed", code=400, sub_code=8581)) == []
 
 
 def test_an_uplink_that_the_relay_misses_starts_streaming() -> None:

@@ -64,6 +64,7 @@ _UNTIL_CONNECTED: Final[tuple[Row, ...]] = (
     Row(ANSWERING, On.MEDIA_OPEN, ANSWERING, (media.note_media,), when=media.socket_new),
     Row(ANSWERING, On.MEDIA_LOST, ANSWERING, (media.await_redial,), when=media.socket_current),
     Row(ANSWERING, On.MEDIA_LOST, ANSWERING, (media.note_loss,), when=media.loss_known_better),
+    Row(ANSWERING, On.STREAMING_FAILED, ANSWERING, (media.await_redial,), when=media.never_open),
     Row(ANSWERING, On.MEDIA_DUE, ANSWERING, (media.wait_on,)),
     Row(ANSWERING, On.CONNECT_DUE, ANSWERING, (do.look_up,), when=do.first_deadline),
     Row(ANSWERING, On.CONNECT_DUE, ENDING, (set_end_reason("never_connected"), do.hang_up)),

@@ -69,6 +69,13 @@ def streaming_over(record: CallRecord, event: CallEvent, policy: CallPolicy) -> 
     return record.media_restarts == 0 and (not wait.operation or attempt_failed(record, event, policy))
 
 
+def never_open(record: CallRecord, event: CallEvent, policy: CallPolicy) -> bool:
+    """True if the call has had no media socket yet. Streaming cannot be started before the call is connected; until
+    then the wait continues.
+    """
+    return not record.media_seen and armed(record, SetTimer.MEDIA) is None
+
+
 def attempt_failed(record: CallRecord, event: CallEvent, policy: CallPolicy) -> bool:
     """True if ACS reports the failure of the operation that should open the media socket."""
     wait = armed(record, SetTimer.MEDIA)
