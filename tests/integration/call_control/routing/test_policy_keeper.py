@@ -207,7 +207,7 @@ async def test_rules_that_are_no_longer_in_force_have_no_series(replicas: Replic
         await put(keeper, decode_policy({"rules": [{"name": name, "agent": "a"}]}))
         keeper.count(replace(counted, rule=name))
     keeper.count(replace(counted, rule="DEFAULT_PROFILE"))
-    shown = telemetry.render().decode()
+    shown = telemetry.render()[0].decode()
     assert 'bridge_calls_routed_total{action="agent",rule="label-test-49"} 1.0' in shown
     assert 'rule="DEFAULT_PROFILE"' in shown
     assert shown.count('rule="label-test-') == 2, "the counter and the time when it was created"

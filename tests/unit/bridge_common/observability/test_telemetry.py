@@ -10,7 +10,7 @@ from bridge_common.observability.telemetry import OTHER, Label
 
 
 def samples() -> dict[str, float]:
-    families = text_string_to_metric_families(telemetry.render().decode())
+    families = text_string_to_metric_families(telemetry.render()[0].decode())
     return {
         sample.name + "".join(sorted(sample.labels.values())): sample.value
         for family in families

@@ -47,5 +47,7 @@ def readyz(reason: str, **more: object) -> Response:
     return JSONResponse(status | more, 503 if reason else 200)
 
 
-def metrics() -> Response:
-    return Response(telemetry.render(), media_type=telemetry.CONTENT_TYPE)
+def metrics(accept: str = "") -> Response:
+    """Respond to /metrics. `accept`: header of the request."""
+    body, content_type = telemetry.render(accept)
+    return Response(body, headers={"content-type": content_type})

@@ -141,6 +141,7 @@ class RunningService:
         if self._readiness is not None:
             self._readiness.cancel()
             await asyncio.wait({self._readiness})
+            telemetry.READY.set(0)
 
     async def until_exit(self) -> int:
         """Wait for a reason to exit, and return the exit code of the process.
@@ -235,6 +236,7 @@ def set_up(kind: str, settings: ServiceSettings) -> None:
         phone_key=settings.log_phone_key.get_secret_value(),
         shows_words=settings.log_transcripts,
     )
+    telemetry.set_build(kind, version("bridge-common"), settings.revision)
     if settings.allow_insecure:
         log.warning("insecure settings allowed", extra=fields(allowed=",".join(settings.allow_insecure)))
     start_tracing(

@@ -10,6 +10,7 @@ from typing import Final
 
 from bridge_common.base.log import fields
 from bridge_common.base.outage_logger import OutageLogger
+from bridge_common.observability.telemetry import READY
 
 log = logging.getLogger(__name__)
 
@@ -26,6 +27,7 @@ async def log_readiness(reason_of: Callable[[], Awaitable[str]], port: int, poll
     was_ready, logged = False, ""
     while True:
         reason = await reason_of()
+        READY.set(0 if reason else 1)
         # A reason may contain how long it has lasted.
         kind = _FIGURES.sub("", reason)
         if was_ready and reason:

@@ -120,6 +120,8 @@ class ServiceSettings(BaseSettings):
     """Endpoint for traces only, with the whole path; it takes precedence over the general endpoint."""
     applicationinsights_connection_string: Annotated[SecretStr, insecure.TELEMETRY_URL] = SecretStr("")
     """Application Insights resource for traces; empty: no export."""
+    revision: str = ""
+    """Revision of the source code, for the metric `bridge_build_info`. The images set it when they are built."""
     drain_timeout_s: float = Field(default=25.0, ge=0, le=24 * 3600)
 
     @field_validator("redis_cluster")
