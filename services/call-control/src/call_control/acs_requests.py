@@ -97,7 +97,7 @@ class _Identity(DefaultAzureCredential):
 def _counted() -> Iterator[None]:
     try:
         yield
-    except AzureError:
+    except (AzureError, asyncio.CancelledError):  # canceled at the deadline of the request
         TOKEN_FAILURES.labels("acs").inc()
         raise
 

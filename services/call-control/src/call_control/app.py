@@ -25,6 +25,7 @@ from bridge_common.wire.keys import Keys
 from call_control.acs_client import AcsClient, MediaFormat
 from call_control.agent_actions import AgentActions
 from call_control.effects import CallUrls, Effects
+from call_control.fleet_metrics import FleetMetrics
 from call_control.http.action_api import ActionApi
 from call_control.http.agent_api import AgentApi
 from call_control.http.agent_guard import AgentGuard
@@ -126,6 +127,7 @@ class CallControl:
         )
         self.parts.start("redis connections", self._clients.warm_up(), may_end=True)
         self.parts.start("worker", self._work(self._worker))
+        self.parts.start("fleet metrics", FleetMetrics(self._fleet, self._leases).run())
         self.parts.start("signing keys", self._acs_tokens.keep_fresh(), may_end=True)
         if self._grid_tokens is not None:
             self.parts.start("signing keys of Event Grid", self._grid_tokens.keep_fresh(), may_end=True)

@@ -80,6 +80,7 @@ class Leases:
         self._stopped = script("lease_stopped")
         self._overdue = script("lease_overdue")
         self._end = script("lease_end")
+        self._waiting = script("lease_waiting")
 
     def parts(self) -> list[Leases]:
         """Return one instance per server, so that an unavailable server delays only its own calls. `claim` and
@@ -173,6 +174,11 @@ class Leases:
                 for i in range(0, len(rows), 3)
             ]
         return found
+
+    async def waiting(self) -> int:
+        """Return the number of calls that ring and that no relay has claimed yet, at most 1,000 for each shard."""
+        async with redis_errors("counting the calls that ring"):
+            return sum([int(await self._waiting(keys=self._tables(tag))) for tag in self._keys.all_tags()])
 
     async def claimed(self, call_id: str) -> bool:
         """Whether any relay has claimed the call."""

@@ -5,18 +5,26 @@ It inspects one frame of the caller for each check, not all of them: the faults 
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
 import numpy as np
 
-NO_UPLINK_S: Final = 5.0
-SILENT_S: Final = 60.0
-CLIPPING_S: Final = 10.0
-CLIPPED_SHARE: Final = 0.01
-NO_DOWNLINK_S: Final = 30.0
 _FULL_SCALE: Final = 32_767
 _PCM: Final = np.dtype("<i2")
+
+
+@dataclass(frozen=True, slots=True)
+class AudioLimits:
+    """Limits beyond which audio is faulty. Times are in seconds."""
+
+    no_uplink_s: float = 5.0
+    silent_s: float = 60.0
+    clipping_s: float = 10.0
+    clipped_share: float = 0.01
+    """Share of the samples at full scale."""
+    no_downlink_s: float = 30.0
 
 
 class AudioFault(StrEnum):
@@ -32,7 +40,8 @@ class AudioFault(StrEnum):
 class AudioHealth:
     """The audio of one media socket. Call `check` twice a second. Times are seconds on the caller's clock."""
 
-    def __init__(self, now: float) -> None:
+    def __init__(self, now: float, limits: AudioLimits | None = None) -> None:
+        self._limits = limits or AudioLimits()
         self._found: set[AudioFault] = set()
         self._heard_at = now
         self._silent_since: float | None = None
@@ -53,9 +62,9 @@ class AudioHealth:
         that was sent will have been played. `bridged`: people in the call talk with each other, without the agent.
         """
         self._talks_at = now if bridged else max(self._talks_at, playing_until)
-        found = {AudioFault.NO_DOWNLINK} if now - self._talks_at >= NO_DOWNLINK_S else set[AudioFault]()
+        found = {AudioFault.NO_DOWNLINK} if now - self._talks_at >= self._limits.no_downlink_s else set[AudioFault]()
         if frame is None:
-            found |= {AudioFault.NO_UPLINK} if now - self._heard_at >= NO_UPLINK_S else set()
+            found |= {AudioFault.NO_UPLINK} if now - self._heard_at >= self._limits.no_uplink_s else set()
         else:
             self._heard_at = now
             if self._is_silent(now, frame, spoken_bytes):
@@ -72,7 +81,7 @@ class AudioHealth:
             return False
         if self._silent_since is None:
             self._silent_since, self._spoken_before = now, spoken_bytes
-        return now - self._silent_since >= SILENT_S and spoken_bytes > self._spoken_before
+        return now - self._silent_since >= self._limits.silent_s and spoken_bytes > self._spoken_before
 
     def _is_clipped(self, now: float, frame: bytes) -> bool:
         """Count the samples at full scale. Return whether they were too many, at the end of each window."""
@@ -80,8 +89,8 @@ class AudioHealth:
             samples = np.frombuffer(frame, _PCM)
             self._samples += len(samples)
             self._clipped += int(np.count_nonzero((samples >= _FULL_SCALE) | (samples <= -_FULL_SCALE)))
-        if now - self._window_at < CLIPPING_S:
+        if now - self._window_at < self._limits.clipping_s:
             return False
-        clipped = self._clipped > CLIPPED_SHARE * self._samples
+        clipped = self._clipped > self._limits.clipped_share * self._samples
         self._window_at, self._samples, self._clipped = now, 0, 0
         return clipped

@@ -70,7 +70,7 @@ class MediaSession:
     def rate_known(self, rate_hz: int) -> None:
         if self._apply(SessionEvent.RATE_KNOWN):
             self._streams.attach(rate_hz)
-            self._health = AudioHealth(self._clock())
+            self._health = AudioHealth(self._clock(), self._context.limits.audio)
 
     def paused(self, paused: bool) -> None:
         self._buffer.paused(paused)
