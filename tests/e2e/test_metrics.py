@@ -24,9 +24,16 @@ SERVICES = {
     "agent-relay": agent_relay.app,
 }
 PAGE = Path(__file__).parents[2] / "docs/telemetry.md"
-_ROW = re.compile(r"^\| (`bridge_[^|]+) \| ([^|]+) \| ([^|]+) \| ([^|]*) \|", re.MULTILINE)
-_MOVES_AT_START = {"bridge_inbox_entries_total"}
-"""Counters that may have counted something before the first call."""
+_ROW = re.compile(r"^\| (`bridge_[^|]+) \| ([^|]+) \| ([^|]+) \|([^|]*)\|", re.MULTILINE)
+_MOVES_AT_START = {
+    *("bridge_inbox_entries_total", "bridge_redis_outages_total"),
+    *("bridge_token_failures_total", "bridge_signing_key_failures_total"),
+}
+"""Counters that may have counted something before the first call, for example a time-out on a busy machine."""
+_NOT_HERE = {"bridge_voice_quota_connections", "bridge_calls_overflowed_total", "bridge_calls_overflowed"}
+"""Their series begin with a setting or a policy that the stack does not have: a limit for connections to Voice Live, a
+rule with `max_calls`.
+"""
 _MOST_BYTES = 120_000
 
 
@@ -40,9 +47,9 @@ class Documented:
 
 def documented() -> Iterator[Documented]:
     for names, where, kind, labels in _ROW.findall(PAGE.read_text(encoding="utf-8")):
-        groups = [tuple(re.findall(r"`(\w+)`", group)) for group in labels.split(";")]
-        for number, name in enumerate(re.findall(r"`(bridge_\w+)`", names)):
-            yield Documented(name, frozenset(_services(where)), kind.strip(), groups[min(number, len(groups) - 1)])
+        for name in re.findall(r"`(bridge_\w+)`", names):
+            found = tuple(re.findall(r"`(\w+)`", labels))
+            yield Documented(name, frozenset(_services(where)), kind.strip(), found)
 
 
 def _services(where: str) -> Iterator[str]:
@@ -62,7 +69,7 @@ def families(text: str) -> dict[str, Metric]:
 @pytest.mark.parametrize("service", SERVICES)
 def test_each_documented_metric_exists_before_the_first_call(service: str, first_metrics: Mapping[str, str]) -> None:
     shown = families(first_metrics[service])
-    rows = [row for row in documented() if service in row.services]
+    rows = [row for row in documented() if service in row.services and row.name not in _NOT_HERE]
     assert len(rows) > 15
     for row in rows:
         family = shown.get(row.name.removesuffix("_total"))
@@ -75,7 +82,7 @@ def test_each_documented_metric_exists_before_the_first_call(service: str, first
             moved = [sample for sample in family.samples if sample.value]
             assert not moved, f"{row.name} was not 0"
     ours = {name for name in shown if name.startswith("bridge_")}
-    unknown = ours - {row.name.removesuffix("_total") for row in rows}
+    unknown = ours - {row.name.removesuffix("_total") for row in rows} - _NOT_HERE
     assert not unknown, f"{service} has metrics that the table does not give it"
 
 
@@ -90,7 +97,7 @@ def test_each_value_of_a_closed_label_has_a_series(service: str, first_metrics: 
         for family in metric.collect()
     }
     checked = 0
-    for name in shown.keys() & closed.keys():
+    for name in shown.keys() & closed.keys() - _NOT_HERE:
         values: dict[str, set[str]] = defaultdict(set)
         for sample in shown[name].samples:
             for label, value in sample.labels.items():
