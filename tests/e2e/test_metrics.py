@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from prometheus_client.parser import text_string_to_metric_families
 import agent_relay.app
 import call_control.app
 import media_gateway.app
-from bridge_common.observability.telemetry import REGISTRY, Labeled
+from bridge_common.observability.telemetry import Labeled
 from lab.stack import Stack
 
 SERVICES = {
@@ -61,6 +62,13 @@ def _services(where: str) -> Iterator[str]:
         yield from (name.strip() for name in where.split(","))
 
 
+def labeled() -> Iterator[Labeled]:
+    """Return the metrics with labels of the imported modules."""
+    for name, module in list(sys.modules.items()):
+        if name.partition(".")[0] in ("bridge_common", "call_control", "media_gateway", "agent_relay"):
+            yield from (metric for metric in vars(module).values() if isinstance(metric, Labeled) and metric.closed)
+
+
 def families(text: str) -> dict[str, Metric]:
     return {family.name: family for family in text_string_to_metric_families(text)}
 
@@ -90,18 +98,13 @@ def test_each_documented_metric_exists_before_the_first_call(service: str, first
 @pytest.mark.parametrize("service", SERVICES)
 def test_each_value_of_a_closed_label_has_a_series(service: str, first_metrics: Mapping[str, str]) -> None:
     shown = families(first_metrics[service])
-    closed: dict[str, Labeled] = {
-        family.name: metric
-        for metric in REGISTRY._collector_to_names
-        if isinstance(metric, Labeled) and metric.closed
-        for family in metric.collect()
-    }
+    closed: dict[str, Labeled] = {family.name: metric for metric in labeled() for family in metric.collect()}
     checked = 0
     for name in shown.keys() & closed.keys() - _NOT_HERE:
         values: dict[str, set[str]] = defaultdict(set)
         for sample in shown[name].samples:
-            for label, value in sample.labels.items():
-                values[label].add(value)
+            for label_name, value in sample.labels.items():
+                values[label_name].add(value)
         for label in closed[name].closed:
             missing = label.values - values[label.name]
             assert not missing or label.name == "rule", f"{name}: no series for {missing}"

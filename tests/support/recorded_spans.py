@@ -52,7 +52,7 @@ def exemplars_of(*histograms: str) -> dict[str, set[str]]:
     text = render("application/openmetrics-text;version=1.0.0")[0].decode()
     return {
         family.name: {sample.exemplar.labels["trace_id"] for sample in family.samples if sample.exemplar}
-        for family in text_string_to_metric_families(text)
+        for family in text_string_to_metric_families(text)  # type: ignore[no-untyped-call]  # the library leaves it bare
         if family.name in histograms
     }
 

@@ -110,7 +110,8 @@ def test_exemplars_are_for_clients_that_read_openmetrics() -> None:
     histogram.observe(2.0, telemetry.exemplar(NOT_SAMPLED))
     body, content_type = telemetry.render(OPENMETRICS)
     assert content_type.startswith("application/openmetrics-text; version=1.0.0")
-    families = {family.name: family for family in openmetrics_families(body.decode())}
+    parsed = openmetrics_families(body.decode())  # type: ignore[no-untyped-call]  # the library leaves it bare
+    families = {family.name: family for family in parsed}
     buckets = {
         sample.labels["le"]: sample
         for sample in families["test_traced_seconds"].samples
