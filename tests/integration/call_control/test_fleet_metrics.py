@@ -18,12 +18,12 @@ def value(name: str, **labels: str) -> float | None:
     return REGISTRY.get_sample_value(name, labels)
 
 
-async def test_heartbeats_and_unclaimed_calls(clients: RedisClients, keys: Keys) -> None:
+async def test_heartbeats_and_calls_without_media(clients: RedisClients, keys: Keys) -> None:
     control = Fleet(clients.control, "control-1", "call-control")
     gateways = [Fleet(clients.control, f"gateway-{number}", "media-gateway") for number in range(3)]
     leases = Leases(clients.control, keys, "relay-1")
-    for call_id in ("call_1", "call_2", "call_3"):
-        await leases.offer(call_id)
+    for number in range(40):
+        await leases.offer(f"call_{number}")
     reporting = asyncio.create_task(FleetMetrics(control, leases, poll_s=0.02).run())
 
     async def reported(draining: bool) -> bool:
@@ -36,9 +36,11 @@ async def test_heartbeats_and_unclaimed_calls(clients: RedisClients, keys: Keys)
     await eventually(lambda: value("bridge_fleet_calls", kind="media-gateway") == 33)
     assert value("bridge_fleet_capacity_calls", kind="media-gateway") == 300
     assert value("bridge_fleet_processes", kind="agent-relay", state="live") == 0
-    await eventually(lambda: value("bridge_fleet_ringing_calls") == 3)
-    assert len(await leases.claim(2)) == 2
-    await eventually(lambda: value("bridge_fleet_ringing_calls") == 1)
+    assert value("bridge_fleet_ringing_calls") == 40 - 33
+    assert value("bridge_fleet_calls", kind="call-control") == 40
+    assert value("bridge_fleet_capacity_calls", kind="call-control") is None, "its capacity is a rate"
+    await leases.end("call_0")
+    await eventually(lambda: value("bridge_fleet_ringing_calls") == 6)
     await eventually(lambda: reported(True))
     await eventually(lambda: value("bridge_fleet_capacity_calls", kind="media-gateway") == 200)
     assert value("bridge_fleet_calls", kind="media-gateway") == 33, "a draining process still has its calls"

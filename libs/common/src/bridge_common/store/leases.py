@@ -80,7 +80,6 @@ class Leases:
         self._stopped = script("lease_stopped")
         self._overdue = script("lease_overdue")
         self._end = script("lease_end")
-        self._waiting = script("lease_waiting")
 
     def parts(self) -> list[Leases]:
         """Return one instance per server, so that an unavailable server delays only its own calls. `claim` and
@@ -175,10 +174,13 @@ class Leases:
             ]
         return found
 
-    async def waiting(self) -> int:
-        """Return the number of calls that ring and that no relay has claimed yet, at most 1,000 for each shard."""
-        async with redis_errors("counting the calls that ring"):
-            return sum([int(await self._waiting(keys=self._tables(tag))) for tag in self._keys.all_tags()])
+    async def count(self) -> int:
+        """Return the number of calls that need a relay, claimed or not. One command for each shard."""
+        async with redis_errors("counting the calls of relays"):
+            counts = await asyncio.gather(
+                *(command(self._redis, "ZCARD", self._keys.leases(tag)) for tag in self._keys.all_tags())
+            )
+        return sum(counts)
 
     async def claimed(self, call_id: str) -> bool:
         """Whether any relay has claimed the call."""
