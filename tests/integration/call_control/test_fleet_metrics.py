@@ -24,26 +24,33 @@ async def test_heartbeats_and_calls_without_media(clients: RedisClients, keys: K
     leases = Leases(clients.control, keys, "relay-1")
     for number in range(40):
         await leases.offer(f"call_{number}")
-    reporting = asyncio.create_task(FleetMetrics(control, leases, poll_s=0.02).run())
+    draining = 0
 
-    async def reported(draining: bool) -> bool:
+    async def reported(name: str, expected: float, **labels: str) -> bool:
+        """Whether the metric has this value while the gateways are alive."""
         for number, gateway in enumerate(gateways):
-            await gateway.beat(capacity=100, active=10 + number, draining=draining and number == 0)
-        return value("bridge_fleet_processes", kind="media-gateway", state="draining") == float(draining)
+            await gateway.beat(capacity=100, active=10 + number, draining=number < draining)
+        return value(name, **labels) == expected
 
-    await eventually(lambda: reported(False))
-    await eventually(lambda: value("bridge_fleet_processes", kind="media-gateway", state="live") == 3)
-    await eventually(lambda: value("bridge_fleet_calls", kind="media-gateway") == 33)
-    assert value("bridge_fleet_capacity_calls", kind="media-gateway") == 300
-    assert value("bridge_fleet_processes", kind="agent-relay", state="live") == 0
-    assert value("bridge_fleet_ringing_calls") == 40 - 33
-    assert value("bridge_fleet_calls", kind="call-control") == 40
-    assert value("bridge_fleet_capacity_calls", kind="call-control") is None, "its capacity is a rate"
-    await leases.end("call_0")
-    await eventually(lambda: value("bridge_fleet_ringing_calls") == 6)
-    await eventually(lambda: reported(True))
-    await eventually(lambda: value("bridge_fleet_capacity_calls", kind="media-gateway") == 200)
-    assert value("bridge_fleet_calls", kind="media-gateway") == 33, "a draining process still has its calls"
-    reporting.cancel()
-    with contextlib.suppress(asyncio.CancelledError):
-        await reporting
+    async def await_value(name: str, expected: float, **labels: str) -> None:
+        await eventually(lambda: reported(name, expected, **labels), what=f"{name} {labels} {expected}")
+
+    reporting = asyncio.create_task(FleetMetrics(control, leases, poll_s=0.02).run())
+    try:
+        await await_value("bridge_fleet_processes", 3, kind="media-gateway", state="live")
+        await await_value("bridge_fleet_calls", 33, kind="media-gateway")
+        await await_value("bridge_fleet_capacity_calls", 300, kind="media-gateway")
+        await await_value("bridge_fleet_ringing_calls", 40 - 33)
+        await await_value("bridge_fleet_calls", 40, kind="call-control")
+        assert value("bridge_fleet_capacity_calls", kind="call-control") is None, "its capacity is a rate"
+        assert value("bridge_fleet_processes", kind="agent-relay", state="live") == 0
+        await leases.end("call_0")
+        await await_value("bridge_fleet_ringing_calls", 6)
+        draining = 1
+        await await_value("bridge_fleet_processes", 1, kind="media-gateway", state="draining")
+        await await_value("bridge_fleet_capacity_calls", 200, kind="media-gateway")
+        await await_value("bridge_fleet_calls", 33, kind="media-gateway")
+    finally:
+        reporting.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await reporting
