@@ -18,7 +18,7 @@ log = logging.getLogger("test.exported")
 
 @pytest.fixture
 def exporter() -> InMemoryLogRecordExporter:
-    return InMemoryLogRecordExporter()
+    return InMemoryLogRecordExporter()  # type: ignore[no-untyped-call]  # the library leaves it bare
 
 
 @pytest.fixture
