@@ -157,7 +157,7 @@ $(AS_SHIPPED)/.made: $(STAMP) libs/common/mypyc.ini $(shell find $(SHIPPED) \( -
 compiled: $(AS_SHIPPED)/.made ## make the packages as the images have them, compiled, into out/as-shipped
 
 images: ## build the container images (needs docker compose)
-	docker compose --profile sim build
+	docker compose --profile sim build --build-arg REVISION=$$(git rev-parse --short HEAD)
 
 lock: install ## resolve requirements/*.txt again from the pyproject files
 	$(BIN)/python -m pip install --quiet uv

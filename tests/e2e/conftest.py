@@ -9,7 +9,7 @@ import pytest
 from redis import Redis
 
 from lab.stack import Ports, Stack, running
-from lab.wire import call_json
+from lab.wire import call_json, raw
 from tests.support.span_receiver import SpanReceiver, receiving_spans
 
 
@@ -21,12 +21,21 @@ def spans() -> Iterator[SpanReceiver]:
 
 
 @pytest.fixture(scope="session")
-def whole_stack(tmp_path_factory: pytest.TempPathFactory, spans: SpanReceiver) -> Iterator[Stack]:
+def first_metrics() -> dict[str, str]:
+    """The metrics of each service of `whole_stack` before the first call."""
+    return {}
+
+
+@pytest.fixture(scope="session")
+def whole_stack(
+    tmp_path_factory: pytest.TempPathFactory, spans: SpanReceiver, first_metrics: dict[str, str]
+) -> Iterator[Stack]:
     traced = {"OTEL_EXPORTER_OTLP_ENDPOINT": spans.url, "OTEL_BSP_SCHEDULE_DELAY": "300"}
     extra = dict.fromkeys(("call-control", "media-gateway", "agent-relay"), traced)
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("REDIS_URL", raising=False)
         with running(Stack(Ports.free(), Path(tmp_path_factory.mktemp("stack")), extra)) as stack:
+            first_metrics.update({name: raw("GET", f"{stack.url(name)}/metrics").decode() for name in extra})
             yield stack
 
 

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from prometheus_client.openmetrics.parser import text_string_to_metric_families
+
 from bridge_common.observability import tracing
-from bridge_common.observability.telemetry import REGISTRY
+from bridge_common.observability.telemetry import REGISTRY, render
 from bridge_common.observability.tracing import Begun, Span
 
-TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+TRACE_ID = "0af7651916cd43dd8448eb211c80319c"
+TRACEPARENT = f"00-{TRACE_ID}-b7ad6b7169203331-01"
 
 
 class RecordedSpans:
@@ -42,6 +45,16 @@ def telling() -> Iterator[RecordedSpans]:
         yield spans
     finally:
         tracing.use(None)
+
+
+def exemplars_of(*histograms: str) -> dict[str, set[str]]:
+    """Return the trace ids of the exemplars of each histogram, as a client of OpenMetrics reads them."""
+    text = render("application/openmetrics-text;version=1.0.0")[0].decode()
+    return {
+        family.name: {sample.exemplar.labels["trace_id"] for sample in family.samples if sample.exemplar}
+        for family in text_string_to_metric_families(text)  # type: ignore[no-untyped-call]  # the library leaves it bare
+        if family.name in histograms
+    }
 
 
 class Growth:

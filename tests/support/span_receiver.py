@@ -1,4 +1,6 @@
-"""Test double for span receivers: an OTLP collector (HTTP, protobuf) and Azure Monitor's ingestion, on one port."""
+"""Test double for receivers of telemetry: an OTLP collector (HTTP, protobuf) and Azure Monitor's ingestion, on one
+port.
+"""
 
 from __future__ import annotations
 
@@ -11,11 +13,20 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import (
+    ExportLogsServiceRequest,
+    ExportLogsServiceResponse,
+)
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
+    ExportMetricsServiceRequest,
+    ExportMetricsServiceResponse,
+)
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
     ExportTraceServiceRequest,
     ExportTraceServiceResponse,
 )
 from opentelemetry.proto.common.v1.common_pb2 import KeyValue
+from opentelemetry.proto.metrics.v1.metrics_pb2 import Metric
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,10 +43,22 @@ class ReceivedSpan:
     failure: str
 
 
+@dataclass(frozen=True, slots=True)
+class ReceivedLog:
+    service: str
+    logger: str
+    severity: str
+    message: str
+    attributes: dict[str, Any]
+
+
 @dataclass(slots=True)
 class SpanReceiver:
     url: str = ""
     spans: list[ReceivedSpan] = field(default_factory=list)
+    logs: list[ReceivedLog] = field(default_factory=list)
+    metrics: list[Metric] = field(default_factory=list)
+    """Metrics of all requests, as in the protocol."""
     envelopes: list[dict[str, Any]] = field(default_factory=list)
     """Envelopes received from Azure Monitor's exporter."""
     paths: list[str] = field(default_factory=list)
@@ -57,6 +80,12 @@ def receiving_spans() -> Iterator[SpanReceiver]:
             if self.path == "/v1/traces":
                 receiver.spans += _spans(ExportTraceServiceRequest.FromString(body))
                 self._answer(ExportTraceServiceResponse().SerializeToString(), "application/x-protobuf")
+            elif self.path == "/v1/logs":
+                receiver.logs += _logs(ExportLogsServiceRequest.FromString(body))
+                self._answer(ExportLogsServiceResponse().SerializeToString(), "application/x-protobuf")
+            elif self.path == "/v1/metrics":
+                receiver.metrics += _metrics(ExportMetricsServiceRequest.FromString(body))
+                self._answer(ExportMetricsServiceResponse().SerializeToString(), "application/x-protobuf")
             else:
                 received = json.loads(body)
                 receiver.envelopes += received
@@ -102,6 +131,26 @@ def _spans(request: ExportTraceServiceRequest) -> Iterator[ReceivedSpan]:
                     moments=[event.name for event in span.events],
                     failure=span.status.message,
                 )
+
+
+def _logs(request: ExportLogsServiceRequest) -> Iterator[ReceivedLog]:
+    for resource_logs in request.resource_logs:
+        service = str(_values(resource_logs.resource.attributes)["service.name"])
+        for scope_logs in resource_logs.scope_logs:
+            for record in scope_logs.log_records:
+                yield ReceivedLog(
+                    service=service,
+                    logger=scope_logs.scope.name,
+                    severity=record.severity_text,
+                    message=record.body.string_value,
+                    attributes=_values(record.attributes),
+                )
+
+
+def _metrics(request: ExportMetricsServiceRequest) -> Iterator[Metric]:
+    for resource_metrics in request.resource_metrics:
+        for scope_metrics in resource_metrics.scope_metrics:
+            yield from scope_metrics.metrics
 
 
 def _values(pairs: Any) -> dict[str, Any]:

@@ -17,14 +17,17 @@ from starlette.routing import Route
 from call_control.acs_client import AcsClient, AcsError, AcsRefusal, MediaFormat
 from call_control.core.connection_string import AcsAddress, parse_connection_string
 from tests.support.lab_server import running
+from tests.support.recorded_spans import Growth
 from tests.support.scripted_acs import STALE_CONTEXT, ScriptedAcs, Twist
 
 MEDIA = MediaFormat("pcm16k", "mixed")
 
 
 @asynccontextmanager
-async def _identity() -> AsyncIterator[str]:
+async def _identity(*, broken: bool = False) -> AsyncIterator[str]:
     async def token(request: Request) -> Response:
+        if broken:
+            return JSONResponse({"statusCode": 400, "message": "no such identity"}, 400)
         resource = request.query_params["resource"]
         assert resource == "https://communication.azure.com/"
         expires_on = str(int(time.time()) + 3600)
@@ -138,6 +141,19 @@ async def test_a_managed_identity_signs_for_an_http_simulator(
         await client.start_media_streaming(connection, operation_context="x")
         await client.aclose()
     assert [asked.headers["authorization"] for asked in acs.asked] == ["Bearer a-token"] * 2
+
+
+async def test_an_identity_without_a_token_is_counted(acs: ScriptedAcs, monkeypatch: pytest.MonkeyPatch) -> None:
+    grown = Growth()
+    async with _identity(broken=True) as endpoint:
+        monkeypatch.setenv("IDENTITY_ENDPOINT", endpoint)
+        monkeypatch.setenv("IDENTITY_HEADER", "secret")
+        client = AcsClient(AcsAddress(acs.endpoint), MEDIA, deadline_s=2)
+        with pytest.raises(AcsError):
+            await answer(client)
+        await client.aclose()
+    assert grown('bridge_token_failures_total{scope="acs"}') > 0
+    assert acs.asked == []
 
 
 async def test_a_proxy_of_the_environment_is_used(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,7 +7,7 @@ from bridge_common.observability import telemetry
 def test_metrics_are_exported_with_their_labels() -> None:
     metrics.SESSIONS.labels("open").inc()
     metrics.FIRST_DELTA.observe(0.25)
-    text = telemetry.render().decode()
+    text = telemetry.render()[0].decode()
     assert 'bridge_relay_voice_sessions_total{result="open"}' in text
     assert "bridge_relay_first_delta_seconds_bucket" in text
 

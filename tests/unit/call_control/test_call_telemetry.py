@@ -12,7 +12,7 @@ from bridge_common.wire.entries import Due, IncomingCall, MediaOpen
 from call_control.call_telemetry import begin_trace, report_arrival, report_command, report_step
 from call_control.core.machine.call_events import CommandDone
 from call_control.core.policy.routing import Accepted, Routed
-from tests.support.recorded_spans import TRACEPARENT, Growth, telling
+from tests.support.recorded_spans import TRACE_ID, TRACEPARENT, Growth, exemplars_of, telling
 
 RING_MS = round(time.time() * 1000) - 2_000
 ENTRY = IncomingCall("call_1", "e", "4:+14255550100", "4:+18005551212", "context", "correlation-1", "server", RING_MS)
@@ -144,3 +144,33 @@ def test_a_request_that_is_not_possible_is_counted_and_has_a_reason(
     line = caplog.records[-1].__dict__["bridge_fields"]
     assert (line["outcome"], line["reason"]) == ("rejected", "unknown target '[number]'; use billing")
     assert "14255550100" not in str(line), "an agent may have used a number"
+
+
+@pytest.mark.parametrize("state", ["done", "failed", "canceled"])
+def test_each_action_is_counted_once_with_its_outcome(state: str) -> None:
+    grown, sample = Growth(), f'bridge_call_actions_total{{kind="send_dtmf",outcome="{state}"}}'
+    action = CallAction("act_1", "send_dtmf", '{"tones":"1"}', "operator", 1, "running")
+    sending = replace(CONNECTED, actions=(action,))
+    over = replace(CONNECTED, actions=(replace(action, state=state),))
+    for was, now in ((CONNECTED, sending), (sending, sending), (sending, over), (over, over)):
+        report_step(was, now, DONE)
+    assert grown(sample) == 1
+    report_step(CONNECTED, over, DONE)
+    assert grown(sample) == 2, "an action that is over in the step that requested it"
+
+
+def test_the_duration_of_a_call_begins_when_it_is_connected() -> None:
+    grown = Growth()
+    report_step(CONNECTED, ENDED, DONE)
+    report_step(RINGING, replace(RINGING, status=Status.ENDED, ended_ms=RING_MS + 9_000), DONE)
+    assert grown("bridge_call_seconds_count") == 1, "the other one was not answered"
+    assert grown("bridge_call_seconds_sum") == pytest.approx(7.7)
+
+
+def test_latencies_of_traced_calls_have_exemplars() -> None:
+    report_step(RINGING, ANSWERING, DONE)
+    report_step(ANSWERING, CONNECTED, DONE)
+    report_step(CONNECTED, ENDED, DONE)
+    report_command(CONNECTED, "Answer", RING_MS + 300, "done")
+    names = ("bridge_answer_seconds", "bridge_call_seconds", "bridge_acs_request_seconds")
+    assert exemplars_of(*names) == {name: {TRACE_ID} for name in names}

@@ -13,7 +13,7 @@ from call_control.metrics import REASON_LABELS, UNREACHED, end_reason_label, mod
 def test_dashboards_find_every_figure() -> None:
     metrics.CALLS.labels("ringing").inc()
     metrics.ANSWER.labels("connected").observe(0.5)
-    shown = telemetry.render().decode()
+    shown = telemetry.render()[0].decode()
     for name in (
         'bridge_calls_total{status="ringing"}',
         'bridge_answer_seconds_count{until="connected"}',

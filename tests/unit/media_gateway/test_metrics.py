@@ -7,7 +7,7 @@ from media_gateway import metrics
 def test_dashboards_find_every_figure() -> None:
     metrics.FRAMES.received += 1
     metrics.SOCKETS.labels("1000").inc()
-    shown = telemetry.render().decode()
+    shown = telemetry.render()[0].decode()
     for name in (
         'bridge_gateway_frames_total{direction="in"}',
         'bridge_gateway_frames_total{direction="out"}',

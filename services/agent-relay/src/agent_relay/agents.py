@@ -75,6 +75,8 @@ class AgentFactory:
         targets = voice_targets(profile.target, self.targets, self.secrets)
         self.tokens.require({scope: self.scopes[scope] for target in targets for scope in target.scopes()})
         voice = VoiceResources([self._dialer(target) for target in targets], self.quota)
+        for dialer in voice.dialers:
+            metrics.know_resource(dialer.resource)
         count = profile.warm_sessions
         if count is None:
             count = self.warm_sessions if name == DEFAULT else 0
@@ -124,6 +126,11 @@ class Agents:
         if key not in self._kept:
             self._kept[key] = self._make(name, profile)
         return self._kept[key]
+
+    @property
+    def resources(self) -> frozenset[str]:
+        """The Voice Live resources of the newest versions."""
+        return frozenset(dialer.resource for agent in self._newest.values() for dialer in agent.voice.dialers)
 
     def of(self, record: CallRecord) -> AgentVersion:
         """The version of the record if it is known here, otherwise the newest. If the profile does not exist: the

@@ -24,12 +24,13 @@ from agent_relay.settings import RelaySettings
 from agent_relay.tools.egress import tool_session
 from agent_relay.tools.profile_tools import tools_of
 from agent_relay.voice.connection_quota import ConnectionQuota
+from agent_relay.voice.quota_watch import QuotaWatch
 from bridge_common.auth.entra_tokens import Tokens
 from bridge_common.base.errors import OutsideError
 from bridge_common.base.ids import process_name
 from bridge_common.base.log import fields
 from bridge_common.base.retry import Backoff
-from bridge_common.observability import telemetry
+from bridge_common.observability import media_metrics
 from bridge_common.redis.clients import RedisClients, clients_of
 from bridge_common.service.background_tasks import BackgroundTasks
 from bridge_common.service.lifecycle import serve, set_up
@@ -137,7 +138,8 @@ class AgentRelay:
             references=CallReferences(clients.control),
         )
         self._worker = RelayWorker(context, clients.blocking, capacity=settings.relay_capacity)
-        telemetry.WRITER_WAITING.set_function(lambda: context.writer.waiting)
+        media_metrics.CAPACITY.set(settings.relay_capacity)
+        media_metrics.WRITER_WAITING.set_function(lambda: context.writer.waiting)
         self.parts.start("redis connections", clients.warm_up(), may_end=True)
         # Tasks are stopped in this order: the teardown notifications of the worker need the writer.
         self.parts.start("worker", self._worker.run())
@@ -145,6 +147,7 @@ class AgentRelay:
         self.parts.start("say reader", context.say_reader.run())
         self.parts.start("writer", context.writer.run())
         self.parts.start("tokens", tokens.run())
+        self.parts.start("voice quota", QuotaWatch(quota, lambda: agents.resources).run(), may_end=True)
         self._warming = self.parts.start("warm sessions", agents.run())
         if settings.agent_profiles_file:
             reloader = ProfileReloader(settings.agent_profiles_file, settings.profile_check, agents)

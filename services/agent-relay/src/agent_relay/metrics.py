@@ -12,6 +12,8 @@ from bridge_common.observability.telemetry import Label
 
 _RESOURCE: Final = Label("resource", most=64)
 """Label: host of a configured Voice Live endpoint."""
+_URGENCY: Final = Label("urgency", (urgency.name.lower() for urgency in Urgency))
+_STATUS: Final = Label("status", ("0", "401", "403", "429", "503"))
 
 SESSIONS: Final = telemetry.counter(
     "bridge_relay_voice_sessions_total",
@@ -32,11 +34,16 @@ TOOLS_MISSING: Final = telemetry.counter(
 LOST_SESSIONS: Final = telemetry.counter("bridge_relay_voice_sessions_lost_total", "Voice sessions lost during a call")
 QUOTA_WAITS: Final = telemetry.counter(
     "bridge_relay_quota_waits_total", "Times that no connection was left on a resource, by priority",
-    _RESOURCE, Label("urgency", (urgency.name.lower() for urgency in Urgency)),
+    _RESOURCE, _URGENCY,
 )  # fmt: skip
 PAUSES: Final = telemetry.counter(
     "bridge_relay_resource_pauses_total", "Pauses of Voice Live resources, by HTTP status of the error",
-    _RESOURCE, Label("status", ("0", "401", "403", "429", "503")),
+    _RESOURCE, _STATUS,
+)  # fmt: skip
+QUOTA: Final = telemetry.gauge(
+    "bridge_voice_quota_connections",
+    "New connections per minute (limit), and those that a running call may open now (free), of the whole fleet",
+    _RESOURCE, Label("kind", ("limit", "free")),
 )  # fmt: skip
 OVERDUE_SPEECH: Final = telemetry.counter(
     "bridge_relay_overdue_speech_total",
@@ -82,6 +89,14 @@ _SILENCED_CALLS: Final = telemetry.gauge("bridge_relay_silenced_calls", "Depreca
 _SAYS_TOLD: Final = telemetry.counter(
     "bridge_relay_says_told_total", "Deprecated name of bridge_relay_announcements_total", Label("outcome", Outcome)
 )
+
+
+def know_resource(resource: str) -> None:
+    """Create the series of a Voice Live resource."""
+    for urgency in _URGENCY.values:
+        QUOTA_WAITS.labels(resource, urgency)
+    for status in _STATUS.values:
+        PAUSES.labels(resource, status)
 
 
 def set_muted_calls(count: int) -> None:

@@ -9,10 +9,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from enum import StrEnum
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 from urllib.request import getproxies
 
 from azure.communication.callautomation import CommunicationIdentifier
@@ -20,7 +21,7 @@ from azure.communication.callautomation import CommunicationIdentifier
 # The package does not export it.
 from azure.communication.callautomation._shared.models import identifier_from_raw_id
 from azure.communication.callautomation.aio import CallAutomationClient, CallConnectionClient
-from azure.core.credentials import AzureKeyCredential
+from azure.core.credentials import AccessToken, AccessTokenInfo, AzureKeyCredential, TokenRequestOptions
 from azure.core.exceptions import (
     AzureError,
     ClientAuthenticationError,
@@ -31,6 +32,7 @@ from azure.core.pipeline import PipelineRequest
 from azure.core.pipeline.policies import SansIOHTTPPolicy
 from azure.identity.aio import DefaultAzureCredential
 
+from bridge_common.auth.entra_tokens import TOKEN_FAILURES
 from bridge_common.base.errors import OutsideError
 from bridge_common.base.log import fields
 from bridge_common.base.redaction import redacted
@@ -79,12 +81,33 @@ class AcsError(OutsideError):
         return self.refusal in (AcsRefusal.GONE, AcsRefusal.STALE_CONTEXT)
 
 
+class _Identity(DefaultAzureCredential):
+    """Counts the failures, which the SDK reports only as errors of its requests."""
+
+    async def get_token(self, *scopes: str, **options: Any) -> AccessToken:
+        with _counted():
+            return await super().get_token(*scopes, **options)
+
+    async def get_token_info(self, *scopes: str, options: TokenRequestOptions | None = None) -> AccessTokenInfo:
+        with _counted():
+            return await super().get_token_info(*scopes, options=options)
+
+
+@contextmanager
+def _counted() -> Iterator[None]:
+    try:
+        yield
+    except (AzureError, asyncio.CancelledError):  # canceled at the deadline of the request
+        TOKEN_FAILURES.labels("acs").inc()
+        raise
+
+
 class AcsRequests:
     """Sends requests with the SDK. Call `aclose` at the end."""
 
     def __init__(self, address: AcsAddress, *, deadline_s: float = DEADLINE_S) -> None:
         self._deadline_s = deadline_s
-        self._identity = None if address.access_key else DefaultAzureCredential()
+        self._identity = None if address.access_key else _Identity()
         self._client = CallAutomationClient(
             address.endpoint,
             self._identity or AzureKeyCredential(address.access_key),

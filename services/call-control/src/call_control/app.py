@@ -27,6 +27,7 @@ from call_control.acs_client import AcsClient, MediaFormat
 from call_control.agent_actions import AgentActions
 from call_control.core.fleet_demand import ScaleBuffer
 from call_control.effects import CallUrls, Effects
+from call_control.fleet_metrics import FleetMetrics
 from call_control.fleet_view import FleetView
 from call_control.http.action_api import ActionApi
 from call_control.http.agent_api import AgentApi
@@ -79,6 +80,8 @@ class CallControl:
         self._announcements = AnnouncementStore(control, keys)
         self._leases = Leases(control, keys, self.name)
         self._fleet = Fleet(control, self.name, KIND, keys)
+        buffer = ScaleBuffer(settings.scale_buffer_calls, settings.scale_buffer_percent)
+        self._fleet_view = FleetView(self._fleet, self._leases, buffer)
         source = f"file {settings.routing_policy}" if settings.routing_policy else "settings"
         self._routing = PolicyKeeper(PolicyStore(control, self._clients.blocking), settings.routing, source)
         self._rings = RingCounter(control, settings.ring_limits)
@@ -108,8 +111,7 @@ class CallControl:
             silence_s=self._timing.silence_s,
         )
         actions = ActionApi(self._store, self._inbox, self._routing, operators)
-        buffer = ScaleBuffer(self._settings.scale_buffer_calls, self._settings.scale_buffer_percent)
-        fleet = FleetApi(FleetView(self._fleet, self._leases, buffer), operators)
+        fleet = FleetApi(self._fleet_view, operators)
         of_operators = [
             *(*api.routes(), *actions.routes(), *routing.routes()),
             *(*announcements.routes(), *fleet.routes()),
@@ -141,6 +143,7 @@ class CallControl:
         )
         self.parts.start("redis connections", self._clients.warm_up(), may_end=True)
         self.parts.start("worker", self._work(self._worker))
+        self.parts.start("fleet metrics", FleetMetrics(self._fleet_view).run())
         self.parts.start("signing keys", self._acs_tokens.keep_fresh(), may_end=True)
         if self._grid_tokens is not None:
             self.parts.start("signing keys of Event Grid", self._grid_tokens.keep_fresh(), may_end=True)

@@ -11,7 +11,7 @@ import time
 from bridge_common.base.log import fields, phone
 from bridge_common.base.log_limit import LineLimit
 from bridge_common.base.redaction import redacted
-from bridge_common.observability import tracing
+from bridge_common.observability import telemetry, tracing
 from bridge_common.observability.tracing import Begun, Kind, Moment, Span
 from bridge_common.wire.action_kinds import ADD_PARTICIPANT, TRANSFER
 from bridge_common.wire.call_record import CallAction, CallRecord, Status
@@ -93,7 +93,7 @@ def report_foreign_callback(call_id: str, event: AcsEvent, field: str) -> None:
 def report_step(was: CallRecord, now: CallRecord, event: CallEvent) -> None:
     """Log a change of status, and record the metrics and spans that end with it."""
     if now.media_seen and not was.media_seen:
-        metrics.ANSWER.labels("media").observe(_since_ring_s(now))
+        _observe_answer(now, "media")
     overdue = isinstance(event, Due) and event.timer == SetTimer.ENDING and was != now
     if overdue and was.hang_up_ms and was.connection_id:
         _report_overdue_hang_up(was, now)
@@ -112,13 +112,15 @@ def report_step(was: CallRecord, now: CallRecord, event: CallEvent) -> None:
     )
     metrics.CALLS.labels(now.status.value).inc()
     if now.status is Status.ANSWERING:
-        metrics.ANSWER.labels("answer").observe(_since_ring_s(now))
+        _observe_answer(now, "answer")
     elif now.status is Status.CONNECTED:
-        metrics.ANSWER.labels("connected").observe(_since_ring_s(now))
+        _observe_answer(now, "connected")
         requested = [Moment("answer requested", now.answered_ms)] if now.answered_ms else []
         _publish_span(now, "answer", now.created_ms, now.connected_ms, requested)
     elif now.status is Status.ENDED:
         metrics.ENDED.labels(metrics.end_reason_label(now.end_reason)).inc()
+        if now.connected_ms:
+            metrics.CALL.observe(max(now.ended_ms - now.connected_ms, 0) / 1000, telemetry.exemplar(now.traceparent))
         _publish_span(now, "call", now.created_ms, now.ended_ms, reason=now.end_reason)
 
 
@@ -136,7 +138,7 @@ def report_command(record: CallRecord, name: str, began_ms: float, outcome: str,
     """Record the metrics and the span of a finished command to ACS."""
     metrics.ACS_REQUESTS.labels(name, outcome).inc()
     now = tracing.now_ms()
-    metrics.ACS_REQUEST.labels(name).observe((now - began_ms) / 1000)
+    metrics.ACS_REQUEST.labels(name).observe((now - began_ms) / 1000, telemetry.exemplar(record.traceparent))
     _publish_span(record, f"ACS {name}", began_ms, now, kind="client", outcome=outcome, failure=failure)
 
 
@@ -182,6 +184,8 @@ def report_people(was: CallRecord, now: CallRecord) -> None:
     known = {action.id for action in was.actions}
     for action in now.actions:
         completed = not action.open and (action.id in open_before or action.id not in known)
+        if completed:
+            metrics.ACTIONS.labels(action.kind, action.state).inc()
         if completed and action.kind in (TRANSFER, ADD_PARTICIPANT):
             _report_outcome(now.call_id, action)
 
@@ -212,8 +216,9 @@ def _target_of(record: CallRecord) -> str:
     return redacted(target_name(action)) if action is not None else ""
 
 
-def _since_ring_s(record: CallRecord) -> float:
-    return max(time.time() - record.created_ms / 1000, 0.0)
+def _observe_answer(record: CallRecord, until: str) -> None:
+    since_ring_s = max(time.time() - record.created_ms / 1000, 0.0)
+    metrics.ANSWER.labels(until).observe(since_ring_s, telemetry.exemplar(record.traceparent))
 
 
 def _event_name(event: CallEvent) -> str:

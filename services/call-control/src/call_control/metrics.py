@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from itertools import product
 from typing import Final, get_args
 
-from bridge_common.observability.telemetry import Label, counter, gauge, histogram
-from bridge_common.wire.action_kinds import ATTENDED, BLIND, TRANSFER
+from bridge_common.observability.telemetry import OTHER, Label, counter, gauge, histogram
+from bridge_common.wire.action_kinds import ACTION_KINDS, ATTENDED, BLIND, TRANSFER
 from bridge_common.wire.call_record import CallAction, Status
 from bridge_common.wire.entries import InboxEntry
 from call_control.acs_client import AcsRefusal
@@ -58,6 +59,17 @@ OVER_LIMIT: Final = counter(
 OUTDATED: Final = counter(
     "bridge_calls_outdated", "Calls not answered because their event was older than the ring time"
 )
+ACTIONS: Final = counter(
+    "bridge_call_actions_total",
+    "Actions that operators, agents and callers requested, by outcome",
+    Label("kind", ACTION_KINDS),
+    Label("outcome", ("done", "failed", "canceled")),
+)
+CALL: Final = histogram(
+    "bridge_call_seconds",
+    "Duration of calls, from connected to the end",
+    (1.0, 5.0, 15.0, 30.0, 60.0, 120.0, 180.0, 300.0, 600.0, 1200.0, 1800.0, 3600.0, 7200.0),
+)
 HANG_UPS_REPEATED: Final = counter("bridge_hang_ups_repeated", "Hang-ups repeated because ACS had not confirmed them")
 HANG_UPS_ABANDONED: Final = counter(
     "bridge_hang_ups_abandoned", "Hang-ups that ACS did not confirm; the caller may still be connected"
@@ -87,7 +99,12 @@ ACS_REQUEST: Final = histogram(
 )  # fmt: skip
 WEBHOOK_EVENTS: Final = counter(
     "bridge_webhook_events_total", "Events that Azure posted, by kind and outcome",
-    Label("kind", ("IncomingCall", *KNOWN_CALLBACKS)), Label("outcome", ("new", "duplicate", "ignored", "refused")),
+    Label("kind", ("IncomingCall", *KNOWN_CALLBACKS, OTHER)),
+    Label("outcome", ("new", "duplicate", "ignored", "refused")),
+    series=(
+        *product(("IncomingCall", *sorted(KNOWN_CALLBACKS)), ("new", "duplicate")),
+        *product((OTHER,), ("ignored", "refused")),
+    ),
 )  # fmt: skip
 FOREIGN_CALLBACKS: Final = counter(
     "bridge_foreign_callbacks_total",

@@ -12,7 +12,7 @@ from starlette.routing import BaseRoute
 
 from bridge_common.base.errors import OutsideError
 from bridge_common.base.ids import process_name
-from bridge_common.observability import telemetry
+from bridge_common.observability import media_metrics
 from bridge_common.redis.clients import clients_of
 from bridge_common.service.background_tasks import BackgroundTasks
 from bridge_common.service.lifecycle import serve, set_up
@@ -97,7 +97,8 @@ class MediaGateway:
 
     async def start(self) -> None:
         metrics.WAITING_S.set_function(self._waiting_s)
-        telemetry.WRITER_WAITING.set_function(lambda: self.context.writer.waiting)
+        media_metrics.CAPACITY.set(self.context.admission.capacity)
+        media_metrics.WRITER_WAITING.set_function(lambda: self.context.writer.waiting)
         self.parts.start("redis connections", self._clients.warm_up(), may_end=True)
         self.parts.start("reader", self.context.reader.run())
         self.parts.start("writer", self.context.writer.run())

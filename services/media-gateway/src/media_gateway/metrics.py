@@ -9,6 +9,7 @@ from prometheus_client.core import CounterMetricFamily
 from prometheus_client.registry import Collector
 
 from bridge_common.observability.telemetry import REGISTRY, Label, counter, gauge, histogram
+from media_gateway.core.audio_health import AudioFault
 
 
 class Frames(Collector):
@@ -52,6 +53,17 @@ GAPS: Final = histogram(
     "Gaps in the audio. in: no message from ACS for more than 0.1 s; out: the next part of an item arrived too late",
     _GAP_BUCKETS, Label("direction", ("in", "out")),
 )  # fmt: skip
+JITTER: Final = histogram(
+    "bridge_jitter_seconds",
+    "Deviation of the time between two frames of the caller from 20 ms; two samples per second and call",
+    (0.001, 0.002, 0.005, 0.01, 0.02, 0.03, 0.05, 0.1, 0.2, 0.5, 1.0),
+)
+UNDERRUNS: Final = counter("bridge_underruns_total", "Times that the audio of a response arrived too late")
+AUDIO_FAULTS: Final = counter(
+    "bridge_audio_faults_total",
+    "Media sockets in which a fault of the audio was found, by kind",
+    Label("kind", AudioFault),
+)
 BARGE_IN: Final = histogram(
     "bridge_barge_in_seconds", "From the relay's speech_started to StopAudio on the media socket",
     (0.002, 0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.2, 0.5, 1.0),

@@ -12,6 +12,7 @@ from bridge_common.streams.reader import StreamReader
 from bridge_common.streams.writer import StreamWriter
 from bridge_common.wire.keys import Keys
 from media_gateway.admission import Admission
+from media_gateway.core.audio_health import AudioLimits
 from media_gateway.core.peer_limits import PER_S
 from media_gateway.recordings import Recordings
 from media_gateway.settings import GatewaySettings
@@ -41,6 +42,7 @@ class SocketLimits:
     to detect a peer that does not read.
     """
     attaches_per_s: float = PER_S
+    audio: AudioLimits = field(default_factory=AudioLimits)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from bridge_common.auth.acs_jwt import COOLDOWN_S, JwksTiming, JwtMode, JwtVerifier
 from bridge_common.base.errors import AuthError, OutsideError
+from call_control.http.authentication import entra_verifier
 from lab.ports import free_port
 from tests.integration.support.jwt_stage import (
     AUDIENCE,
@@ -24,6 +25,7 @@ from tests.integration.support.jwt_stage import (
     key_server,
 )
 from tests.support.eventually import eventually
+from tests.support.recorded_spans import Growth
 
 
 @pytest.fixture
@@ -235,3 +237,17 @@ async def test_a_cancelled_fetch_does_not_start_the_cooldown(verifier: JwtVerifi
         await check
     server.go_on.set()
     await verifier.check(bearer())
+
+
+@pytest.mark.parametrize("issuer", ["acs", "event_grid", "agent_tools"])
+async def test_failed_fetches_are_counted_by_issuer(issuer: str) -> None:
+    nowhere = f"http://127.0.0.1:{free_port()}/keys"
+    if issuer == "acs":
+        verifier = JwtVerifier(nowhere, [ISSUER], AUDIENCE, mode=JwtMode.ENFORCE)
+    else:
+        verifier = entra_verifier("tenant", AUDIENCE, nowhere, prefix=issuer.upper())
+    grown = Growth()
+    for _ in range(2):
+        with pytest.raises(OutsideError):
+            await verifier.fetch()
+    assert grown(f'bridge_signing_key_failures_total{{issuer="{issuer}"}}') == 1, "the second one was not sent"

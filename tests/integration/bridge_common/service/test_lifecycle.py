@@ -14,6 +14,8 @@ from collections.abc import AsyncIterator, Sequence
 
 import aiohttp
 import pytest
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics_families
+from prometheus_client.parser import text_string_to_metric_families as text_families
 from pydantic import SecretStr
 from starlette.responses import PlainTextResponse
 from starlette.routing import BaseRoute, Route, WebSocketRoute
@@ -128,6 +130,39 @@ async def test_a_signal_drains_while_the_sockets_are_still_open(
             assert ws.close_code == 1012
         await leaving
     assert echo.life[:4] == ["start", "drain", "drained", "closed 1012"]
+
+
+async def test_the_metric_of_readiness_follows_readyz(echo: Echo, http: aiohttp.ClientSession) -> None:
+    async with RunningService(echo, settings_of()) as running:
+
+        async def shown(ready: int) -> bool:
+            async with http.get(url_of(running, "/metrics")) as reply:
+                return f"bridge_ready {ready}.0" in await reply.text()
+
+        await eventually(lambda: shown(1))
+        echo.reason = "Redis is away"
+        await eventually(lambda: shown(0))
+        echo.reason = ""
+        await eventually(lambda: shown(1))
+        ending = asyncio.create_task(running.until_exit())
+        await asyncio.sleep(0)
+        os.kill(os.getpid(), signal.SIGTERM)
+        await eventually(lambda: shown(0))
+        echo.drained.set()
+        await ending
+
+
+async def test_metrics_are_sent_in_the_format_that_the_client_accepts(echo: Echo, http: aiohttp.ClientSession) -> None:
+    async with RunningService(echo, settings_of()) as running:
+        url = url_of(running, "/metrics")
+        accept = {"Accept": "application/openmetrics-text;version=1.0.0;q=0.5,text/plain;version=0.0.4;q=0.4"}
+        async with http.get(url, headers=accept) as reply:
+            assert reply.headers["content-type"].startswith("application/openmetrics-text; version=1.0.0")
+            found = openmetrics_families(await reply.text())  # type: ignore[no-untyped-call]  # left bare there
+            assert len(list(found)) > 10
+        async with http.get(url) as reply:
+            assert reply.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
+            assert len(list(text_families(await reply.text()))) > 10
 
 
 async def test_a_signal_drains_from_the_moment_the_port_answers(echo: Echo) -> None:

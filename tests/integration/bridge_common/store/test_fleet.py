@@ -15,6 +15,7 @@ from bridge_common.store.fleet import DEAD_AFTER_MS, Fleet
 from bridge_common.wire.keys import FLEET
 from tests.integration.support.tcp_proxy import TcpProxy
 from tests.support.eventually import eventually
+from tests.support.recorded_spans import Growth
 
 
 @pytest.fixture
@@ -128,3 +129,19 @@ async def test_an_unreachable_redis_is_to_be_retried(proxy: TcpProxy, shaky_clie
         with pytest.raises(OutsideError) as caught:
             await attempt
         assert caught.value.retry
+
+
+async def test_an_outage_of_the_control_connection_is_counted_once(
+    proxy: TcpProxy, shaky_clients: RedisClients
+) -> None:
+    grown, fleet = Growth(), Fleet(shaky_clients.control, "relay-1", "agent-relay")
+    await fleet.beat()
+    for outages in (1, 2):
+        proxy.refusing = True
+        proxy.cut()
+        for _ in range(2):
+            with pytest.raises(OutsideError):
+                await fleet.beat()
+        assert grown('bridge_redis_outages_total{part="control"}') == outages
+        proxy.refusing = False
+        await fleet.beat()

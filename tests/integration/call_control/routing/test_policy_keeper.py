@@ -7,6 +7,7 @@ import json
 from dataclasses import replace
 
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
 from bridge_common.base.errors import OutsideError
 from bridge_common.observability import telemetry
@@ -17,6 +18,7 @@ from call_control.core.policy.routing import Accepted, Routed, Routing
 from call_control.core.policy.routing_policy import Policy
 from call_control.routing.policy_keeper import PolicyKeeper
 from call_control.routing.policy_store import ROUTING, PolicyStore
+from call_control.routing.rule_metrics import MOST_FORMER
 from lab.ports import free_port
 
 KEY = b"the routing key of the tests"
@@ -199,15 +201,44 @@ async def test_without_redis_the_policy_stays(replicas: Replicas) -> None:
     await nobody.aclose()
 
 
-async def test_rules_that_are_no_longer_in_force_have_no_series(replicas: Replicas) -> None:
+async def test_the_series_of_rules_begin_with_their_policy_and_outlive_it(replicas: Replicas) -> None:
+    """Regression: the series of a rule vanished with its policy, together with the calls since the last scrape."""
+    agents = {"phone": "+14255550190"}
+    keeper = await replicas.start(
+        decode_policy({"human_agents": agents, "rules": [{"name": "series-r", "redirect": "human_agents"}]})
+    )
+    assert series_of("series-r") == {("redirect", ""): 0, ("connect", ""): 0, ("reject", ""): 0}
+    await put(keeper, decode_policy({"rules": [{"name": "series-a", "agent": "a"}]}))
+    assert series_of("series-a") == {("agent", ""): 0}
+    keeper.count(Routed(Accepted("a"), "series-a", ""))
+    limited = {"name": "series-b", "agent": "b", "max_calls": 2, "wait": 5}
+    await put(keeper, decode_policy({"rules": [limited, {"name": "series-c", "reject": "busy"}]}))
+    keeper.count(Routed(Accepted("a"), "series-a", ""))
+    assert series_of("series-a") == {("agent", ""): 2}
+    assert series_of("series-b") == {("agent", ""): 0, ("", "full"): 0, ("", "wait"): 0}
+    assert series_of("series-c") == {("reject", ""): 0}
+
+
+async def test_the_number_of_series_of_former_rules_is_limited(replicas: Replicas) -> None:
     """Regression: each new policy added up to 256 series to /metrics permanently."""
     keeper, counted = await replicas.start(), Routed(Accepted("a"), "", "")
-    for number in range(50):
+    for number in range(MOST_FORMER + 10):
         name = f"label-test-{number}"
         await put(keeper, decode_policy({"rules": [{"name": name, "agent": "a"}]}))
         keeper.count(replace(counted, rule=name))
     keeper.count(replace(counted, rule="DEFAULT_PROFILE"))
-    shown = telemetry.render().decode()
-    assert 'bridge_calls_routed_total{action="agent",rule="label-test-49"} 1.0' in shown
+    shown = telemetry.render()[0].decode()
+    assert f'bridge_calls_routed_total{{action="agent",rule="label-test-{MOST_FORMER + 9}"}} 1.0' in shown
     assert 'rule="DEFAULT_PROFILE"' in shown
-    assert shown.count('rule="label-test-') == 2, "the counter and the time when it was created"
+    assert shown.count('rule="label-test-') == MOST_FORMER + 1
+
+
+def series_of(rule: str) -> dict[tuple[str, str], float]:
+    """By action of the rule, or by cause of an overflow."""
+    families = text_string_to_metric_families(telemetry.render()[0].decode())
+    return {
+        (sample.labels.get("action", ""), sample.labels.get("cause", "")): sample.value
+        for family in families
+        for sample in family.samples
+        if sample.labels.get("rule") == rule
+    }

@@ -19,7 +19,7 @@ from bridge_common.base import log
 from bridge_common.observability import tracing
 from bridge_common.store.leases import Claim
 from bridge_common.wire.entries import Turn
-from tests.support.recorded_spans import TRACEPARENT, Growth, telling
+from tests.support.recorded_spans import TRACE_ID, TRACEPARENT, Growth, exemplars_of, telling
 
 CLAIM = Claim("call_1", 7)
 HELLO = Turn("agent", "item_1", "Hello.", 1000, heard_ms=900)
@@ -164,3 +164,17 @@ def test_speech_that_never_ends_is_forgotten(clock: Callable[[float], None]) -> 
         ("caller turn", 1000),
         ("agent turn", 1000),
     ]
+
+
+def test_latencies_of_a_traced_call_have_exemplars() -> None:
+    with telling():
+        trace = CallTrace(CLAIM, TRACEPARENT)
+        trace.session_begins("request-1", kind="open")
+        trace.session_ready("session-1")
+        trace.turn(CUT)
+    names = (
+        "bridge_relay_session_setup_seconds",
+        "bridge_relay_first_delta_seconds",
+        "bridge_relay_first_frame_seconds",
+    )
+    assert exemplars_of(*names) == {name: {TRACE_ID} for name in names}

@@ -10,8 +10,10 @@ import pytest
 
 from agent_relay.core.dialog.typed_digits import MASK, TypedDigits
 from agent_relay.tools.runner import Tool, ToolCall, run_tool
-from bridge_common.base.errors import GoneError
+from bridge_common.base.errors import GoneError, InputError
+from tests.support.recorded_spans import Growth
 
+OUTCOMES = ("done", "rejected", "failed")
 CALL = ToolCall("key", "call", "{}")
 
 
@@ -48,9 +50,24 @@ async def test_every_failure_is_an_answer() -> None:
         await asyncio.Event().wait()
         return ""
 
-    tools = {"gone": Tool(gone), "broken": Tool(broken), "endless": Tool(endless, limit_s=0.01)}
+    async def wrong(_: ToolCall) -> str:
+        raise InputError("The arguments are not valid.")
+
+    async def right(_: ToolCall) -> str:
+        return "{}"
+
+    tools = {"gone": Tool(gone), "broken": Tool(broken), "endless": Tool(endless, limit_s=0.01), "wrong": Tool(wrong)}
+    grown = Growth()
     answers = [json.loads(await run_tool(tools, name, CALL))["error"] for name in tools]
-    assert answers == ["The order is gone.", "The function failed.", "The function did not answer in time."]
+    assert answers == [
+        *("The order is gone.", "The function failed.", "The function did not answer in time."),
+        "The arguments are not valid.",
+    ]
+    await run_tool({"right": Tool(right)}, "right", CALL)
+    counts = {outcome: grown(f'bridge_tool_calls_total{{outcome="{outcome}"}}') for outcome in OUTCOMES}
+    assert counts == {"done": 1, "rejected": 1, "failed": 3}
+    assert grown("bridge_tool_call_seconds_count") == 5
+    assert grown("bridge_tool_call_seconds_sum") >= 0.01
 
 
 async def test_a_broken_tool_is_logged_with_its_call(caplog: pytest.LogCaptureFixture) -> None:

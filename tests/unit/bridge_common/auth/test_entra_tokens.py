@@ -13,6 +13,7 @@ from agent_relay.core.protocol.voice_target import TokenScope
 from bridge_common.auth.entra_tokens import Tokens
 from bridge_common.base.errors import OutsideError
 from tests.support.eventually import eventually
+from tests.support.recorded_spans import Growth
 
 SCOPES = {TokenScope.AI: "https://ai.azure.com/.default"}
 
@@ -133,3 +134,16 @@ async def test_scopes_that_are_required_later_are_fetched_too() -> None:
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
     await tokens.aclose()
+
+
+async def test_failures_are_counted_by_scope() -> None:
+    grown, mint = Growth(), Mint()
+    mint.broken = True
+    tokens = Tokens({**SCOPES, TokenScope.COGNITIVE_SERVICES: "c", "else": "e"}, lambda: CachingCredential(mint))
+    for scope in (TokenScope.AI, TokenScope.AI, TokenScope.COGNITIVE_SERVICES, "else"):
+        with pytest.raises(OutsideError):
+            await tokens.get(scope)
+    await tokens.aclose()
+    assert grown('bridge_token_failures_total{scope="ai"}') == 2
+    assert grown('bridge_token_failures_total{scope="cognitive"}') == 1
+    assert grown('bridge_token_failures_total{scope="other"}') == 1

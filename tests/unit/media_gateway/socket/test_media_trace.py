@@ -9,7 +9,7 @@ from bridge_common.store.call_store import MediaGrant
 from bridge_common.wire.call_record import CallRecord, Status
 from bridge_common.wire.entries import Clear
 from media_gateway.socket.media_trace import MediaTrace
-from tests.support.recorded_spans import TRACEPARENT, Growth, telling
+from tests.support.recorded_spans import TRACE_ID, TRACEPARENT, Growth, exemplars_of, telling
 
 
 def grant(traceparent: str = "", *, media_seen: bool = False) -> MediaGrant:
@@ -61,3 +61,9 @@ def test_a_call_that_is_not_traced_leaves_no_span() -> None:
         trace.stopped(Clear("item_1", at_us=telemetry.now_us()))
         trace.closed(1000, "")
     assert told.spans == []
+
+
+def test_the_latency_of_a_traced_barge_in_has_an_exemplar() -> None:
+    with telling():
+        MediaTrace(grant(TRACEPARENT)).stopped(Clear("item_1", at_us=telemetry.now_us()))
+    assert exemplars_of("bridge_barge_in_seconds") == {"bridge_barge_in_seconds": {TRACE_ID}}

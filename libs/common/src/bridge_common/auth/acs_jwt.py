@@ -24,10 +24,16 @@ from bridge_common.base.log import fields
 from bridge_common.base.log_limit import LineLimit
 from bridge_common.base.outage_logger import OutageLogger
 from bridge_common.base.retry import Backoff, repeat
+from bridge_common.observability.telemetry import Label, counter
 
 log = logging.getLogger(__name__)
 log.addFilter(LineLimit(per_s=5, burst=20))
 
+_FAILURES: Final = counter(
+    "bridge_signing_key_failures",
+    "Failed fetches of signing keys, by issuer of the tokens",
+    Label("issuer", ("acs", "event_grid", "agent_tools")),
+)
 LEEWAY_S: Final = 300
 """Accepted difference between the clock of ACS and that of this host."""
 COOLDOWN_S: Final = 30.0
@@ -56,11 +62,12 @@ class JwksTiming:
 
 @dataclass(frozen=True, slots=True)
 class SettingNames:
-    """Environment variables of a verifier, for its error messages."""
+    """Environment variables of a verifier, for its error messages. `issuer_label`: label of the issuer in metrics."""
 
     jwks_url: str = "ACS_JWKS_URL"
     audience: str = "ACS_JWT_AUDIENCE"
     issuer: str = "ACS_JWT_ISSUER"
+    issuer_label: str = "acs"
 
 
 class JwtVerifier:
@@ -128,6 +135,7 @@ class JwtVerifier:
                     self._ask_again_at = self._clock() + self._cooldown_s
                 except (aiohttp.ClientError, TimeoutError, ValueError) as error:
                     self._failure = error_text(error)
+                    _FAILURES.labels(self._names.issuer_label).inc()
                     self._ask_again_at = self._clock() + self._timing.retry_s
             if self._failure:
                 raise OutsideError(f"the signing keys at {self._jwks_url} are unavailable: {self._failure}", retry=True)

@@ -23,12 +23,18 @@ from bridge_common.base.log import fields
 from bridge_common.base.outage_logger import OutageLogger
 from bridge_common.base.retry import Backoff, repeat
 from bridge_common.base.waiting import time_limit
+from bridge_common.observability.telemetry import Label, counter
 
 log = logging.getLogger(__name__)
 
 K = TypeVar("K", bound=str)
 """Name of a token within the process."""
 
+TOKEN_FAILURES: Final = counter(
+    "bridge_token_failures",
+    "Failed requests of Entra tokens, by scope",
+    Label("scope", ("ai", "cognitive", "redis", "acs")),
+)
 _FETCH_TIMEOUT_S: Final = 10.0
 _MARGIN_S: Final = 600.0
 _RETRY_S: Final = 5.0
@@ -136,6 +142,7 @@ class Tokens:
             async with time_limit(_FETCH_TIMEOUT_S, "a token from the identity endpoint"):
                 access = await self._credential.get_token(self._scopes[scope])
         except (AzureError, TimeoutError, OSError) as error:
+            TOKEN_FAILURES.labels(scope.removesuffix("_services")).inc()
             raise OutsideError(f"no token for {self._scopes[scope]}: {error_text(error)}", retry=True) from error
         lifetime_s = access.expires_on - now
         return EntraToken(access.token, access.expires_on, access.expires_on - min(_MARGIN_S, lifetime_s / 2))

@@ -28,6 +28,12 @@ def fields(**values: object) -> dict[str, object]:
     return {_EXTRA: values}
 
 
+def fields_of(record: logging.LogRecord) -> dict[str, object]:
+    """Return the fields of a log line."""
+    found: dict[str, object] = getattr(record, _EXTRA, {})
+    return found
+
+
 @dataclass(slots=True)
 class Privacy:
     """Which personal data the log of this process may contain. Set once at startup."""
@@ -65,7 +71,7 @@ class JsonFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         line: dict[str, object] = {
-            **getattr(record, _EXTRA, {}),
+            **fields_of(record),
             "time": time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created)) + f".{int(record.msecs):03d}Z",
             "level": record.levelname,
             "service": self._service,
@@ -81,7 +87,7 @@ class TextFormatter(logging.Formatter):
     """One line per record, with control characters in fields escaped; traceback lines start with `  | `."""
 
     def format(self, record: logging.LogRecord) -> str:
-        values = " ".join(f"{name}={_value(value)}" for name, value in getattr(record, _EXTRA, {}).items())
+        values = " ".join(f"{name}={_value(value)}" for name, value in fields_of(record).items())
         line = f"{self.formatTime(record)} {record.levelname:7} {_visible(record.getMessage())} {values}".rstrip()
         if not record.exc_info:
             return line

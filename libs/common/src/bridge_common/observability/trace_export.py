@@ -92,18 +92,13 @@ def open_tracing(service: str, instance: str, *, otlp: bool, connection_string: 
 
 
 def _azure_monitor(connection_string: str, resource: Resource, processors: list[SpanProcessor]) -> TracerProvider:
-    """Configure Azure Monitor for traces only: metrics are scraped, logs are collected from stderr. The OTEL_ variables
-    that are set below override this.
-    """
+    """Configure Azure Monitor for traces only."""
     from azure.monitor.opentelemetry import configure_azure_monitor
 
-    for name, value in (
-        ("OTEL_METRICS_EXPORTER", "none"),
-        ("OTEL_LOGS_EXPORTER", "none"),
-        # Its own default limits spans to five per second. This is the SDK's default.
-        ("OTEL_TRACES_SAMPLER", "parentbased_always_on"),
-    ):
-        os.environ.setdefault(name, value)
+    # `exports` exports the log; the library would export all attributes of its records.
+    os.environ.update({"OTEL_METRICS_EXPORTER": "none", "OTEL_LOGS_EXPORTER": "none"})
+    # Its own default limits spans to five per second. This is the SDK's default.
+    os.environ.setdefault("OTEL_TRACES_SAMPLER", "parentbased_always_on")
     configure_azure_monitor(
         connection_string=connection_string,
         resource=resource,

@@ -50,5 +50,7 @@ def readyz(readiness: Readiness, **more: object) -> Response:
     return JSONResponse({"status": "ready", **degraded, **more})
 
 
-def metrics() -> Response:
-    return Response(telemetry.render(), media_type=telemetry.CONTENT_TYPE)
+def metrics(accept: str = "") -> Response:
+    """Respond to /metrics. `accept`: header of the request."""
+    body, content_type = telemetry.render(accept)
+    return Response(body, headers={"content-type": content_type})

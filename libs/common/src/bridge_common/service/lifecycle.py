@@ -19,6 +19,7 @@ from bridge_common.base.log import fields, setup_logging
 from bridge_common.observability import telemetry, tracing
 from bridge_common.observability.loop_lag import LoopLag
 from bridge_common.service.background_tasks import BackgroundTasks
+from bridge_common.service.exports import start_exports, stop_exports
 from bridge_common.service.garbage_collection import GarbageCollection
 from bridge_common.service.readiness import Readiness, log_readiness
 from bridge_common.service.settings import ServiceSettings
@@ -139,6 +140,7 @@ class RunningService:
         if self._readiness is not None:
             self._readiness.cancel()
             await asyncio.wait({self._readiness})
+            telemetry.READY.set(0)
 
     async def until_exit(self) -> int:
         """Wait for a reason to exit, and return the exit code of the process.
@@ -233,14 +235,17 @@ def set_up(kind: str, settings: ServiceSettings) -> None:
         phone_key=settings.log_phone_key.get_secret_value(),
         shows_words=settings.log_transcripts,
     )
+    telemetry.set_build(kind, version("bridge-common"), settings.revision)
     if settings.allow_insecure:
         log.warning("insecure settings allowed", extra=fields(allowed=",".join(settings.allow_insecure)))
+    name = process_name(kind)
     start_tracing(
         kind,
-        process_name(kind),
+        name,
         otlp=bool(settings.otel_exporter_otlp_endpoint or settings.otel_exporter_otlp_traces_endpoint),
         connection_string=settings.applicationinsights_connection_string.get_secret_value(),
     )
+    start_exports(kind, name, settings)
 
 
 def start_tracing(service: str, instance: str, *, otlp: bool, connection_string: str) -> None:
@@ -279,3 +284,4 @@ def serve(service: Service, settings: ServiceSettings, server: Server | None = N
             return runner.run(main())
     finally:
         tracing.stop()
+        stop_exports()

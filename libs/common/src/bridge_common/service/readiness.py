@@ -16,6 +16,7 @@ from typing import Final
 from bridge_common.base.log import fields
 from bridge_common.base.outage_logger import OutageLogger
 from bridge_common.base.refusals import Fault
+from bridge_common.observability.telemetry import READY
 
 log = logging.getLogger(__name__)
 
@@ -68,6 +69,7 @@ async def log_readiness(readiness: Callable[[], Awaitable[Readiness]], port: int
     was_ready, logged = False, ""
     while True:
         reason = (await readiness()).reason
+        READY.set(0 if reason else 1)
         # A reason may contain how long it has lasted.
         kind = _FIGURES.sub("", reason)
         if was_ready and reason:

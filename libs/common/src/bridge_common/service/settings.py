@@ -26,6 +26,7 @@ from bridge_common.base.errors import InputError
 from bridge_common.base.fault_texts import in_words, matching
 from bridge_common.redis.address import RedisAddress, parse_address
 from bridge_common.service import insecure
+from bridge_common.service.export_settings import exporters, without_destination
 
 _INSTRUMENTATION_KEY: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _ENDPOINTS: Final = ("ingestionendpoint", "liveendpoint")
@@ -118,8 +119,18 @@ class ServiceSettings(BaseSettings):
     """Endpoint for traces, as OTLP over HTTP; empty: none. The SDK reads the other OTEL_ variables itself."""
     otel_exporter_otlp_traces_endpoint: Annotated[str, _HTTP_URL, insecure.TELEMETRY_URL] = ""
     """Endpoint for traces only, with the whole path; it takes precedence over the general endpoint."""
+    otel_exporter_otlp_logs_endpoint: Annotated[str, _HTTP_URL, insecure.TELEMETRY_URL] = ""
+    otel_exporter_otlp_metrics_endpoint: Annotated[str, _HTTP_URL, insecure.TELEMETRY_URL] = ""
+    """The same for logs and for metrics."""
+    otel_logs_exporter: Annotated[CommaSeparated, AfterValidator(exporters("otlp", "azure_monitor"))] = ()
+    otel_metrics_exporter: Annotated[CommaSeparated, AfterValidator(exporters("otlp"))] = ()
+    """Where logs and metrics are exported to; empty, or `none`: nowhere."""
     applicationinsights_connection_string: Annotated[SecretStr, insecure.TELEMETRY_URL] = SecretStr("")
-    """Application Insights resource for traces; empty: no export."""
+    """Application Insights resource for traces, and for logs if `otel_logs_exporter` contains `azure_monitor`; empty:
+    no export.
+    """
+    revision: str = ""
+    """Revision of the source code, for the metric `bridge_build_info`. The images set it when they are built."""
     drain_timeout_s: float = Field(default=25.0, ge=0, le=24 * 3600)
     unready_after_s: float = Field(default=15.0, ge=2, le=3600)
     """How long Redis may store no heartbeat of a process, or reject its commands, until /readyz is 503."""
@@ -160,6 +171,7 @@ class ServiceSettings(BaseSettings):
     @classmethod
     def mistakes(cls, given: Mapping[str, str]) -> Iterator[tuple[str, str]]:
         """Find errors that involve several fields. Yields (setting or "", message). `given`: texts of the settings."""
+        yield from without_destination(given)
         allowed = insecure.parts_of(given.get("allow_insecure", ""))
         yield from ((name, str(fault)) for name, fault in cls.faults(given) if fault.word not in allowed)
 

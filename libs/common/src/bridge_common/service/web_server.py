@@ -84,8 +84,8 @@ def application(web: Web, readiness: Callable[[], Mapping[str, object]] = dict) 
     async def readyz(_: Request) -> Response:
         return http_responses.readyz(Readiness("draining") if web.draining else await web.ready(), **readiness())
 
-    async def metrics(_: Request) -> Response:
-        return http_responses.metrics()
+    async def metrics(request: Request) -> Response:
+        return http_responses.metrics(request.headers.get("accept", ""))
 
     ours = [Route("/livez", livez), Route("/readyz", readyz), Route("/metrics", metrics)]
     app = Starlette(

@@ -23,6 +23,7 @@ from redis.asyncio import Redis
 from bridge_common.base.errors import OutsideError
 from bridge_common.base.outage_logger import OutageLogger
 from bridge_common.base.refusals import Fault
+from bridge_common.observability.telemetry import REDIS_OUTAGES
 from bridge_common.redis.clients import command, redis_errors
 from bridge_common.redis.scripts import script_folder
 from bridge_common.wire.keys import FLEET, Keys
@@ -92,7 +93,8 @@ class Fleet:
                 await self._beat(keys=[FLEET], args=[self._name, json.dumps(row)])
         except OutsideError as error:
             self._refusal, self._within_reach = error.message, False
-            self._outage.failed(error=error.message)
+            if self._outage.failed(error=error.message):
+                REDIS_OUTAGES.labels("control").inc()
             raise
         self._refusal, self._within_reach = "", True
         self._outage.worked()

@@ -16,7 +16,7 @@ from typing import Final
 from redis.asyncio import Redis
 
 from bridge_common.base.waiting import TaskSupervisor
-from bridge_common.observability.telemetry import BAD_ENTRIES
+from bridge_common.observability.media_metrics import BAD_ENTRIES
 from bridge_common.redis.cluster import ClusterRedis, server_of
 from bridge_common.streams.reader_connection import ReaderConnection
 from bridge_common.streams.subscription import Sink, Subscription

@@ -18,7 +18,8 @@ from redis.asyncio import Redis
 
 from bridge_common.base.log import fields
 from bridge_common.base.outage_logger import OutageLogger
-from bridge_common.observability.telemetry import REDIS_OUTAGES, WRITER_DROPPED
+from bridge_common.observability.media_metrics import WRITER_DROPPED
+from bridge_common.observability.telemetry import REDIS_OUTAGES
 from bridge_common.redis.pipeline import RedisPipeline, keep_open, pack
 from bridge_common.streams.append_log import AppendLog, Unavailable
 from bridge_common.wire.entries import Entry

@@ -111,6 +111,7 @@ _ARGUMENTS: Final[Mapping[str, _Arguments]] = {
     RETURN_TO_AGENT: _Arguments(),
 }
 """The arguments of each action. The default of `participant` is the caller."""
+ACTION_KINDS: Final = tuple(_ARGUMENTS)
 
 
 def fault_of(action: str, arguments: str) -> str:

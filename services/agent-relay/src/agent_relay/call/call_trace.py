@@ -11,7 +11,7 @@ from agent_relay import metrics
 from agent_relay.core.dialog.conversation_commands import Overdue
 from agent_relay.core.protocol.voice_events import AudioDelta, ServerEvent, SpeechStarted, SpeechStopped
 from bridge_common.base.log import fields, words
-from bridge_common.observability import tracing
+from bridge_common.observability import telemetry, tracing
 from bridge_common.observability.tracing import Moment, Span
 from bridge_common.store.leases import Claim
 from bridge_common.wire.entries import Turn
@@ -45,6 +45,7 @@ class CallTrace:
         self._claim = claim
         self._shows_words = shows_words
         self._traceparent = traceparent if tracing.is_on() else ""
+        self._exemplar = telemetry.exemplar(self._traceparent)
         self._setup: _Setup | None = None
         self._caller_began_ms: dict[str, float] = {}
         """Start time of each speech of the caller, by item id."""
@@ -68,7 +69,7 @@ class CallTrace:
             return
         now = tracing.now_ms()
         if not failure:
-            metrics.SESSION_SETUP.labels(setup.kind).observe((now - setup.began_ms) / 1000)
+            metrics.SESSION_SETUP.labels(setup.kind).observe((now - setup.began_ms) / 1000, self._exemplar)
         about: dict[str, str | int] = {"kind": setup.kind, "request_id": setup.request_id, "epoch": self._claim.epoch}
         if session_id:
             about["session_id"] = session_id
@@ -104,7 +105,7 @@ class CallTrace:
         metrics.TURNS.labels(turn.role).inc()
         for histogram, ms in ((metrics.FIRST_DELTA, turn.first_delta_ms), (metrics.FIRST_FRAME, turn.first_frame_ms)):
             if ms >= 0:
-                histogram.observe(ms / 1000)
+                histogram.observe(ms / 1000, self._exemplar)
         about = _about(turn)
         log.info(
             "turn completed",

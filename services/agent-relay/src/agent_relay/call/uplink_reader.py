@@ -10,7 +10,7 @@ from agent_relay.call.driver import Driver
 from agent_relay.call.missed_uplink import MissedUplink
 from agent_relay.core.uplink_cursor import UplinkCursor, UplinkGate, UplinkStop
 from bridge_common.base.log import fields
-from bridge_common.observability import telemetry
+from bridge_common.observability.media_metrics import observe_stamp
 from bridge_common.store.leases import BEGINNING, Claim
 from bridge_common.wire.call_record import CallRecord
 from bridge_common.wire.entries import (
@@ -117,7 +117,7 @@ class UplinkReader:
             case Ended():
                 self._on_end()
             case Stamp():
-                telemetry.observe_stamp("uplink", entry.at_us)
+                observe_stamp("uplink", entry.at_us)
             case Dtmf() if self._rereads_tones and not self._driver.session_seen:
                 pass
             case Dtmf():

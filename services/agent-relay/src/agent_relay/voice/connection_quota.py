@@ -67,6 +67,11 @@ class ConnectionQuota:
         self._give_back = redis.register_script(load_script("agent_relay.voice", "quota_give_back"))
         self._pause = redis.register_script(load_script("agent_relay.voice", "quota_pause"))
 
+    @property
+    def per_minute(self) -> int:
+        """New connections per minute for each resource; 0: no limit."""
+        return self._per_minute
+
     async def take(self, resource: str, urgency: Urgency, credential: str = "") -> Grant:
         """`credential`: identifies the credential of the connection; the pauses of others do not apply to it."""
         token = uuid.uuid4().hex

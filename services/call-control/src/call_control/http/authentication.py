@@ -94,6 +94,6 @@ def entra_verifier(
         audience,
         mode=JwtMode.ENFORCE,
         max_age_s=max_age_s,
-        names=SettingNames(f"{prefix}_JWKS_URL", f"{prefix}_AUDIENCE", f"{prefix}_TENANT_ID"),
+        names=SettingNames(f"{prefix}_JWKS_URL", f"{prefix}_AUDIENCE", f"{prefix}_TENANT_ID", prefix.lower()),
         claims={"tid": tenant_id},
     )

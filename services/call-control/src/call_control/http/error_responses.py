@@ -26,11 +26,6 @@ MAX_BODY_BYTES: Final = 256 * 1024
 BODY_DEADLINE_S: Final = 10.0
 RETRY_AFTER_S: Final = 2
 
-_REFUSED = counter(
-    "bridge_requests_refused", "Refused HTTP requests, by endpoint and error code",
-    Label("endpoint", most=32), Label("code", most=64),
-)  # fmt: skip
-
 Endpoint: TypeAlias = Callable[[Request], Awaitable[Response]]
 
 
@@ -89,6 +84,13 @@ STATUS: Final[tuple[tuple[type[BridgeError], int], ...]] = (
 """Status by error class: the first class that matches applies; other errors are a 500."""
 
 
+_CODES: Final = frozenset({BridgeError.code, InterruptedSayError.code, *(error.code for error, _ in STATUS)})
+_REFUSED = counter(
+    "bridge_requests_refused", "Refused HTTP requests, by endpoint and error code",
+    Label("endpoint", most=32), Label("code", _CODES, most=16),
+)  # fmt: skip
+
+
 class ErrorReply(JSONResponse):
     """An error as a response. `error`: for the log; the body of a 5xx does not contain its message."""
 
@@ -103,6 +105,9 @@ def with_error_replies(endpoint: Endpoint, name: str, *, logs: bool = True, medi
     """Wrap `endpoint`, so that a `BridgeError` becomes an error response. `name`: of the endpoint in logs and metrics.
     `logs`: false if the caller logs rejected requests. `media_type`: of the response, for clients that know only JSON.
     """
+
+    for code in _CODES:
+        _REFUSED.labels(name, code)
 
     async def answer(request: Request) -> Response:
         try:

@@ -14,11 +14,11 @@ import time
 import uuid
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Final, get_args
+from typing import Final
 
 from bridge_common.base.errors import EntryError, OutsideError
 from bridge_common.base.log import fields
-from bridge_common.observability.telemetry import Label, counter, gauge
+from bridge_common.observability.telemetry import gauge
 from call_control.core.policy.allowed_targets import disallowed_targets
 from call_control.core.policy.policy_in_force import (
     OutdatedError,
@@ -28,8 +28,9 @@ from call_control.core.policy.policy_in_force import (
     version_in,
 )
 from call_control.core.policy.policy_text import PolicyError
-from call_control.core.policy.routing import Overflow, Routed, Routing, fingerprint
+from call_control.core.policy.routing import Routed, Routing, fingerprint
 from call_control.core.policy.routing_policy import Policy, digest_of, switched
+from call_control.routing import rule_metrics
 from call_control.routing.policy_store import PolicyStore
 
 log = logging.getLogger(__name__)
@@ -40,17 +41,6 @@ _SWAPS: Final = 20
 """Attempts to write if other replicas write at the same time."""
 
 _VERSION = gauge("bridge_routing_policy_version", "Version of the routing policy in force; 0: none was ever set")
-_RULE = Label("rule", most=16)
-"""Label values: the rules of the policy in force, and the settings that decide if no rule does."""
-_ROUTED = counter(
-    "bridge_calls_routed", "Incoming calls, by route and the rule that decided",
-    Label("action", ("agent", "connect", "redirect", "reject")), _RULE,
-)  # fmt: skip
-
-_OVERFLOWED = counter(
-    "bridge_calls_overflowed", "Calls that a full rule passed to the next one, or after their wait",
-    _RULE, Label("cause", get_args(Overflow)),
-)  # fmt: skip
 
 
 class PolicyKeeper:
@@ -85,9 +75,7 @@ class PolicyKeeper:
         return self._routing
 
     def count(self, routed: Routed) -> None:
-        _ROUTED.labels(routed.action, routed.rule).inc()
-        for rule, cause in routed.overflowed:
-            _OVERFLOWED.labels(rule, cause).inc()
+        rule_metrics.count(routed)
 
     async def follow(self) -> None:
         """Read the policy in force, and return when it is time to read it again. Raises `OutsideError`."""
@@ -185,7 +173,7 @@ class PolicyKeeper:
         self._routing = replace(self._settings, policy=held.policy)
         self._newest = held.version
         _VERSION.set(held.version)
-        _drop_series_of_old_rules(held.policy)
+        rule_metrics.know(held.policy)
         if held.version:
             log.info("routing policy in force", extra=_about(held))
         if held.policy and held.policy.shares and held.key != fingerprint(self._settings.key):
@@ -201,15 +189,6 @@ def _contended() -> OutsideError:
     return OutsideError(
         f"the routing policy was not saved: other replicas changed it {_SWAPS} times in a row; retry", retry=True
     )
-
-
-def _drop_series_of_old_rules(policy: Policy | None) -> None:
-    """Remove the metric series of former rules: otherwise their number would grow with each new policy."""
-    rules = frozenset(rule.name for rule in policy.rules) if policy else frozenset[str]()
-    for name in _RULE.values - rules:
-        for metric in (_ROUTED, _OVERFLOWED):
-            metric.remove_by_labels({"rule": name})
-    _RULE.values = rules
 
 
 def _about(held: PolicyInForce) -> dict[str, object]:

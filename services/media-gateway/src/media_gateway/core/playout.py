@@ -95,6 +95,11 @@ class Playout:
         self.waiting_bytes = 0
         self.totals = Totals()
 
+    @property
+    def playing_until(self) -> float:
+        """Time at which all audio that was sent will have been played, the hold tone included; -inf before any."""
+        return self._clock.ends_at
+
     def push(self, item_id: str, pcm24k: bytes) -> None:
         """Queue audio of an item. Late and excess audio is dropped and counted."""
         if item_id in self._closed:

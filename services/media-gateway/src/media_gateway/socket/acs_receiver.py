@@ -80,6 +80,10 @@ class AcsReceiver:
         self._s_per_byte = ms_of_bytes(1, PHONE_RATE_HZ) / 1000
         self._bad_in_a_row = 0
         self._probed_at = float("-inf")
+        self._sampling = False
+        """Whether the next audio message becomes `_frame`."""
+        self._frame: bytes | None = None
+        self._sampled = False
         self._began_at = self._received_at = clock()
         self._pace = Pace(self._began_at)
 
@@ -95,6 +99,13 @@ class AcsReceiver:
             self._probed_at = now
             return True
         return False
+
+    def sample(self) -> bytes | None:
+        """Return the PCM of a frame that has arrived since the last call, empty if ACS marks it as silent; None if none
+        has arrived. Call it twice a second.
+        """
+        frame, self._frame, self._sampling = self._frame, None, True
+        return frame
 
     # -- speakers
     @property
@@ -121,6 +132,8 @@ class AcsReceiver:
         now = self._clock()
         if now - self._received_at > GAP_S and self._audio is not None:
             metrics.GAPS.labels("in").observe(now - self._received_at)
+        if self._sampling:
+            self._take_sample(message, now)
         self._received_at = now
         direct = self._direct
         if direct is not None and direct.frame(message):
@@ -146,6 +159,20 @@ class AcsReceiver:
         self._session.closed(code)
 
     # -- messages
+    def _take_sample(self, message: memoryview, now: float) -> None:
+        """Decode the message once more: the resampler clips and smooths what has to be inspected."""
+        try:
+            decoded = decode(message)
+        except FrameError:
+            return
+        if type(decoded) is not AudioData:
+            return
+        self._sampling, self._frame = False, b"" if decoded.silent else decoded.pcm
+        # Frames of several speakers arrive together. Before the first frame, ACS sends another message.
+        if self._sampled and self._direct is not None:
+            metrics.JITTER.observe(abs(now - self._received_at - _FRAME_S))
+        self._sampled = True
+
     def _count(self, length_s: float, now: float) -> None:
         """Count a message. A peer that sends much faster than real time is not read any more, even after the end of the
         call.

@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Final
 
-from bridge_common.observability.telemetry import observe_stamp
+from bridge_common.observability.media_metrics import observe_stamp
 from bridge_common.wire.audio import VOICE_RATE_HZ, ms_of_bytes
 from bridge_common.wire.entries import Audio, Clear, Ended, Entry, Hold, ItemEnd, Listen, Stamp
 from media_gateway import metrics
@@ -96,6 +96,16 @@ class DownlinkPlayout:
     def waiting_s(self) -> float:
         return ms_of_bytes(self._playout.waiting_bytes, VOICE_RATE_HZ) / 1000
 
+    @property
+    def spoken_bytes(self) -> int:
+        """Audio of items that was sent so far, as 24 kHz PCM."""
+        return self._playout.totals.sent
+
+    @property
+    def playing_until(self) -> float:
+        """As in `Playout`."""
+        return self._playout.playing_until
+
     def take(self, _entry_id: str, entry: Entry) -> None:
         match entry:
             case Audio():
@@ -173,6 +183,7 @@ class DownlinkPlayout:
 
     def _count_gaps(self) -> None:
         gaps = self._playout.totals.gaps
+        metrics.UNDERRUNS.inc(len(gaps))
         for gap_s in gaps:
             metrics.GAPS.labels("out").observe(gap_s)
         gaps.clear()

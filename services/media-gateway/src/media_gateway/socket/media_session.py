@@ -10,6 +10,8 @@ from bridge_common.base.waiting import afterwards, beside
 from bridge_common.store.call_store import MediaGrant
 from bridge_common.wire.call_record import CallRecord, TransferStage
 from bridge_common.wire.entries import Ended, HangUp, InboxEntry, Listen, MediaLost, MediaOpen
+from media_gateway import metrics
+from media_gateway.core.audio_health import AudioHealth
 from media_gateway.core.session_state import ABRUPT, TRANSITIONS, SessionEnding, SessionEvent, SessionState
 from media_gateway.socket.acs_receiver import POLICY, AcsReceiver
 from media_gateway.socket.call_streams import CallStreams
@@ -49,6 +51,7 @@ class MediaSession:
             grant, context, self._clock, self._buffer, self._trace, self._fenced, self._call_ended, self._listen
         )
         self._receiver = AcsReceiver(self, socket, self._streams.outlet, context, grant.record, self._clock)
+        self._health: AudioHealth | None = None
 
     @property
     def waiting_s(self) -> float:
@@ -67,6 +70,7 @@ class MediaSession:
     def rate_known(self, rate_hz: int) -> None:
         if self._apply(SessionEvent.RATE_KNOWN):
             self._streams.attach(rate_hz)
+            self._health = AudioHealth(self._clock(), self._context.limits.audio)
 
     def paused(self, paused: bool) -> None:
         self._buffer.paused(paused)
@@ -103,6 +107,23 @@ class MediaSession:
         """
         if self._state is not SessionState.CLOSED and self._receiver.probe_due(self._clock()):
             self._streams.send_probe()
+        if self._state is SessionState.STREAMING:
+            self._check_audio()
+
+    def _check_audio(self) -> None:
+        downlink, health = self._streams.downlink, self._health
+        if downlink is None or health is None:
+            return
+        faults = health.check(
+            self._clock(),
+            self._receiver.sample(),
+            spoken_bytes=downlink.spoken_bytes,
+            playing_until=downlink.playing_until,
+            bridged=self._bridged,
+        )
+        for fault in faults:
+            metrics.AUDIO_FAULTS.labels(fault.value).inc()
+            log.warning("audio fault found", extra=fields(call_id=self.call_id, fault=fault.value))
 
     def tick(self, now: float) -> None:
         """Check whether the peer has been silent for too long. Called when the time limit may have passed."""

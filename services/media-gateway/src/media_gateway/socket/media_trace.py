@@ -34,7 +34,7 @@ class MediaTrace:
         """Record that StopAudio was just sent."""
         took_s = max(telemetry.now_us() - clear.at_us, 0) / 1_000_000 if clear.at_us else None
         if took_s is not None:
-            metrics.BARGE_IN.observe(took_s)
+            metrics.BARGE_IN.observe(took_s, telemetry.exemplar(self._traceparent))
         log.debug("StopAudio sent", extra=fields(call_id=self._call_id, item_id=clear.item_id, took_s=took_s))
         if self._traceparent and len(self._moments) < _MOST_MOMENTS:
             self._moments.append(Moment("StopAudio", tracing.now_ms(), {"item_id": clear.item_id}))
