@@ -22,7 +22,7 @@ from bridge_common.service.setting_input import read_setting_file
 
 MOST_BYTES: Final = 64 * 1024
 _DATA: Final = "..data"
-_ATTEMPTS: Final = 3
+_ATTEMPTS: Final = 10
 """Attempts to read all files before a change of the folder."""
 
 
