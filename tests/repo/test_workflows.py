@@ -33,7 +33,8 @@ def release(root: Path) -> dict[Any, Any]:
 @pytest.fixture(scope="module", params=["ci.yml", "nightly.yml", "release.yml"])
 def source(request: pytest.FixtureRequest, root: Path) -> str:
     """The text of a workflow."""
-    return (root / ".github/workflows" / request.param).read_text(encoding="utf-8")
+    text: str = (root / ".github/workflows" / request.param).read_text(encoding="utf-8")
+    return text
 
 
 def _steps(workflow: dict[Any, Any]) -> list[dict[str, Any]]:
