@@ -54,7 +54,7 @@ class NewCall(IncomingCallEventData):
         )
 
 
-class Subscription(BaseModel):
+class WebhookSecret(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     secret: str | None = None
@@ -93,7 +93,7 @@ class LabApi:
         return JSONResponse({"status": "ok", "active_calls": active} | ({"stack": folder} if folder else {}))
 
     async def subscribe(self, request: Request) -> Response:
-        order = await decode_body(request, Subscription, default=b"{}")
+        order = await decode_body(request, WebhookSecret, default=b"{}")
         problem = await self._exchange().event_grid.subscribe(order.secret)
         if problem is not None:
             raise ControlError(502, problem)
