@@ -18,6 +18,7 @@ from websockets.asyncio.client import connect
 
 from bridge_common.base.errors import AuthError
 from bridge_common.wire import media_token
+from lab.observed_call import FINISHED
 from lab.stack import AGENT_TOOLS_KEY, API_KEY, EVENT_GRID_SECRET, MEDIA_TOKEN_KEY, Ports, Stack, running
 from lab.traffic import await_talking, collect, directions, hang_up, place_calls
 from lab.voice_live.settings import DEFAULT_API_KEY
@@ -146,8 +147,8 @@ def site(tmp_path: Path) -> Iterator[Site]:
             site = Site(stack, mounts)
             yield site
             site.http.close()
-            open_calls = [row["id"] for row in call_json("GET", f"{stack.url('acs')}/lab/calls")["calls"]]
-            hang_up(stack, dict(enumerate(open_calls)))
+            calls = call_json("GET", f"{stack.url('acs')}/lab/calls")["calls"]
+            hang_up(stack, dict(enumerate(row["id"] for row in calls if row["state"] not in FINISHED)))
             assert stack.dead() == []
 
 
