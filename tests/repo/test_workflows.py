@@ -30,7 +30,7 @@ def release(root: Path) -> dict[Any, Any]:
     return _load(root / ".github/workflows/release.yml")
 
 
-@pytest.fixture(scope="module", params=["ci.yml", "nightly.yml", "release.yml"])
+@pytest.fixture(scope="module", params=["ci.yml", "nightly.yml", "kubernetes.yml", "release.yml"])
 def source(request: pytest.FixtureRequest, root: Path) -> str:
     """The text of a workflow."""
     text: str = (root / ".github/workflows" / request.param).read_text(encoding="utf-8")
