@@ -10,6 +10,8 @@ MUTANTS ?= 60
 MINUTES ?= 15
 SEED ?= 1
 REDIS ?= 7.0.15
+VERSION ?=
+METADATA ?= out/images.json
 PACKAGES := libs/common services/call-control services/media-gateway services/agent-relay lab
 STAMP := $(VENV)/.installed
 CYTHON := libs/common/hatch_build.py $(shell find libs services -name "*.pyx" -o -name "*.pxd" -o -name "*.h")
@@ -17,6 +19,7 @@ CYTHON := libs/common/hatch_build.py $(shell find libs services -name "*.pyx" -o
 WHEELS := out/wheels
 AS_SHIPPED := out/as-shipped
 FRAMEWORKS := .venv-frameworks
+SUPPLY_CHAIN := .venv-supply-chain
 SHIPPED_FIRST := PYTHONPATH=$(CURDIR)/$(AS_SHIPPED)
 # The slowest first: two are built in parallel.
 SHIPPED := services/agent-relay services/media-gateway libs/common
@@ -24,7 +27,7 @@ SHIPPED := services/agent-relay services/media-gateway libs/common
 .DEFAULT_GOAL := help
 # Each worker of pytest would rewrite the assertions of all modules again.
 unexport PYTHONDONTWRITEBYTECODE
-.PHONY: help install demo up down test unit integration e2e kubernetes frameworks check style types contracts prose compiled mutate coverage redis-server format bench load chaos images lock clean
+.PHONY: help install demo up down test unit integration e2e kubernetes frameworks check style types contracts prose compiled mutate coverage redis-server format bench load chaos images sbom audit workflows pin-images release-check release-notes lock clean
 
 # $(call parts,target,names): make each part, then list the failed ones.
 parts = for part in $(2); do $(MAKE) $$part || failed="$$failed $$part"; done; \
@@ -159,10 +162,37 @@ compiled: $(AS_SHIPPED)/.made ## make the packages as the images have them, comp
 images: ## build the container images (needs docker compose)
 	docker compose --profile sim build --build-arg REVISION=$$(git rev-parse --short HEAD)
 
+$(SUPPLY_CHAIN)/.installed: scripts/supply-chain/requirements.txt
+	$(call slow,Python environment in $(SUPPLY_CHAIN),$(PYTHON) -m venv $(SUPPLY_CHAIN))
+	$(call slow,Tools for the supply chain,$(SUPPLY_CHAIN)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<)
+	@touch $@
+
+sbom: $(SUPPLY_CHAIN)/.installed ## write a software bill of materials for each image into out/sbom
+	@$(PYTHON) scripts/sbom.py $(SUPPLY_CHAIN)/bin/cyclonedx-py out/sbom
+
+# `--strict`: a package that the advisory database does not answer for is a failure, too.
+audit: $(SUPPLY_CHAIN)/.installed ## look for known vulnerabilities in all locks (needs access to pypi.org)
+	@failed=; for lock in requirements/*.txt scripts/supply-chain/requirements.txt; do \
+		echo "$$lock"; $(SUPPLY_CHAIN)/bin/pip-audit --strict --disable-pip --require-hashes -r $$lock || failed="$$failed $$lock"; done; \
+		test -z "$$failed" || { echo "make audit: failed:$$failed" >&2; exit 1; }
+
+workflows: $(SUPPLY_CHAIN)/.installed ## check the workflows for insecure constructs
+	$(SUPPLY_CHAIN)/bin/zizmor --offline .github
+
+pin-images: ## pin the base images by their current digests (needs docker and its registry)
+	$(PYTHON) scripts/release.py pin
+
+release-check: ## list what prevents the release of VERSION
+	@$(PYTHON) scripts/release.py check "$(VERSION)"
+
+release-notes: ## write out/release-notes.md for VERSION, with the digests in METADATA
+	@mkdir -p out
+	@$(PYTHON) scripts/release.py notes "$(VERSION)" < $(METADATA) > out/release-notes.md
+
 lock: install ## resolve requirements/*.txt again from the pyproject files
 	$(BIN)/python -m pip install --quiet uv
 	requirements/lock.sh
 
 clean: ## remove what was installed and made
-	rm -rf $(VENV) $(FRAMEWORKS) out .lab .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) $(FRAMEWORKS) $(SUPPLY_CHAIN) out .lab .mypy_cache .ruff_cache .pytest_cache
 	find libs services -name "*.so" -delete

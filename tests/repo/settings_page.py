@@ -15,6 +15,7 @@ from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 
 from agent_relay.settings import RelaySettings
+from bridge_common.service.secret_files import RELOADED, is_secret
 from bridge_common.service.settings import ServiceSettings
 from call_control.settings import CallControlSettings
 from media_gateway.settings import GatewaySettings
@@ -114,8 +115,10 @@ def _values(fields: list[FieldInfo]) -> Iterator[str]:
     yield from (f"`{_shown(choice)}`" for choice in choices)
     if kind is bool:
         yield "`true`, `false`"
-    if kind is SecretStr or SecretStr in get_args(kind):
+    if is_secret(kind):
         yield "secret"
+    if fields and RELOADED in fields[0].metadata:
+        yield "reloaded"
     limits = {
         name: getattr(limit, name)
         for field in fields[:1]

@@ -24,7 +24,8 @@ def test_every_image_has_a_lock(root: Path) -> None:
 
 
 def test_locks_contain_exact_versions_with_hashes_and_no_address(root: Path) -> None:
-    for lock in (*_locks(root), root / "tests/contract/frameworks/requirements.txt"):
+    others = (root / "tests/contract/frameworks/requirements.txt", root / "scripts/supply-chain/requirements.txt")
+    for lock in (*_locks(root), *others):
         text = lock.read_text(encoding="utf-8").replace("\\\n", " ")
         lines = [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
         assert lines, lock.name

@@ -61,6 +61,15 @@ async def test_cloud_events_with_the_options_handshake() -> None:
         assert (event["type"], event["specversion"]) == ("Microsoft.Communication.IncomingCall", "1.0")
 
 
+async def test_the_secret_of_the_webhook_can_be_replaced() -> None:
+    async with acs_stage(event_grid_secret="old") as stage:
+        await stage.place()
+        assert (await stage.lab.post("/lab/subscribe", json={"secret": "new"})).json() == {"validated": True}
+        await stage.place()
+        paths = [received.path for received in (*stage.reception.handshakes, *stage.reception.incoming)]
+        assert sorted(paths) == [f"/api/incomingCall?code={secret}" for secret in ("new", "new", "old", "old")]
+
+
 async def test_deliveries_carry_an_entra_like_token_when_set() -> None:
     async with acs_stage(event_grid_bearer="api://call-control") as stage:
         await stage.place()

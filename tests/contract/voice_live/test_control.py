@@ -76,6 +76,21 @@ async def test_a_connection_is_answered_by_the_script_that_it_names(address: str
     assert (await lab.delete("/lab/agents/one")).status_code == 404
 
 
+async def test_api_keys_are_replaced_and_open_sessions_stay(address: str, lab: httpx.AsyncClient) -> None:
+    async with raw_client(address, MODEL, {"api-key": DEFAULT_API_KEY}) as client:
+        assert (await lab.put("/lab/api-keys", json={"api_keys": ["first", "second"]})).status_code == 204
+        for key in ("first", "second"):
+            async with raw_client(address, MODEL, {"api-key": key}):
+                pass
+        with pytest.raises(websockets.exceptions.InvalidStatus) as refused:
+            async with raw_client(address, MODEL, {"api-key": DEFAULT_API_KEY}):
+                pass
+        assert refused.value.response.status_code == 401
+        await client.tell(type="response.create")
+        await client.until("response.done")
+    assert (await lab.put("/lab/api-keys", json={"api_keys": ["1", "2", "3"]})).status_code == 400
+
+
 async def test_a_script_that_was_never_set_is_refused(address: str, lab: httpx.AsyncClient) -> None:
     with pytest.raises(websockets.exceptions.InvalidStatus) as refused:
         async with raw_client(address, f"{MODEL}&lab-agent=nobody"):

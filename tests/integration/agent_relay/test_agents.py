@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import AsyncIterator, Coroutine, Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -22,7 +23,7 @@ from bridge_common.observability.telemetry import REGISTRY
 from bridge_common.redis.clients import RedisClients
 from bridge_common.wire.entries import VoiceReady
 from tests.integration.support.relay_call import Call, NoLimits, TokenMint, calls, model_target, relay_process
-from tests.integration.support.scripted_voice_live import Event, ScriptedVoiceLive, opened, scripted
+from tests.integration.support.scripted_voice_live import Event, Script, ScriptedVoiceLive, opened, scripted
 from tests.support.eventually import eventually
 
 SCOPES = {TokenScope.AI: "ai-scope", TokenScope.COGNITIVE_SERVICES: "cognitive-scope"}
@@ -47,6 +48,37 @@ async def _versions(calls: list[Call]) -> list[str]:
 async def _begin(call: Call, profile: str) -> None:
     await call.begin(profile=profile)
     await eventually(call.announced)
+
+
+async def test_new_connections_use_the_api_keys_in_force() -> None:
+    keys = ["old", "old-further"]
+    tokens = Tokens({}, TokenMint)
+    async with scripted(*[Script()] * 3) as service, scripted(Script()) as further, scripted(Script()) as own:
+        factory = AgentFactory(
+            targets=(replace(model_target(service.url), api_key="start"), model_target(further.url)),
+            tokens=tokens,
+            scopes=SCOPES,
+            quota=NoLimits(),
+            secrets={"OWN_KEY": "of-the-profile"},
+            api_key=keys.__getitem__,
+        )
+        target = TargetProfile(model="gpt-realtime", endpoint=(own.url,), api_key_secret="OWN_KEY")
+        agents = {
+            "settings": factory("settings", AgentProfile()),
+            "other model": factory("other model", AgentProfile(target=TargetProfile(model="gpt-4.1"))),
+            "own": factory("own", AgentProfile(target=target)),
+        }
+        dialers = {name: agent.voice.dialers for name, agent in agents.items()}
+        for dialer, key in ((dialers["settings"][0], "first"), (dialers["settings"][0], "second")):
+            keys[0] = key
+            await (await dialer.dial("req-1", "")).close()
+        keys[:] = ["third", "new-further"]
+        for dialer in (dialers["other model"][0], dialers["settings"][1], dialers["own"][0]):
+            await (await dialer.dial("req-1", "")).close()
+        credentials = {dialer.target.credential for dialer in (*dialers["settings"], *dialers["own"])}
+        assert len(credentials) == 3, "a pause after 401 concerns one key"
+        given = [one.headers["api-key"] for server in (service, further, own) for one in server.sessions]
+        assert given == ["first", "second", "third", "new-further", "of-the-profile"]
 
 
 async def test_profiles_of_different_modes_on_one_relay(clients: RedisClients, ten: list[Call]) -> None:

@@ -36,14 +36,16 @@ _POLL_S = 0.25
 class EventGrid:
     def __init__(self, shared: SharedState) -> None:
         self._shared = shared
+        self._secret = shared.settings.event_grid_secret
         self._validated = False
         self._validating = asyncio.Lock()
         self._final: set[str] = set()
 
-    async def subscribe(self) -> str | None:
+    async def subscribe(self, secret: str | None = None) -> str | None:
         """Perform the validation handshake and return the error or `None`. Retries while the webhook does not
-        answer.
+        answer. `secret`: another value of `?code=`, as after an update of the event subscription.
         """
+        self._secret = self._secret if secret is None else secret
         async with self._validating:
             deadline = time.monotonic() + self._shared.settings.webhook_wait_s
             while True:
@@ -132,8 +134,8 @@ class EventGrid:
         """
         settings = self._shared.settings
         url = settings.webhook_url
-        if settings.event_grid_secret:
-            url += ("&" if "?" in url else "?") + "code=" + quote(settings.event_grid_secret, safe="")
+        if self._secret:
+            url += ("&" if "?" in url else "?") + "code=" + quote(self._secret, safe="")
         if settings.event_grid_bearer:
             token = self._shared.tokens.event_grid_token(settings.event_grid_bearer, datetime.now(UTC))
             headers["Authorization"] = f"Bearer {token}"

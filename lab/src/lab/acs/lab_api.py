@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import Callable
 
-from pydantic import Field
+from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
@@ -54,6 +54,13 @@ class NewCall(IncomingCallEventData):
         )
 
 
+class WebhookSecret(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    secret: str | None = None
+    """Another value of `?code=` in the webhook's URL."""
+
+
 class LabApi:
     def __init__(self, exchange: Callable[[], Exchange]) -> None:
         self._exchange = exchange
@@ -85,8 +92,9 @@ class LabApi:
         folder = shared.settings.stack_folder
         return JSONResponse({"status": "ok", "active_calls": active} | ({"stack": folder} if folder else {}))
 
-    async def subscribe(self, _: Request) -> Response:
-        problem = await self._exchange().event_grid.subscribe()
+    async def subscribe(self, request: Request) -> Response:
+        order = await decode_body(request, WebhookSecret, default=b"{}")
+        problem = await self._exchange().event_grid.subscribe(order.secret)
         if problem is not None:
             raise ControlError(502, problem)
         return JSONResponse({"validated": True})

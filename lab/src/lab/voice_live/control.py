@@ -6,6 +6,7 @@ import io
 import time
 import wave
 from collections.abc import Awaitable, Callable
+from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import Request
@@ -27,6 +28,11 @@ class CloseOrder(BaseModel):
     reason: str = Field(default="session_expired", max_length=120)
 
 
+class ApiKeys(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    api_keys: tuple[Annotated[str, Field(min_length=1)], ...] = Field(max_length=2)
+
+
 def control_routes(resource: Resource) -> list[Route]:
     control = _Control(resource)
     return [
@@ -39,6 +45,7 @@ def control_routes(resource: Resource) -> list[Route]:
         Route("/lab/faults", control.get_faults),
         Route("/lab/faults", control.set_faults, methods=["PUT"]),
         Route("/lab/faults", control.clear_faults, methods=["DELETE"]),
+        Route("/lab/api-keys", control.set_api_keys, methods=["PUT"]),
         Route("/lab/handshakes", control.handshakes),
         Route("/lab/quota", control.quota),
         Route("/lab/sessions", control.sessions),
@@ -105,6 +112,11 @@ class _Control:
 
     async def clear_faults(self, _request: Request) -> Response:
         self._resource.faults = VoiceLiveFaults()
+        return Response(status_code=204)
+
+    async def set_api_keys(self, request: Request) -> Response:
+        """Replace the accepted API keys. Open sessions stay open."""
+        self._resource.api_keys = (await decode_body(request, ApiKeys)).api_keys
         return Response(status_code=204)
 
     async def handshakes(self, _request: Request) -> Response:

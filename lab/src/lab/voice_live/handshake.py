@@ -163,10 +163,13 @@ Mode = AgentMode | VoiceAgentMode | ModelMode
 class Credentials:
     """The credentials that the resource accepts. `now_s`: the time for token checks, in Unix seconds."""
 
-    api_key: str
+    api_keys: tuple[str, ...]
     identity_secret: str
     allow_any_bearer: bool
     now_s: float
+
+    def is_key(self, given: str) -> bool:
+        return any(hmac.compare_digest(given.encode(), key.encode()) for key in self.api_keys)
 
     def audience(self, bearer: str) -> str | None:
         """Return the audience of a bearer token, `"*"` for any, `None` for an invalid token."""
@@ -232,7 +235,7 @@ def _authenticated(handshake: HandshakeRequest, credentials: Credentials, *, key
 
     `key_as_bearer`: also accept the key as bearer token, as clients for OpenAI send it.
     """
-    if key_as_bearer and hmac.compare_digest((handshake.bearer or "").encode(), credentials.api_key.encode()):
+    if key_as_bearer and credentials.is_key(handshake.bearer or ""):
         return None
     audience = None if handshake.bearer is None else credentials.audience(handshake.bearer)
     if handshake.bearer is not None and audience not in {AI_AUDIENCE, COGNITIVE_AUDIENCE, "*"}:
@@ -241,7 +244,7 @@ def _authenticated(handshake: HandshakeRequest, credentials: Credentials, *, key
         given = handshake.api_key
         if given is None:
             raise HandshakeError(401, "Access denied: neither api-key nor Authorization was given")
-        if not hmac.compare_digest(given.encode(), credentials.api_key.encode()):
+        if not credentials.is_key(given):
             raise HandshakeError(401, "Access denied due to invalid subscription key")
     return audience
 

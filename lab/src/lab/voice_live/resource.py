@@ -75,6 +75,8 @@ class Resource:
     faults: VoiceLiveFaults = field(default_factory=VoiceLiveFaults)
     sessions: dict[str, KeptSession] = field(default_factory=dict)
     ticker: MarksTicker = field(default_factory=MarksTicker)
+    api_keys: tuple[str, ...] = field(init=False)
+    """Accepted API keys. A resource in Azure has two, which are regenerated one at a time."""
     quota: HandshakeQuota = field(init=False)
     tools: PlatformTools = field(init=False)
     unsupported: Unsupported = field(init=False)
@@ -82,6 +84,7 @@ class Resource:
     _conversations: dict[str, ConversationItems] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        self.api_keys = (self.settings.api_key,)
         self.quota = HandshakeQuota(self.settings.new_connections_per_minute)
         self.tools = PlatformTools(self.settings.agent_tools_url, self.settings.agent_tools_key)
         self.unsupported = unsupported_fields(strict=self.settings.lab_strict)
@@ -89,7 +92,7 @@ class Resource:
     def credentials(self, wall_s: float) -> Credentials:
         """Return the accepted credentials. `wall_s`: current Unix time in seconds."""
         settings = self.settings
-        return Credentials(settings.api_key, settings.lab_identity_secret, settings.allow_any_bearer, wall_s)
+        return Credentials(self.api_keys, settings.lab_identity_secret, settings.allow_any_bearer, wall_s)
 
     def agent_for(self, mode: Mode, script: str | None) -> Agent:
         """Return the script that the connection selects, or else the one with the name of its agent or model, or else

@@ -11,7 +11,7 @@ import hashlib
 import ssl
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, partial
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -70,12 +70,17 @@ class AgentFactory:
     open_timeout_s: float = 5.0
     ping_interval_s: float = 20.0
     tools_of: Callable[[AgentProfile], Mapping[str, Tool]] = lambda _: {}
+    api_key: Callable[[int], str] | None = None
+    """Returns the API key in force of one of `targets`; None: their own."""
 
     def __call__(self, name: str, profile: AgentProfile) -> AgentVersion:
         targets = voice_targets(profile.target, self.targets, self.secrets)
         self.tokens.require({scope: self.scopes[scope] for target in targets for scope in target.scopes()})
-        voice = VoiceResources([self._dialer(target) for target in targets], self.quota)
-        for dialer in voice.dialers:
+        has_own_key = profile.target is not None and bool(profile.target.endpoint)
+        key = None if has_own_key else self.api_key
+        dialers = [self._dialer(target, key and partial(key, number)) for number, target in enumerate(targets)]
+        voice = VoiceResources(dialers, self.quota)
+        for dialer in dialers:
             metrics.know_resource(dialer.resource)
         count = profile.warm_sessions
         if count is None:
@@ -87,9 +92,9 @@ class AgentFactory:
         tools = self.tools_of(profile)
         return AgentVersion(name=name, profile=profile, voice=voice, tools=tools, mcp=mcp, warm=warm)
 
-    def _dialer(self, target: VoiceTarget) -> Dialer:
+    def _dialer(self, target: VoiceTarget, api_key: Callable[[], str] | None) -> Dialer:
         tls = _certificates() if urlsplit(target.endpoint).scheme in ("https", "wss") else None
-        return Dialer(target, self.tokens, self.open_timeout_s, self.ping_interval_s, tls)
+        return Dialer(target, self.tokens, self.open_timeout_s, self.ping_interval_s, tls, api_key)
 
 
 class Agents:

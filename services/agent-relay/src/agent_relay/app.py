@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import os
 import sys
 from collections.abc import Sequence
 from functools import partial
@@ -35,6 +34,7 @@ from bridge_common.redis.clients import RedisClients, clients_of
 from bridge_common.service.background_tasks import BackgroundTasks
 from bridge_common.service.lifecycle import serve, set_up
 from bridge_common.service.readiness import Readiness, ReadinessGate
+from bridge_common.service.secret_reloader import LiveSecrets
 from bridge_common.service.settings import load_settings
 from bridge_common.store.announcement_store import AnnouncementStore
 from bridge_common.store.call_references import CallReferences
@@ -103,16 +103,18 @@ class AgentRelay:
         self._fleet = Fleet(clients.control, self._name, KIND, keys)
         http = self._tool_http = tool_session(settings.tool_private_hosts)
         quota = self._quota = ConnectionQuota(clients.control, settings.voice_live_connections_per_min)
+        secrets, of_profiles = LiveSecrets(settings), settings.environment
         make_agent = AgentFactory(
             targets=(settings.target, *settings.further_targets),
             tokens=tokens,
             scopes=settings.scopes,
             quota=quota,
-            secrets=os.environ,
+            secrets=of_profiles,
             warm_sessions=settings.relay_warm_sessions,
             open_timeout_s=settings.voice_live_open_timeout_s,
             ping_interval_s=settings.voice_live_ping_interval_s,
-            tools_of=partial(tools_of, http=http, secrets=os.environ),
+            tools_of=partial(tools_of, http=http, secrets=of_profiles),
+            api_key=partial(_api_key, secrets),
         )
         agents = Agents(make_agent, settings.profiles())
         context = CallContext(
@@ -148,6 +150,7 @@ class AgentRelay:
         self.parts.start("writer", context.writer.run())
         self.parts.start("tokens", tokens.run())
         self.parts.start("voice quota", QuotaWatch(quota, lambda: agents.resources).run(), may_end=True)
+        self.parts.start("secrets", secrets.run(), may_end=True)
         self._warming = self.parts.start("warm sessions", agents.run())
         if settings.agent_profiles_file:
             reloader = ProfileReloader(settings.agent_profiles_file, settings.profile_check, agents)
@@ -180,6 +183,14 @@ class AgentRelay:
             await self._tool_http.close()
         if self._clients is not None:
             await self._clients.aclose()
+
+
+def _api_key(secrets: LiveSecrets, number: int) -> str:
+    """Return the API key of the settings' resource with this number, "" if tokens are used."""
+    if number == 0:
+        return secrets.text("azure_voice_live_api_key")
+    further = secrets.keys("azure_voice_live_further_api_keys")
+    return further[number - 1] if further else ""
 
 
 def main() -> None:

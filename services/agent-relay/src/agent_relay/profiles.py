@@ -151,7 +151,8 @@ def target_mistakes(
             continue
         secret = profile.target.api_key_secret
         if secret and not secrets.get(secret):
-            yield f"{name}.target.api_key_secret: the environment variable {secret} is not set"
+            place = f"{name}.target.api_key_secret"
+            yield f"{place}: the environment variable {secret} is not set, and is no file in SECRETS_DIR"
         for endpoint in profile.target.endpoint:
             faults = [fault for fault in insecure.URL.faults(endpoint) if fault.word not in allowed]
             yield from (f"{name}.target.endpoint: {fault}" for fault in faults)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import partial
@@ -32,6 +31,7 @@ from agent_relay.profiles import Check, load_profiles, target_mistakes
 from agent_relay.tools.profile_tools import mode_mistakes, tool_mistakes
 from bridge_common.base.errors import InputError
 from bridge_common.service import insecure
+from bridge_common.service.secret_files import RELOADED, environment
 from bridge_common.service.settings import (
     CommaSeparated,
     Secrets,
@@ -58,9 +58,9 @@ class RelaySettings(ServiceSettings):
     port: int = Field(default=8082, ge=0, le=65535)
 
     azure_voice_live_endpoint: Annotated[str, insecure.URL]
-    azure_voice_live_api_key: SecretStr = SecretStr("")
+    azure_voice_live_api_key: Annotated[SecretStr, RELOADED] = SecretStr("")
     azure_voice_live_further_endpoints: Annotated[CommaSeparated, insecure.URL] = ()
-    azure_voice_live_further_api_keys: Secrets = ()
+    azure_voice_live_further_api_keys: Annotated[Secrets, RELOADED] = ()
     voice_live_connections_per_min: int = Field(default=30, ge=0, le=100_000)
     voice_live_api_version: str = ""
     agent_name: str = ""
@@ -121,6 +121,11 @@ class RelaySettings(ServiceSettings):
         ]
 
     @property
+    def environment(self) -> Mapping[str, str]:
+        """Environment variables and secret files, for the secrets that profiles name. Each access reads the files."""
+        return environment(self.secrets_dir)
+
+    @property
     def scopes(self) -> Mapping[TokenScope, str]:
         return {
             TokenScope.AI: self.azure_ai_scope,
@@ -139,6 +144,7 @@ class RelaySettings(ServiceSettings):
         """For the profiles of a changed file."""
         lists = {name: getattr(self, name) for name in ("allow_insecure", "tool_hosts", "tool_private_hosts")}
         given = {name: ",".join(values) for name, values in lists.items()}
+        given["secrets_dir"] = str(self.secrets_dir or "")
         return partial(_profile_mistakes, given=given | {name: getattr(self, name) for name in _CHOICES})
 
     @classmethod
@@ -183,8 +189,9 @@ def _profile_mistakes(profiles: Mapping[str, AgentProfile], given: Mapping[str, 
     allowed, hosts, private_hosts = (
         insecure.parts_of(given.get(name, "")) for name in ("allow_insecure", "tool_hosts", "tool_private_hosts")
     )
-    yield from target_mistakes(profiles, os.environ, allowed)
-    yield from tool_mistakes(profiles, hosts, private_hosts, os.environ)
+    secrets = environment(given.get("secrets_dir"))
+    yield from target_mistakes(profiles, secrets, allowed)
+    yield from tool_mistakes(profiles, hosts, private_hosts, secrets)
     chosen = next((mode for name, mode in _CHOICES.items() if given.get(name)), None)
     yield from mode_mistakes(profiles, chosen)
 

@@ -15,7 +15,8 @@ from bridge_common.redis.clients import clients_of
 from bridge_common.service.background_tasks import BackgroundTasks
 from bridge_common.service.lifecycle import serve, set_up
 from bridge_common.service.readiness import Readiness, ReadinessGate
-from bridge_common.service.settings import load_settings, revealed
+from bridge_common.service.secret_reloader import LiveSecrets
+from bridge_common.service.settings import load_settings
 from bridge_common.store.announcement_store import AnnouncementStore
 from bridge_common.store.call_references import CallReferences
 from bridge_common.store.call_store import CallStore
@@ -70,6 +71,7 @@ class CallControl:
         self._settings = settings
         self._timing = timing
         self._gate = ReadinessGate(settings.unready_after_s)
+        self._secrets = LiveSecrets(settings)
         keys = Keys(settings.redis_shards, spread=settings.redis_cluster)
         self._clients = clients_of(settings)
         control = self._clients.control
@@ -87,11 +89,11 @@ class CallControl:
         self._rings = RingCounter(control, settings.ring_limits)
         self._places = RulePlaces(control, self._store)
         self._agent_tokens = _agent_tokens(settings)
-        guard = AgentGuard(self._agent_tokens, settings.agent_tools_identities, revealed(settings.agent_tools_keys))
+        guard = AgentGuard(self._agent_tokens, settings.agent_tools_identities, self._secrets.keys("agent_tools_keys"))
         agent_actions = AgentActions(self._store, CallReferences(control), self._inbox, self._routing)
         self._agent_api = AgentApi(agent_actions, guard, settings.base_url)
         self._grid_tokens = _event_grid_tokens(settings)
-        self._grid_guard = EventGridGuard(revealed(settings.event_grid_secrets), self._grid_tokens)
+        self._grid_guard = EventGridGuard(self._secrets.keys("event_grid_secrets"), self._grid_tokens)
         self._acs_tokens = settings.acs_tokens()
         self._acs: AcsClient | None = None
         self._worker: InboxWorker | None = None
@@ -99,7 +101,7 @@ class CallControl:
     def routes(self) -> Sequence[BaseRoute]:
         webhooks = Webhooks(self._inbox, self._grid_guard, self._acs_tokens)
         operators = Operators(
-            OperatorGuard(revealed(self._settings.api_keys)), wrong_key_delay_s=self._timing.wrong_key_delay_s
+            OperatorGuard(self._secrets.keys("api_keys")), wrong_key_delay_s=self._timing.wrong_key_delay_s
         )
         api = OperatorApi(self._store, self._inbox, operators)
         routing = RoutingApi(self._routing, self._places, operators)
@@ -130,7 +132,7 @@ class CallControl:
     async def start(self) -> None:
         settings = self._settings
         self._acs = AcsClient(settings.acs_address, MediaFormat(settings.acs_audio_format, settings.acs_audio_channels))
-        token_keys = revealed(settings.media_token_keys)
+        token_keys = self._secrets.keys("media_token_keys")
         urls = CallUrls(settings.base_url, settings.media_base_url, token_keys, settings.max_call_s)
         effects = Effects(self._acs, self._leases, self._store, self._fleet, urls, self._announcements, self._places)
         self._worker = InboxWorker(
@@ -145,6 +147,7 @@ class CallControl:
         self.parts.start("worker", self._work(self._worker))
         self.parts.start("fleet metrics", FleetMetrics(self._fleet_view).run())
         self.parts.start("signing keys", self._acs_tokens.keep_fresh(), may_end=True)
+        self.parts.start("secrets", self._secrets.run(), may_end=True)
         if self._grid_tokens is not None:
             self.parts.start("signing keys of Event Grid", self._grid_tokens.keep_fresh(), may_end=True)
 

@@ -66,7 +66,7 @@ class CallUrls:
 
     base_url: str
     media_base_url: str
-    token_keys: tuple[str, ...] = field(repr=False)
+    token_keys: Sequence[str] = field(repr=False)
     longest_call_s: float
 
     def callback(self, call_id: str) -> str:

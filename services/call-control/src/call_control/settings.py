@@ -13,6 +13,7 @@ from pydantic import BeforeValidator, Field, SecretStr, ValidationInfo, field_va
 from bridge_common.base.errors import InputError
 from bridge_common.service import insecure
 from bridge_common.service.acs_settings import AcsTrustSettings, lower
+from bridge_common.service.secret_files import RELOADED
 from bridge_common.service.setting_input import read_setting_file
 from bridge_common.service.settings import CommaSeparated, Secrets
 from call_control.core.connection_string import AcsAddress, endpoint_of, parse_connection_string
@@ -43,16 +44,16 @@ class CallControlSettings(AcsTrustSettings):
     acs_audio_format: Annotated[Literal["pcm16k", "pcm24k"], BeforeValidator(lower)] = "pcm16k"
     acs_audio_channels: Annotated[Literal["mixed", "unmixed"], BeforeValidator(lower)] = "unmixed"
 
-    event_grid_secrets: Annotated[Secrets, insecure.KEYS] = ()
+    event_grid_secrets: Annotated[Secrets, insecure.KEYS, RELOADED] = ()
     """Accepted values of `?code=` in the webhook's URL; two during a rotation."""
     event_grid_tenant_id: str = ""
     event_grid_audience: str = Field(default="", validate_default=True)
     event_grid_jwks_url: Annotated[str, insecure.URL] = ""
     """JWKS URL; empty: that of the tenant at Entra."""
-    api_keys: Annotated[Secrets, insecure.KEYS] = ()
+    api_keys: Annotated[Secrets, insecure.KEYS, RELOADED] = ()
     """API keys of operators; empty: the operator API answers 403."""
 
-    agent_tools_keys: Annotated[Secrets, insecure.KEYS] = ()
+    agent_tools_keys: Annotated[Secrets, insecure.KEYS, RELOADED] = ()
     """Keys that project connections of Foundry send with tool calls; two during a rotation."""
     agent_tools_tenant_id: str = ""
     agent_tools_audience: str = Field(default="", validate_default=True)

@@ -17,6 +17,7 @@ from bridge_common.redis.clients import clients_of
 from bridge_common.service.background_tasks import BackgroundTasks
 from bridge_common.service.lifecycle import serve, set_up
 from bridge_common.service.readiness import Readiness, ReadinessGate
+from bridge_common.service.secret_reloader import LiveSecrets
 from bridge_common.service.settings import load_settings
 from bridge_common.service.web_server import WebServer
 from bridge_common.store.call_store import CallStore
@@ -57,6 +58,7 @@ class MediaGateway:
         self.name = process_name(KIND)
         self._settings = settings
         self._gate = ReadinessGate(settings.unready_after_s)
+        self._secrets = LiveSecrets(settings)
         self._clients = clients_of(settings)
         control = self._clients.control
         keys = Keys(settings.redis_shards, spread=settings.redis_cluster)
@@ -83,7 +85,7 @@ class MediaGateway:
         return gateway_server(self, self._settings, ws=ws, limits=self._limits, readiness=self._readiness)
 
     def routes(self) -> Sequence[BaseRoute]:
-        return MediaSockets(self.context, self._tokens).routes()
+        return MediaSockets(self.context, self._tokens, self._secrets.keys("media_token_keys")).routes()
 
     async def ready(self) -> Readiness:
         admission = self.context.admission
@@ -105,6 +107,7 @@ class MediaGateway:
         self.parts.start("heartbeat", self._beat())
         self.parts.start("relay watch", self._watch.run())
         self.parts.start("latency probes", self._probe())
+        self.parts.start("secrets", self._secrets.run(), may_end=True)
         self.parts.start("signing keys", self._tokens.keep_fresh(), may_end=True)
 
     async def drain(self) -> None:

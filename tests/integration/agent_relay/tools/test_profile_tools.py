@@ -34,7 +34,7 @@ async def test_each_profile_has_its_own_tools() -> None:
 def test_mistakes_name_the_profile_and_the_tool() -> None:
     assert list(tool_mistakes(PROFILES, [], [], {})) == [
         f"sales.tools[0] (order_status): shop.example.com {NOT_LISTED}",
-        "sales.tools[0] (order_status): the environment variable SHOP_TOKEN is not set",
+        "sales.tools[0] (order_status): the environment variable SHOP_TOKEN is not set, and is no file in SECRETS_DIR",
     ]
     assert list(tool_mistakes(PROFILES, ["*.example.com"], [], {"SHOP_TOKEN": "x"})) == []
 
@@ -56,7 +56,7 @@ async def test_tools_of_mcp_servers_can_be_run_as_functions() -> None:
 def test_mistakes_name_the_mcp_server() -> None:
     assert list(tool_mistakes(WITH_MCP, [], [], {})) == [
         f"sales.mcp_servers[0] (shop): mcp.example.com {NOT_LISTED}",
-        "sales.mcp_servers[0] (shop): the environment variable MCP_TOKEN is not set",
+        "sales.mcp_servers[0] (shop): the environment variable MCP_TOKEN is not set, and is no file in SECRETS_DIR",
     ]
 
 

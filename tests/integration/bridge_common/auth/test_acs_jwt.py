@@ -24,6 +24,7 @@ from tests.integration.support.jwt_stage import (
     bearer,
     claims,
     encoded,
+    jwk,
     key_server,
 )
 
@@ -119,6 +120,16 @@ async def test_a_token_signed_with_the_public_key_as_a_secret_is_refused(verifie
         signature = base64.urlsafe_b64encode(hmac.new(secret, signed.encode(), digest).digest()).rstrip(b"=").decode()
         with pytest.raises(AuthError):
             await verifier.check(f"Bearer {signed}.{signature}")
+
+
+async def test_keys_that_the_token_brings_along_are_not_used(verifier: JwtVerifier, server: KeyServer) -> None:
+    async with key_server() as attacker:
+        attacker.offer({"k1": OTHER_KEY})
+        for header in ({"jku": attacker.url}, {"jwk": jwk(OTHER_KEY, "k1")}, {"x5u": attacker.url}):
+            token = jwt.encode(claims(), OTHER_KEY, algorithm="RS256", headers={"kid": "k1", **header})
+            with pytest.raises(AuthError):
+                await verifier.check(f"Bearer {token}")
+        assert (attacker.asked, server.asked) == (0, 1)
 
 
 @pytest.mark.parametrize("algorithm", ["RS384", "RS512", "PS256"])

@@ -117,6 +117,7 @@ async def test_metrics_are_there_beside_the_services_own_routes(
         ("GET", "/hello/", 404, "not_found"),
         ("POST", "/hello", 405, "method_not_allowed"),
         ("DELETE", "/livez", 405, "method_not_allowed"),
+        ("TRACE", "/hello", 405, "method_not_allowed"),
         ("GET", "/broken", 500, "internal"),
     ],
 )

@@ -22,7 +22,7 @@ from lab.voice_live.handshake import (
 from lab.voice_live.server_events import RefusedError
 
 NOW = time.time()
-CREDENTIALS = Credentials("key-1", DEFAULT_SECRET, allow_any_bearer=False, now_s=NOW)
+CREDENTIALS = Credentials(("key-1",), DEFAULT_SECRET, allow_any_bearer=False, now_s=NOW)
 PATH = "/voice-live/realtime"
 V = {"api-version": "2026-07-15"}
 MODEL = V | {"model": "gpt-realtime"}
@@ -149,7 +149,7 @@ def test_the_handshake_of_azure_openai_realtime() -> None:
 
 
 def test_any_bearer_passes_where_the_resource_is_set_to_allow_it() -> None:
-    lenient = Credentials("key-1", DEFAULT_SECRET, allow_any_bearer=True, now_s=NOW)
+    lenient = Credentials(("key-1",), DEFAULT_SECRET, allow_any_bearer=True, now_s=NOW)
     headers = {"authorization": "Bearer whatever"}
     assert isinstance(admit(HandshakeRequest(PATH, NEW_AGENT, headers), lenient), AgentMode)
     assert isinstance(admit(HandshakeRequest(PATH, MODEL, headers), lenient), ModelMode)

@@ -8,6 +8,7 @@ from pydantic import BeforeValidator, Field, SecretStr, ValidationInfo, field_va
 
 from bridge_common.auth.acs_jwt import MAX_AGE_S, JwtMode, JwtVerifier
 from bridge_common.service import insecure
+from bridge_common.service.secret_files import RELOADED
 from bridge_common.service.settings import Secrets, ServiceSettings
 
 ACS_ISSUER: Final = "https://acscallautomation.communication.azure.com"
@@ -19,7 +20,7 @@ def lower(value: object) -> object:
 
 
 class AcsTrustSettings(ServiceSettings):
-    media_token_keys: Annotated[Secrets, insecure.KEYS]
+    media_token_keys: Annotated[Secrets, insecure.KEYS, RELOADED]
     """Keys of the signatures in media URLs: call-control signs with the first, gateways accept all of them."""
     acs_jwt_mode: Annotated[JwtMode, BeforeValidator(lower), insecure.JWT_MODE] = JwtMode.ENFORCE
     acs_jwt_audience: str = Field(default="", validate_default=True)

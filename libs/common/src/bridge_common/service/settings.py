@@ -1,10 +1,12 @@
-"""Settings: the environment is read once at startup into a frozen object. All errors are reported together."""
+"""Settings: environment and secret files are read at startup into a frozen object. All errors are reported together."""
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
 from typing import Annotated, Any, Final, Literal, NoReturn, Self, TypeVar
 from urllib.parse import urlsplit
 
@@ -27,6 +29,7 @@ from bridge_common.base.fault_texts import in_words, matching
 from bridge_common.redis.address import RedisAddress, parse_address
 from bridge_common.service import insecure
 from bridge_common.service.export_settings import exporters, without_destination
+from bridge_common.service.secret_files import SecretFiles, read_secret_files, secret_names
 
 _INSTRUMENTATION_KEY: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _ENDPOINTS: Final = ("ingestionendpoint", "liveendpoint")
@@ -92,6 +95,8 @@ class ServiceSettings(BaseSettings):
 
     allow_insecure: Annotated[CommaSeparated, AfterValidator(insecure.check_words)] = ()
     """Allowed insecure settings: words of `Insecure`."""
+    secrets_dir: Path | None = None
+    """Folder with one file for each secret, which takes precedence over the variable."""
     redis_url: Annotated[SecretStr, AfterValidator(_is_redis_url), insecure.REDIS_URL]
     """URL of Redis. Secret, because it may contain a password."""
     redis_shards: int = Field(default=1, ge=1, le=256)
@@ -168,6 +173,10 @@ class ServiceSettings(BaseSettings):
     def redis_address(self) -> RedisAddress:
         return parse_address(self.redis_url.get_secret_value())
 
+    def texts(self) -> dict[str, str]:
+        """Return all settings that are not empty, as they are written in the environment."""
+        return _texts({name: getattr(self, name) for name in type(self).model_fields})
+
     @classmethod
     def mistakes(cls, given: Mapping[str, str]) -> Iterator[tuple[str, str]]:
         """Find errors that involve several fields. Yields (setting or "", message). `given`: texts of the settings."""
@@ -194,17 +203,26 @@ class ServiceSettings(BaseSettings):
     @model_validator(mode="wrap")
     @classmethod
     def _name_every_mistake(cls, values: Any, check_fields: ModelWrapValidatorHandler[Self]) -> Self:
-        """Validate all settings, and report the errors of single fields and all others together."""
-        given = {name: text for name, value in values.items() if (text := _text_of(value))}
-        problems = [_problem(name, message) for name, message in cls.mistakes(given)]
+        """Validate all settings, and report the errors of files, of single fields and all others together."""
+        files = read_secret_files(values.get("secrets_dir"))
+        names = secret_names(cls.model_fields)
+        values = {**values, **{name: text for name, text in files.texts.items() if name in names}}
+        faults = {name: fault for name, fault in files.faults.items() if name in {*names, "secrets_dir"}}
+        problems = [_problem(name, fault) for name, fault in faults.items()]
+        problems += [_problem(name, message) for name, message in cls.mistakes(_texts(values)) if name not in faults]
         try:
             settings = check_fields(values)
         except ValidationError as error:
-            problems = [_repeat(dict(problem)) for problem in error.errors(include_url=False)] + problems
+            found = [problem for problem in error.errors(include_url=False) if not faults.keys() & {*problem["loc"]}]
+            problems = [_repeat(dict(problem)) for problem in found] + problems
             raise ValidationError.from_exception_data(cls.__name__, problems, hide_input=True) from None
         if problems:
             raise ValidationError.from_exception_data(cls.__name__, problems, hide_input=True)
         return settings
+
+
+def _texts(values: Mapping[str, object]) -> dict[str, str]:
+    return {name: text for name, value in values.items() if (text := _text_of(value))}
 
 
 def _text_of(value: object) -> str:
@@ -238,19 +256,21 @@ def load_settings(cls: type[S]) -> S:
     try:
         return cls()
     except ValidationError as error:
-        _refuse(_name_problems(error, cls))
+        _refuse(_name_problems(error, cls, read_secret_files(os.environ.get("SECRETS_DIR"))))
     except SettingsError as error:
         # A variable with invalid JSON; raised before validation, so there are no other errors to report.
         _refuse([str(error)])
 
 
-def _name_problems(error: ValidationError, cls: type[BaseSettings]) -> list[str]:
-    """Return one line per error, without the values: some are secrets."""
+def _name_problems(error: ValidationError, cls: type[BaseSettings], files: SecretFiles) -> list[str]:
+    """Return one line per error, with the file of a secret, without the values: some are secrets."""
+    secrets = secret_names(cls.model_fields)
     problems: list[str] = []
     for problem in error.errors(include_url=False, include_input=False):
-        name = "_".join(str(part) for part in problem["loc"]).upper()
+        name = "_".join(str(part) for part in problem["loc"])
         message = in_words(dict(problem), None, cls)
-        problems.append(f"{name}: {message}" if name else message)
+        label = files.label(name) if name in secrets else name.upper()
+        problems.append(f"{label}: {message}" if name else message)
     return problems
 
 

@@ -51,7 +51,7 @@ def tool_mistakes(
                 yield f"{where}: {fault}"
             for secret in tool.secrets:
                 if not secrets.get(secret):
-                    yield f"{where}: the environment variable {secret} is not set"
+                    yield f"{where}: the environment variable {secret} is not set, and is no file in SECRETS_DIR"
 
 
 def mode_mistakes(profiles: Mapping[str, AgentProfile], default: Mode | None) -> Iterator[str]:

@@ -7,7 +7,7 @@ import logging
 import ssl
 from collections import deque
 from collections.abc import Callable, Coroutine, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
 from agent_relay import metrics
@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 class Dialer:
     """Opens voice sockets to one resource."""
 
-    target: VoiceTarget
+    configured: VoiceTarget
     tokens: Tokens
     open_timeout_s: float = 5.0
     ping_interval_s: float = 20.0
@@ -36,30 +36,40 @@ class Dialer:
     """TLS context of all sockets. They share one, because loading the trusted certificates takes longer than a
     handshake.
     """
+    api_key: Callable[[], str] | None = None
+    """Returns the API key in force; None: that of `configured`."""
+
+    @property
+    def target(self) -> VoiceTarget:
+        """The target with the API key in force."""
+        return self.configured if self.api_key is None else replace(self.configured, api_key=self.api_key())
 
     @property
     def resource(self) -> str:
         """Host (and port) of the resource."""
-        return urlsplit(self.target.endpoint).netloc
+        return urlsplit(self.configured.endpoint).netloc
 
     async def dial(self, request_id: str, conversation_id: str) -> VoiceSocket:
         """Open a socket. If the tokens are rejected, retry once with fresh ones. Raises `AuthError` or
         `OutsideError`.
         """
-        scopes = self.target.scopes()
+        target = self.target
+        scopes = target.scopes()
         tokens = {scope: await self.tokens.get(scope) for scope in scopes}
         try:
-            return await self._open(tokens, request_id, conversation_id)
+            return await self._open(target, tokens, request_id, conversation_id)
         except AuthError:
             if not scopes:
                 raise
             log.info("token rejected; retrying with a fresh one", extra=fields(request_id=request_id))
         fresh = {scope: await self.tokens.fresh(scope, token) for scope, token in tokens.items()}
-        return await self._open(fresh, request_id, conversation_id)
+        return await self._open(target, fresh, request_id, conversation_id)
 
-    async def _open(self, tokens: Mapping[TokenScope, str], request_id: str, conversation_id: str) -> VoiceSocket:
+    async def _open(
+        self, target: VoiceTarget, tokens: Mapping[TokenScope, str], request_id: str, conversation_id: str
+    ) -> VoiceSocket:
         request: ConnectRequest = connect_request(
-            self.target, tokens, request_id=request_id, conversation_id=conversation_id
+            target, tokens, request_id=request_id, conversation_id=conversation_id
         )
         return await connect(
             request, open_timeout_s=self.open_timeout_s, ping_interval_s=self.ping_interval_s, tls=self.tls

@@ -24,7 +24,6 @@ from bridge_common.base.ids import is_call_id
 from bridge_common.base.log import fields
 from bridge_common.base.log_limit import LineLimit
 from bridge_common.service.http_responses import error_response
-from bridge_common.service.settings import revealed
 from bridge_common.store.call_store import MediaGrant
 from bridge_common.wire import media_token
 from media_gateway import metrics
@@ -48,8 +47,11 @@ _NO_UPGRADE: Final = error_response(400, "bad_request", "this path accepts only 
 
 
 class MediaSockets:
-    def __init__(self, context: SocketContext, tokens: JwtVerifier) -> None:
+    """`token_keys`: keys of the tokens in media URLs."""
+
+    def __init__(self, context: SocketContext, tokens: JwtVerifier, token_keys: Sequence[str]) -> None:
         self._context = context
+        self._token_keys = token_keys
         self._tokens = tokens
 
     def routes(self) -> Sequence[BaseRoute]:
@@ -86,8 +88,7 @@ class MediaSockets:
         """Authenticate the peer. Raises `AuthError`, or `OutsideError` if the signing keys of ACS are unavailable."""
         if not is_call_id(call_id):
             raise AuthError("the path has no valid call id; expected /ws/<call id>/<token>")
-        keys = revealed(self._context.settings.media_token_keys)
-        media_token.check(keys, call_id, token, time.time())
+        media_token.check(self._token_keys, call_id, token, time.time())
         socket.trust()
         await self._tokens.check(headers.get("authorization"))
 
