@@ -29,6 +29,8 @@ class FleetPlan:
     """Each relay connects to Redis through its own link, which can be cut."""
     extra: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     """Environment variables by service or simulator, e.g. {"agent-relay": {"RELAY_CAPACITY": "2"}}."""
+    scripts: Path | None = None
+    """Folder with the programs of the services, if they are those of another release."""
     profiles: str = ""
     """Content of AGENT_PROFILES_FILE. `BUSINESS` in it becomes the address of the simulated business, which then runs
     too.

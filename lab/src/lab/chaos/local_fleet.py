@@ -31,6 +31,8 @@ from lab.stack_process import Process
 from lab.wire import Json, call_json
 
 OWNERS: Final = "{s00}:owners"
+OWN_SCRIPTS: Final = Path(sys.executable).parent
+"""Folder with the programs of this environment."""
 _STEADY_PORTS: Final = range(20_000, 32_000)
 _SIMULATORS: Final = ("identity", "voice-live", "acs")
 
@@ -46,6 +48,8 @@ class LocalFleet(Stack):
         self._ports = {name: steady_port() for name in plan.replicas()}
         self._latest = plan.counts()
         """The highest number that a replica of each service has had."""
+        self.scripts = plan.scripts or OWN_SCRIPTS
+        """Folder with the programs of the replicas that are started from now on."""
         self.links: dict[str, Passage] = {}
         self._ingress: dict[str, Passage] = {}
         self.group = RedisGroup(folder / "redis", steady_port) if plan.sentinel else None
@@ -79,8 +83,10 @@ class LocalFleet(Stack):
         environment = {**self._environment(kind), **self.extra.get(kind, {})}
         if name in self.links:
             environment["REDIS_URL"] = f"redis://127.0.0.1:{self.links[name].port}/0"
+        if self.scripts != OWN_SCRIPTS:
+            environment["PYTHONPATH"] = ""  # It contains the packages of this release.
         self._keep_log(name)
-        self.launch(name, [str(Path(sys.executable).parent / kind)], self._ports[name], "/readyz", environment)
+        self.launch(name, [str(self.scripts / kind)], self._ports[name], "/readyz", environment)
 
     def _keep_log(self, name: str) -> None:
         """Rename the log of the previous process so that it is not overwritten."""

@@ -20,11 +20,12 @@ KINDS: Final = (CONTROL, GATEWAY, RELAY)
 _STEP_S: Final = 0.05
 _PROBE_S: Final = 0.25
 _LIMIT_S: Final = 900.0
+_READY_FOR_S: Final = 3600
 
 
 def rolling_update(scene: Scene) -> Facts:
     """Replace all pods of all services, at the pace of `k8s/base`, multiplied by the scale of the plan."""
-    rollouts = {kind: _rollout(scene.fleet, kind, len(scene.fleet.running(kind))) for kind in KINDS}
+    rollouts = {kind: rollout_of(scene.fleet, kind) for kind in KINDS}
     return carried_out(scene.fleet, rollouts)
 
 
@@ -32,21 +33,20 @@ def scale_down(to: int) -> Inject:
     """Reduce each service to this number of pods, all at the same moment."""
 
     def inject(scene: Scene) -> Facts:
-        rollouts = {kind: _rollout(scene.fleet, kind, to, updates=False) for kind in KINDS}
+        rollouts = {kind: rollout_of(scene.fleet, kind, to, updates=False) for kind in KINDS}
         return carried_out(scene.fleet, rollouts)
 
     return inject
 
 
-def _rollout(fleet: LocalFleet, kind: str, replicas: int, *, updates: bool = True) -> Rollout:
+def rollout_of(fleet: LocalFleet, kind: str, replicas: int | None = None, *, updates: bool = True) -> Rollout:
+    """Return the Deployment of the running pods of a service. `replicas`: by default as many as are running."""
     assert fleet.plan.scale is not None, "the plan has no pace; set `scale`"
     now = time.monotonic()
     pacing = pacing_of(kind, fleet.plan.scale)
     # They have been ready for a long time, in the order of their start.
-    started = [
-        Pod(name, now - 3600 + number, ready_at=now - 3600 + number) for number, name in enumerate(_of(fleet, kind))
-    ]
-    return Rollout(pacing, replicas, started, updates=updates)
+    pods = [Pod(name, began, ready_at=began) for began, name in enumerate(_of(fleet, kind), int(now) - _READY_FOR_S)]
+    return Rollout(pacing, len(pods) if replicas is None else replicas, pods, updates=updates)
 
 
 def _of(fleet: LocalFleet, kind: str) -> list[str]:
@@ -56,8 +56,8 @@ def _of(fleet: LocalFleet, kind: str) -> list[str]:
 def carried_out(fleet: LocalFleet, rollouts: Mapping[str, Rollout], *, limit_s: float = _LIMIT_S) -> Facts:
     """Return when all roll-outs have finished and all their pods are gone. Raises `StackError` after `limit_s`.
 
-    Facts: the seconds, the maximum number of pods that drained at the same time, by service, and the number of pods that
-    had to be killed at the end of their grace period.
+    Facts: the seconds, the maximum number of pods that drained at the same time, by service, and the number of pods
+    that had to be killed at the end of their grace period.
     """
     began = time.monotonic()
     most = dict.fromkeys(rollouts, 0)

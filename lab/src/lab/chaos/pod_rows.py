@@ -24,8 +24,8 @@ from lab.chaos.row import (
 from lab.chaos.voice_faults import await_full_quota, quota_usage
 
 SCALE: Final = 0.1
-"""Factor for the times of `k8s/base`. The minute of the connection quota is not scaled, and twenty calls are more than a
-tenth of a planned fleet: relays have less time to hand each call over than in a cluster.
+"""Factor for the times of `k8s/base`. The minute of the connection quota is not scaled, and twenty calls are more than
+a tenth of a planned fleet: relays have less time to hand each call over than in a cluster.
 """
 _CONNECTIONS: Final = 30
 """New connections a minute, the documented quota of a Voice Live resource."""

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from lab.chaos.local_fleet import FleetPlan, kind_of, with_files
+from lab.chaos.fleet_plan import FleetPlan, kind_of, with_files
 
 
 def test_each_replica_has_a_name_of_its_kind() -> None:
