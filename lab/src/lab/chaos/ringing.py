@@ -59,12 +59,12 @@ def late_callers(scene: Scene, _: Sequence[CallEvidence]) -> Facts:
     assert late is not None, "the row has no late callers; `inject` must set them"
     phones = late.phones()
     diverted = [phone["id"] for phone in phones if phone["state"] in ("redirected", "rejected")]
-    talking = Crowd(late.stack, late.first, late.count, placed=dict(late.placed))
-    talking.keep([phone["id"] for phone in phones if phone["state"] == "connected"])
-    found = {
-        "decided_pct": 100 * (len(diverted) + len(talking.placed)) / len(phones),
+    answered = [phone["id"] for phone in phones if phone["state"] == "connected"]
+    late.keep(answered)
+    silence_s = longest_silence(late, scene.moments[BEGAN])
+    late.hang_up()
+    return {
+        "decided_pct": 100 * (len(diverted) + len(answered)) / len(phones),
         "late_diverted": float(len(diverted)),
-        "late_silence_s": longest_silence(talking, scene.moments[BEGAN]),
+        "late_silence_s": silence_s,
     }
-    talking.hang_up()
-    return found

@@ -75,18 +75,17 @@ def mixed_releases(scene: Scene, _: Sequence[CallEvidence]) -> Facts:
     """
     late = scene.late
     assert late is not None, "the row has no late callers; `inject` must set them"
-    connected = late.connected()
-    kept = Crowd(scene.fleet, late.first, late.count, placed=dict(late.placed))
-    kept.keep(sorted(connected))
-    silence_s = longest_silence(kept, 0.0)
-    kept.hang_up()
+    began, connected = len(late.placed), sorted(late.connected())
+    late.keep(connected)
+    silence_s = longest_silence(late, 0.0)
+    late.hang_up()
     errors = list(logged_errors(scene.fleet.folder))
     for error in errors[:10]:
         print(f"  {error}", file=sys.stderr)
     services = [name for kind in ORDER for name in scene.fleet.running(kind)]
     return {
-        "began_meanwhile": float(len(late.placed)),
-        "late_connected_pct": 100 * len(connected) / max(len(late.placed), 1),
+        "began_meanwhile": float(began),
+        "late_connected_pct": 100 * len(connected) / max(began, 1),
         "late_silence_s": silence_s,
         "errors_logged": float(len(errors)),
         "bad_entries": sum(scene.fleet.metric(name, "bridge_bad_entries_total") for name in services),
