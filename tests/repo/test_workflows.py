@@ -66,14 +66,21 @@ def test_ci_runs_the_oldest_supported_redis(ci: dict[Any, Any], root: Path) -> N
 def test_every_night_the_tests_of_main_run_five_times_in_a_row(root: Path) -> None:
     workflow = _load(root / ".github/workflows/nightly.yml")
     assert workflow[True]["schedule"]  # YAML 1.1 reads the key `on` as true.
-    [job] = workflow["jobs"].values()
+    job = workflow["jobs"]["repeat"]
     assert (len(job["strategy"]["matrix"]["run"]), job["strategy"]["max-parallel"]) == (5, 1)
     assert job["strategy"]["fail-fast"] is False
     [suite] = [step for step in job["steps"] if "run" in step]
-    assert (suite["run"], suite["env"]) == ("make test", {"FUZZ_INPUTS": 1_000_000, "EVERY_FORM": 1})
+    assert (suite["run"], suite["env"]) == ("make test", {"FUZZ_INPUTS": 1_000_000, "EVERY_FORM": 1, "NIGHTLY": 1})
     assert [step["with"]["ref"] for step in job["steps"] if step.get("uses", "").startswith("actions/checkout@")] == [
         "main"
     ]
+
+
+def test_every_night_main_is_upgraded_from_the_latest_release(root: Path) -> None:
+    job = _load(root / ".github/workflows/nightly.yml")["jobs"]["upgrade"]
+    assert [step["run"] for step in job["steps"] if "run" in step] == ["make upgrade"]
+    [checkout] = [step for step in job["steps"] if step.get("uses", "").startswith("actions/checkout@")]
+    assert checkout["with"] == {"ref": "main", "fetch-depth": 0}
 
 
 def test_the_oldest_supported_python_and_that_of_the_images_are_tested(ci: dict[Any, Any], root: Path) -> None:

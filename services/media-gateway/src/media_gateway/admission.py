@@ -19,7 +19,7 @@ GOING_AWAY: Final = 1001
 _CLOSING_S: Final = 1.0
 """Part of the drain time that is reserved for the close handshakes of the remaining sockets."""
 _CLOSED_PER_S: Final = 20
-"""Rate at which they are closed. ACS dials each again, at the other gateways: a burst would delay the audio of all their
+"""Rate at which they are closed. ACS dials each again, at the other gateways: a burst would delay the audio of their
 calls.
 """
 
