@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 import yaml
 
+from lab.chaos.pod_rows import POD_ROWS
+
 
 def _load(path: Path) -> dict[Any, Any]:
     loaded: dict[Any, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
@@ -74,6 +76,12 @@ def test_every_night_the_tests_of_main_run_five_times_in_a_row(root: Path) -> No
     assert [step["with"]["ref"] for step in job["steps"] if step.get("uses", "").startswith("actions/checkout@")] == [
         "main"
     ]
+
+
+def test_every_night_pods_are_replaced_under_calls(root: Path) -> None:
+    job = _load(root / ".github/workflows/nightly.yml")["jobs"]["chaos"]
+    rows = ",".join(row.name for row in POD_ROWS)
+    assert [step["run"] for step in job["steps"] if "run" in step] == [f"make chaos ROWS={rows} REPEATS=1"]
 
 
 def test_every_night_main_is_upgraded_from_the_latest_release(root: Path) -> None:
