@@ -1,5 +1,5 @@
-"""What only the nightly workflow runs: it sets NIGHTLY. By day `make test` runs a part of the examples, and none of the
-tests that take long and find little that others do not.
+"""Tests and examples that only the nightly workflow runs, which sets NIGHTLY. By day `make test` runs a part of the
+examples, and none of the tests that take long and find little that others do not.
 """
 
 from __future__ import annotations

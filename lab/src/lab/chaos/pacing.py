@@ -1,5 +1,5 @@
-"""The pace at which Kubernetes replaces the pods of a service, read from its manifests in `k8s/base`, so that the lab
-and the manifests cannot differ.
+"""The pace at which Kubernetes replaces the pods of a service, read from its manifests in `k8s/base`, so that the two
+cannot differ.
 """
 
 from __future__ import annotations
