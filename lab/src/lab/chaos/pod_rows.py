@@ -40,10 +40,13 @@ _HUMAN_AGENTS: Final = {"REDIRECT_TARGET": "+14255550199"}
 _RECONNECT_BUDGET_S: Final = 20.0
 
 _REPLACED: Final = (
-    *(*GOES_ON, FaultTarget("own_gap_p99_ms", "<=", 300), FaultTarget("repeated_uplink", "==", 0)),
+    *(*GOES_ON, FaultTarget("own_gap_p99_ms", "<=", 300), FaultTarget("repeated_downlink", "==", 0)),
     *(SAME_CONVERSATION, FaultTarget("killed", "==", 0), *_WITHIN_QUOTA),
 )
-"""As in `rolling-restart`. `killed`: pods that still ran at the end of their grace period."""
+"""As in `rolling-restart`, but these rows are longer: after the loss of a media socket, the relay requests the rest of
+the simulated agent's response, which never ends in calls with marks, and finally replaces the session. The next one
+hears some frames again. `killed`: pods that still ran at the end of their grace period.
+"""
 
 POD_ROWS: Final = (
     ChaosRow(

@@ -113,7 +113,7 @@ def _is_error(text: str) -> bool:
 
 
 _TARGETS: Final = (
-    *(*GOES_ON, FaultTarget("repeated_uplink", "==", 0), SAME_CONVERSATION, NEVER_SILENT),
+    *(*GOES_ON, SAME_CONVERSATION, NEVER_SILENT),
     *(FaultTarget("killed", "==", 0), FaultTarget("late_connected_pct", "==", 100)),
     *(FaultTarget("late_silence_s", "<=", 5), FaultTarget("errors_logged", "==", 0)),
     *(FaultTarget("bad_entries", "==", 0), FaultTarget("began_meanwhile", ">=", 1)),
