@@ -100,9 +100,9 @@ test: install ## check the code and run all tests, then list the parts that fail
 	wait $$! || failed="$$failed compiled"; \
 	$(call parts,test,unit integration e2e)
 
-# Tests wait more than they compute, so there are more workers than cores.
+# Tests wait more than they compute, so there are more workers than cores. Each worker imports all tests first.
 unit: install ## run the tests of single modules, wire formats and repository rules
-	$(BIN)/python -m pytest -n 6 --dist worksteal --ignore tests/integration --ignore tests/e2e --ignore tests/kubernetes
+	$(BIN)/python -m pytest -n 4 --dist worksteal --ignore tests/integration --ignore tests/e2e --ignore tests/kubernetes
 
 integration: compiled ## run each service against a real Redis, as shipped
 	$(SHIPPED_FIRST) $(BIN)/python -m pytest -n 6 --dist worksteal tests/integration
@@ -111,7 +111,7 @@ kubernetes: install ## run the tests of the manifests on the cluster of KUBECONF
 	$(BIN)/python -m pytest tests/kubernetes
 
 e2e: compiled ## run the whole stack, as shipped
-	$(SHIPPED_FIRST) $(BIN)/python -m pytest -n 4 --dist worksteal tests/e2e
+	$(SHIPPED_FIRST) $(BIN)/python -m pytest -n 4 --dist loadgroup --no-loadscope-reorder tests/e2e
 
 $(FRAMEWORKS)/.installed: tests/contract/frameworks/requirements.txt
 	$(call slow,Python environment in $(FRAMEWORKS),$(PYTHON) -m venv $(FRAMEWORKS))
