@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sys
 import threading
@@ -17,7 +18,7 @@ from lab.chaos.call_evidence import CallEvidence
 from lab.chaos.chaos import report, run_row
 from lab.chaos.crowd import Crowd
 from lab.chaos.heard_gaps import longest_silence, with_silences
-from lab.chaos.local_fleet import CONTROL, GATEWAY, OWN_SCRIPTS, RELAY, FleetPlan
+from lab.chaos.local_fleet import CONTROL, GATEWAY, OWN_SCRIPTS, RELAY, FleetPlan, LocalFleet
 from lab.chaos.pod_faults import carried_out, rollout_of
 from lab.chaos.result import RowResult, head, line
 from lab.chaos.row import BEGAN, EXTRA, GOES_ON, NEVER_SILENT, SAME_CONVERSATION, ChaosRow, Facts, FaultTarget, Scene
@@ -44,20 +45,24 @@ class Change:
         fleet.scripts = self.to
         scene.moments[BEGAN] = time.monotonic()
         found: Counter[str] = Counter()
-        with arriving(scene):
+        with arriving(scene) as bad_entries:
             for step in self.steps:
                 found.update(carried_out(fleet, {kind: rollout_of(fleet, kind) for kind in step}))
-        return dict(found)
+        return dict(found) | {"bad_entries_meanwhile": sum(bad_entries.values())}
 
 
 @contextmanager
-def arriving(scene: Scene) -> Iterator[None]:
-    """Let a caller dial every few seconds, so that calls begin with every combination of releases."""
+def arriving(scene: Scene) -> Iterator[Facts]:
+    """Let a caller dial every few seconds, so that calls begin with every combination of releases. Yields how many
+    entries each process could not decode, as far as it runs.
+    """
     late = scene.late = Crowd(scene.fleet, first=_LATE_CALLERS, count=0)
     ended = threading.Event()
+    bad_entries: Facts = {}
 
     def dial() -> None:
         while not ended.wait(_ARRIVAL_S):
+            bad_entries.update(undecoded(scene.fleet))
             number = late.first + late.count
             late.placed |= place_calls(scene.fleet, [number])
             late.count += 1
@@ -65,7 +70,7 @@ def arriving(scene: Scene) -> Iterator[None]:
     dialing = threading.Thread(target=dial)
     dialing.start()
     try:
-        yield
+        yield bad_entries
     finally:
         ended.set()
         dialing.join()
@@ -84,14 +89,22 @@ def mixed_releases(scene: Scene, _: Sequence[CallEvidence]) -> Facts:
     errors = list(logged_errors(scene.fleet.folder))
     for error in errors[:10]:
         print(f"  {error}", file=sys.stderr)
-    services = [name for kind in ORDER for name in scene.fleet.running(kind)]
     return {
         "began_meanwhile": float(began),
         "late_connected_pct": 100 * len(connected) / max(began, 1),
         "late_silence_s": silence_s,
         "errors_logged": float(len(errors)),
-        "bad_entries": sum(scene.fleet.metric(name, "bridge_bad_entries_total") for name in services),
+        "bad_entries": sum(undecoded(scene.fleet).values()),
     }
+
+
+def undecoded(fleet: LocalFleet) -> Facts:
+    """Return how many entries each running process could not decode; without processes that do not answer."""
+    found: Facts = {}
+    for name in [name for kind in ORDER for name in fleet.running(kind)]:
+        with contextlib.suppress(OSError, KeyError):  # It may be removed in the meantime.
+            found[name] = fleet.metric(name, "bridge_bad_entries_total")
+    return found
 
 
 def logged_errors(folder: Path) -> Iterator[str]:
@@ -116,7 +129,8 @@ _TARGETS: Final = (
     *(*GOES_ON, SAME_CONVERSATION, NEVER_SILENT),
     *(FaultTarget("killed", "==", 0), FaultTarget("late_connected_pct", "==", 100)),
     *(FaultTarget("late_silence_s", "<=", 5), FaultTarget("errors_logged", "==", 0)),
-    *(FaultTarget("bad_entries", "==", 0), FaultTarget("began_meanwhile", ">=", 1)),
+    *(FaultTarget("bad_entries", "==", 0), FaultTarget("bad_entries_meanwhile", "==", 0)),
+    FaultTarget("began_meanwhile", ">=", 1),
 )
 
 
