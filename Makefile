@@ -111,7 +111,7 @@ kubernetes: install ## run the tests of the manifests on the cluster of KUBECONF
 	$(BIN)/python -m pytest tests/kubernetes
 
 e2e: compiled ## run the whole stack, as shipped
-	$(SHIPPED_FIRST) $(BIN)/python -m pytest -n 4 --dist loadgroup --no-loadscope-reorder tests/e2e
+	$(SHIPPED_FIRST) $(BIN)/python -m pytest -n 4 --dist worksteal tests/e2e
 
 $(FRAMEWORKS)/.installed: tests/contract/frameworks/requirements.txt
 	$(call slow,Python environment in $(FRAMEWORKS),$(PYTHON) -m venv $(FRAMEWORKS))

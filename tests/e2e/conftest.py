@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
 
 import pytest
 from redis import Redis
@@ -13,37 +11,6 @@ from redis import Redis
 from lab.stack import Ports, Stack, running
 from lab.wire import call_json
 from tests.support.span_receiver import SpanReceiver, receiving_spans
-
-_DEFAULT_LIMIT_S: Final = 60.0
-_STACKS: Final = ("whole_stack", "stack", "model_stack", "agent_stack", "tool_stack", "mcp_stack")
-"""Fixtures with a stack that several tests share: the first is that of all tests, the others are those of a module."""
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Run the tests of a stack in one worker, so that it is started once. The groups and single tests with the longest
-    time limits are first, so that no worker begins one of them when the others have finished.
-    """
-    limits: Counter[str] = Counter()
-    for item in items:
-        group = _group(item)
-        limits[group] += int(_limit_s(item))
-        if group != item.nodeid:
-            item.add_marker(pytest.mark.xdist_group(group))
-    items.sort(key=lambda item: (-limits[_group(item)], _group(item)))
-
-
-def _group(item: pytest.Item) -> str:
-    fixtures = item.fixturenames if isinstance(item, pytest.Function) else ()
-    stack = next((name for name in _STACKS if name in fixtures), None)
-    if stack is None:
-        return item.nodeid
-    return stack if stack == _STACKS[0] else f"{item.path.stem} {stack}"
-
-
-def _limit_s(item: pytest.Item) -> float:
-    mark = item.get_closest_marker("timeout")
-    return float(mark.args[0]) if mark is not None else _DEFAULT_LIMIT_S
 
 
 @pytest.fixture(scope="session")

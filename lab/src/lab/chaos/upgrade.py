@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import shutil
 import sys
 import threading
 import time
@@ -174,6 +175,7 @@ def upgrade(old: Path, folder: Path, *, calls: int, rows: str = "", json_path: P
     print(f"{calls} calls; logs in {folder}\n\n{head()}", flush=True)
     results: list[RowResult] = []
     for name in wanted or found:
+        shutil.rmtree(folder / name, ignore_errors=True)  # The logs are examined.
         results.append(run_row(found[name], folder / name, calls=calls, repeats=1))
         print(line(results[-1]), flush=True)
     if json_path:
