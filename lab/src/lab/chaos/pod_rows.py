@@ -7,8 +7,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
+from lab.chaos import late_callers as late
 from lab.chaos import pod_faults as pods
-from lab.chaos import ringing
 from lab.chaos.heard_gaps import silences
 from lab.chaos.local_fleet import CONTROL, RELAY, FleetPlan
 from lab.chaos.row import (
@@ -76,14 +76,14 @@ POD_ROWS: Final = (
         name="relay-crash-ringing",
         fault="relay: kill -9 of one of two, while three phones ring and 24 callers a minute dial, 80 % of the 30"
         " connections that Voice Live allows",
-        inject=ringing.crash_while_ringing(_ARRIVALS_PER_MIN),
+        inject=late.crash_while_ringing(_ARRIVALS_PER_MIN),
         watch_s=1,
         targets=(
             *(*GOES_ON, *gap(_RECONNECT_BUDGET_S * 1000), SAME_CONVERSATION, NEVER_SILENT, *_WITHIN_QUOTA),
             *(FaultTarget("orphaned_pct", ">=", 30), FaultTarget("ringing_pct", "==", 100)),
             *(FaultTarget("decided_pct", "==", 100), FaultTarget("late_silence_s", "<=", 5)),
         ),
-        examine=lambda *seen: silences(*seen) | quota_usage(*seen) | ringing.late_callers(*seen),
+        examine=lambda *seen: silences(*seen) | quota_usage(*seen) | late.late_callers(*seen),
         plan=replace(USUAL, relays=2, extra={**EXTRA, **_LIMITED, CONTROL: _HUMAN_AGENTS}),
         before_dialing=await_full_quota,
         dials=False,

@@ -6,7 +6,7 @@ from unittest.mock import Mock
 
 import pytest
 
-from lab.chaos.ringing import late_callers
+from lab.chaos.late_callers import late_callers
 from lab.chaos.row import BEGAN, Scene
 
 
