@@ -12,6 +12,8 @@ SEED ?= 1
 REDIS ?= 7.0.15
 VERSION ?=
 METADATA ?= out/images.json
+# The release that `make upgrade` begins with: the latest tag; without tags, the commit that stands for 0.1.0.
+FROM ?= $(shell git describe --tags --abbrev=0 --match 'v*' 2>/dev/null || echo 157b28af)
 PACKAGES := libs/common services/call-control services/media-gateway services/agent-relay lab
 STAMP := $(VENV)/.installed
 CYTHON := libs/common/hatch_build.py $(shell find libs services -name "*.pyx" -o -name "*.pxd" -o -name "*.h")
@@ -27,7 +29,7 @@ SHIPPED := services/agent-relay services/media-gateway libs/common
 .DEFAULT_GOAL := help
 # Each worker of pytest would rewrite the assertions of all modules again.
 unexport PYTHONDONTWRITEBYTECODE
-.PHONY: help install demo up down test unit integration e2e kubernetes frameworks check style types contracts prose compiled mutate coverage redis-server format bench load chaos images sbom audit workflows pin-images release-check release-notes lock clean
+.PHONY: help install demo up down test unit integration e2e kubernetes frameworks check style types contracts prose compiled mutate coverage redis-server format bench load chaos upgrade images sbom audit workflows pin-images release-check release-notes lock clean
 
 # $(call parts,target,names): make each part, then list the failed ones.
 parts = for part in $(2); do $(MAKE) $$part || failed="$$failed $$part"; done; \
@@ -101,9 +103,9 @@ test: install ## check the code and run all tests, then list the parts that fail
 	wait $$! || failed="$$failed compiled"; \
 	$(call parts,test,unit integration e2e)
 
-# Tests wait more than they compute, so there are more workers than cores.
+# Tests wait more than they compute, so there are more workers than cores. Each worker imports all tests first.
 unit: install ## run the tests of single modules, wire formats and repository rules
-	$(BIN)/python -m pytest -n 6 --dist worksteal --ignore tests/integration --ignore tests/e2e --ignore tests/kubernetes
+	$(BIN)/python -m pytest -n 4 --dist worksteal --ignore tests/integration --ignore tests/e2e --ignore tests/kubernetes
 
 integration: compiled ## run each service against a real Redis, as shipped
 	$(SHIPPED_FIRST) $(BIN)/python -m pytest -n 6 --dist worksteal tests/integration
@@ -147,6 +149,13 @@ load: compiled ## CALLS calls at once for SECONDS seconds, audio checked frame b
 
 chaos: compiled ## inject each fault under CALLS calls, REPEATS times, and judge what the callers noticed (ROWS=a,b)
 	$(SHIPPED_FIRST) $(BIN)/lab chaos --calls $(CALLS) --repeats $(REPEATS) --rows "$(ROWS)" --json out/chaos.json
+
+# The other release is as wheels in its own environment; it is built once for each revision.
+upgrade: compiled ## replace the services of the revision FROM by these during CALLS calls, and back; mixed releases (ROWS=a,b)
+	@folder=out/releases/$$(git rev-parse --short=12 "$(FROM)^{commit}") || exit 1; \
+	test -e $$folder/.made || { echo "Installing $(FROM) into $$folder (some minutes)"; \
+		PYTHON=$(PYTHON) scripts/release.sh "$(FROM)" $$folder && touch $$folder/.made; } || exit 1; \
+	$(SHIPPED_FIRST) $(BIN)/lab upgrade $$folder/venv/bin --calls $(CALLS) --rows "$(ROWS)" --json out/upgrade.json
 
 ##@ Ship
 

@@ -7,10 +7,12 @@ from pathlib import Path
 import pytest
 
 from lab.transfer_load import transfer_load
+from tests.support.nightly import nightly
 
 CALLS = 40
 
 
+@nightly
 @pytest.mark.timeout(120)
 def test_every_call_ends_in_one_outcome(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch

@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 import yaml
 
+from lab.chaos.pod_rows import POD_ROWS
+
 
 def _load(path: Path) -> dict[Any, Any]:
     loaded: dict[Any, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
@@ -139,9 +141,22 @@ def test_every_night_the_tests_of_main_run_five_times_in_a_row(root: Path) -> No
     assert (len(job["strategy"]["matrix"]["run"]), job["strategy"]["max-parallel"]) == (5, 1)
     assert job["strategy"]["fail-fast"] is False
     [suite] = [step for step in job["steps"] if "run" in step]
-    assert (suite["run"], suite["env"]) == ("make test", {"FUZZ_INPUTS": 1_000_000, "EVERY_FORM": 1})
+    assert (suite["run"], suite["env"]) == ("make test", {"FUZZ_INPUTS": 1_000_000, "EVERY_FORM": 1, "NIGHTLY": 1})
     checkouts = [step for step in _steps(workflow) if step.get("uses", "").startswith("actions/checkout@")]
-    assert [step["with"]["ref"] for step in checkouts] == ["main", "main"]
+    assert [step["with"]["ref"] for step in checkouts] == ["main"] * 4
+
+
+def test_every_night_pods_are_replaced_under_calls(root: Path) -> None:
+    job = _load(root / ".github/workflows/nightly.yml")["jobs"]["chaos"]
+    rows = ",".join(row.name for row in POD_ROWS)
+    assert [step["run"] for step in job["steps"] if "run" in step] == [f"make chaos ROWS={rows} REPEATS=1"]
+
+
+def test_every_night_main_is_upgraded_from_the_latest_release(root: Path) -> None:
+    job = _load(root / ".github/workflows/nightly.yml")["jobs"]["upgrade"]
+    assert [step["run"] for step in job["steps"] if "run" in step] == ["make upgrade"]
+    [checkout] = [step for step in job["steps"] if step.get("uses", "").startswith("actions/checkout@")]
+    assert checkout["with"] == {"ref": "main", "persist-credentials": False, "fetch-depth": 0}
 
 
 def test_the_oldest_supported_python_and_that_of_the_images_are_tested(ci: dict[Any, Any], root: Path) -> None:

@@ -94,6 +94,11 @@ def main(argv: Sequence[str] | None = None) -> int:
             json_path=arguments.json,
             quick=arguments.quick,
         )
+    if arguments.command == "upgrade":
+        from lab.chaos.upgrade import upgrade
+
+        rows, calls = arguments.rows, arguments.calls
+        return upgrade(arguments.scripts, folder / "upgrade", calls=calls, rows=rows, json_path=arguments.json)
     if arguments.command == "lint-tools":
         from lab.tool_lint import lint_files
 
@@ -167,6 +172,13 @@ def _parser() -> argparse.ArgumentParser:
     chaos.add_argument(
         "--write-results", action="store_true", help="generate the table of docs/resilience.md from the stored figures"
     )
+    upgrade = commands.add_parser(
+        "upgrade", help="replace the services of another release by those of this one during calls, and back"
+    )
+    upgrade.add_argument("scripts", type=Path, help="folder with the programs of the other release")
+    upgrade.add_argument("--calls", type=int, default=20)
+    upgrade.add_argument("--rows", default="", help="comma-separated names of rows (default: all)")
+    upgrade.add_argument("--json", type=Path, help="also write the figures to this file")
     lint = commands.add_parser(
         "lint-tools", help="check whether Foundry accepts an OpenAPI document or the tools of an MCP server"
     )

@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from media_gateway.admission import GOING_AWAY, Admission
+from tests.support.virtual_time import run_in_virtual_time
 
 
 class FakeSocket:
@@ -118,17 +119,40 @@ async def test_without_calls_it_is_over_at_once() -> None:
     await asyncio.wait_for(Admission(capacity=1).drain(60), 10)
 
 
-@pytest.mark.parametrize(("timeout_s", "waits_s"), [(20, 19.0), (2, 1.5)])
-async def test_time_is_kept_for_closing(monkeypatch: pytest.MonkeyPatch, timeout_s: float, waits_s: float) -> None:
-    """The process ends after `timeout_s`: the sockets must be closed with 1001 before."""
-    admission, waited, timeout = Admission(capacity=5), list[float](), asyncio.timeout
+@pytest.mark.parametrize(
+    ("sockets", "timeout_s", "begins_s", "ends_s"),
+    [(1, 20, 18.95, 18.95), (40, 20, 17.0, 19.0), (400, 20, 15.0, 19.0), (40, 2, 1.5, 1.5)],
+)
+def test_sockets_are_closed_one_by_one_before_the_process_ends(
+    sockets: int, timeout_s: float, begins_s: float, ends_s: float
+) -> None:
+    """Each is dialed again at the same moment, so they must not all be closed in the same second."""
+    admission, closed_at = Admission(capacity=sockets), list[float]()
 
-    def elapsed(delay_s: float) -> asyncio.Timeout:
-        waited.append(delay_s)
-        return timeout(0)
+    class Timed(DrainedSocket):
+        def end(self, code: int, reason: str) -> None:
+            super().end(code, reason)
+            closed_at.append(asyncio.get_running_loop().time())
 
-    socket = DrainedSocket(admission, "a")
-    monkeypatch.setattr(asyncio, "timeout", elapsed)
-    await admission.drain(timeout_s)
-    assert waited == [waits_s]
-    assert socket.ended == [GOING_AWAY]
+    async def drained() -> None:
+        everybody = [Timed(admission, f"call-{number}") for number in range(sockets)]
+        await admission.drain(timeout_s)
+        assert [socket.ended for socket in everybody] == [[GOING_AWAY]] * sockets
+        assert asyncio.get_running_loop().time() < timeout_s
+
+    run_in_virtual_time(drained())
+    pause_s = (ends_s - begins_s) / sockets
+    assert closed_at == [pytest.approx(begins_s + number * pause_s) for number in range(sockets)]
+
+
+async def test_a_drain_that_is_canceled_while_it_closes_closes_the_rest_at_once() -> None:
+    admission = Admission(capacity=50)
+    sockets = [DrainedSocket(admission, f"call-{number}") for number in range(50)]
+    draining = asyncio.create_task(admission.drain(timeout_s=4.2))
+    while not sockets[0].ended:  # noqa: ASYNC110  # the first is closed after a while
+        await asyncio.sleep(0.01)
+    assert not sockets[-1].ended
+    draining.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await draining
+    assert [socket.ended for socket in sockets] == [[GOING_AWAY]] * 50

@@ -130,7 +130,7 @@ def repeat(
     began = scene.moments.get(BEGAN, began)
     if scene.crowd is not crowd:
         crowd, began = scene.crowd, time.monotonic()
-    if not row.dials:
+    if not row.dials and BEGAN not in scene.moments:
         crowd.await_talking()
         began = time.monotonic()
     time.sleep(row.watch_s)

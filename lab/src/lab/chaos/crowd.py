@@ -34,11 +34,19 @@ class Crowd:
     answered: int = 0
     _over_before: frozenset[str] = frozenset()
 
-    def dial(self) -> None:
+    def dial(self, spacing_s: float = 0.0) -> None:
+        """Place all calls at the same time, or one every `spacing_s`."""
         voice = self.stack.url("voice-live")
         listed = rows(call_json("GET", f"{voice}/lab/sessions"))
         self._over_before = frozenset(row["id"] for row in listed if row["state"] == "closed")
-        self.placed = place_calls(self.stack, range(self.first, self.first + self.count), record=self.recorded)
+        numbers = range(self.first, self.first + self.count)
+        if not spacing_s:
+            self.placed = place_calls(self.stack, numbers, record=self.recorded)
+            return
+        began = time.monotonic()
+        for index, number in enumerate(numbers):
+            time.sleep(max(0.0, began + index * spacing_s - time.monotonic()))
+            self.placed |= place_calls(self.stack, [number], record=self.recorded)
 
     def dial_at_risk(self) -> None:
         """Dial while the service may be down. Requests may fail, so the calls are found by their numbers afterwards."""

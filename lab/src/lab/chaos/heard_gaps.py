@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from lab.chaos.apology import find_apology, recorded_apology
 from lab.chaos.call_evidence import CallEvidence
+from lab.chaos.crowd import Crowd
 from lab.chaos.row import Examine, Facts, Scene
 from lab.heard_audio import read_recording
 from lab.wire import Json
@@ -13,14 +14,18 @@ from lab.wire import Json
 
 def silences(scene: Scene, _: Sequence[CallEvidence]) -> Facts:
     """Return the longest time after the fault in which a caller heard nothing, not even a hold tone."""
-    began = min(scene.moments.values()) - 1.0
+    return {"silence_s": longest_silence(scene.crowd, min(scene.moments.values()) - 1.0)}
+
+
+def longest_silence(crowd: Crowd, began: float) -> float:
+    """Return the longest time after `began` in which a caller heard nothing, in s. All calls were connected once."""
     longest = 0.0
-    for lab_id in scene.crowd.placed.values():
-        spans = scene.crowd.marks(lab_id)["silences"]
-        over = [float(row["t"]) for row in scene.crowd.phone(lab_id)["timeline"] if row["event"] == "ended"]
+    for lab_id in crowd.placed.values():
+        spans = crowd.marks(lab_id)["silences"]
+        over = [float(row["t"]) for row in crowd.phone(lab_id)["timeline"] if row["event"] == "ended"]
         lengths = [min([end, *over]) - max(begin, began) for begin, end in spans]
         longest = max([longest, *lengths])
-    return {"silence_s": longest}
+    return longest
 
 
 def with_silences(examine: Examine) -> Examine:

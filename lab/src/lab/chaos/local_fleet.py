@@ -11,11 +11,17 @@ import socket
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, fields
+from collections.abc import Iterator
+from dataclasses import fields
 from pathlib import Path
 from typing import Any, Final
 
+from lab.chaos.fleet_plan import CONTROL as CONTROL
+from lab.chaos.fleet_plan import GATEWAY as GATEWAY
+from lab.chaos.fleet_plan import PROFILES, ROUTING, with_files
+from lab.chaos.fleet_plan import RELAY as RELAY
+from lab.chaos.fleet_plan import FleetPlan as FleetPlan
+from lab.chaos.fleet_plan import kind_of as kind_of
 from lab.chaos.network import Network, Passage, network
 from lab.redis_group import RedisGroup
 from lab.redis_line import ask_map
@@ -24,41 +30,11 @@ from lab.stack import Ports, Stack, StackError
 from lab.stack_process import Process
 from lab.wire import Json, call_json
 
-RELAY: Final = "agent-relay"
-GATEWAY: Final = "media-gateway"
-CONTROL: Final = "call-control"
 OWNERS: Final = "{s00}:owners"
-PROFILES: Final = "profiles.yaml"
-ROUTING: Final = "routing.yaml"
+OWN_SCRIPTS: Final = Path(sys.executable).parent
+"""Folder with the programs of this environment."""
 _STEADY_PORTS: Final = range(20_000, 32_000)
 _SIMULATORS: Final = ("identity", "voice-live", "acs")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FleetPlan:
-    relays: int = 3
-    gateways: int = 2
-    controls: int = 2
-    sentinel: bool = False
-    """Redis runs as a primary with a replica and three sentinels."""
-    relay_links: bool = False
-    """Each relay connects to Redis through its own link, which can be cut."""
-    extra: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
-    """Environment variables by service or simulator, e.g. {"agent-relay": {"RELAY_CAPACITY": "2"}}."""
-    profiles: str = ""
-    """Content of AGENT_PROFILES_FILE. `BUSINESS` in it becomes the address of the simulated business, which then runs
-    too.
-    """
-    routing: str = ""
-    """Content of ROUTING_POLICY."""
-
-    @property
-    def business(self) -> bool:
-        return "BUSINESS" in self.profiles
-
-    def replicas(self) -> Iterator[str]:
-        for kind, count in ((CONTROL, self.controls), (GATEWAY, self.gateways), (RELAY, self.relays)):
-            yield from (f"{kind}-{number}" for number in range(1, count + 1))
 
 
 class LocalFleet(Stack):
@@ -70,6 +46,10 @@ class LocalFleet(Stack):
         self.plan = plan
         self.net = net
         self._ports = {name: steady_port() for name in plan.replicas()}
+        self._latest = plan.counts()
+        """The highest number that a replica of each service has had."""
+        self.scripts = plan.scripts or OWN_SCRIPTS
+        """Folder with the programs of the replicas that are started from now on."""
         self.links: dict[str, Passage] = {}
         self.ingresses: dict[str, Passage] = {}
         """The ingress of each service that has one."""
@@ -104,8 +84,10 @@ class LocalFleet(Stack):
         environment = {**self._environment(kind), **self.extra.get(kind, {})}
         if name in self.links:
             environment["REDIS_URL"] = f"redis://127.0.0.1:{self.links[name].port}/0"
+        if self.scripts != OWN_SCRIPTS:
+            environment["PYTHONPATH"] = ""  # It contains the packages of this release.
         self._keep_log(name)
-        self.launch(name, [str(Path(sys.executable).parent / kind)], self._ports[name], "/readyz", environment)
+        self.launch(name, [str(self.scripts / kind)], self._ports[name], "/readyz", environment)
 
     def _keep_log(self, name: str) -> None:
         """Rename the log of the previous process so that it is not overwritten."""
@@ -114,7 +96,9 @@ class LocalFleet(Stack):
             log_path.rename(self.folder / f"{name}.{int(time.time() * 1000)}.log")
 
     def heal(self) -> None:
-        """Restart all processes that are down, and wait until they are ready. Raises `StackError`."""
+        """Restart all processes that are down, add those that were removed, and wait until they are ready. Raises
+        `StackError`.
+        """
         self.thaw_all()
         self.processes = [one for one in self.processes if one.popen is None or one.popen.poll() is None]
         there = {process.name for process in self.processes}
@@ -128,7 +112,31 @@ class LocalFleet(Stack):
         for name in self._ports:
             if name not in there:
                 self.launch_replica(name)
+        for kind, count in self.plan.counts().items():
+            for _ in range(count - sum(kind_of(name) == kind for name in self._ports)):
+                self.add_replica(kind)
         self.await_ready()
+
+    def add_replica(self, kind: str) -> str:
+        """Start a further replica behind the ingress and return its name at once."""
+        self._latest[kind] += 1
+        name = f"{kind}-{self._latest[kind]}"
+        self._ports[name] = steady_port()
+        self.launch_replica(name)
+        if kind in self._ingress:
+            self.net.run(self.ingresses[kind].add(self._ports[name]))
+        return name
+
+    def leave_ingress(self, name: str) -> None:
+        """Send no new connections to the replica."""
+        if (passage := self.ingresses.get(kind_of(name))) is not None:
+            self.net.run(passage.remove(self._ports[name]))
+
+    def remove_replica(self, name: str) -> None:
+        """Remove a replica that has exited."""
+        self.leave_ingress(name)
+        self.processes.remove(self.process(name))
+        del self._ports[name]
 
     def process(self, name: str) -> Process:
         """Return the running process with this name. Raises `StackError` if it is not running."""
@@ -266,23 +274,6 @@ def steady_port() -> int:
         with contextlib.suppress(OSError), socket.socket() as probe:
             probe.bind(("127.0.0.1", port))
             return port
-
-
-def with_files(plan: FleetPlan, folder: Path) -> Mapping[str, Mapping[str, str]]:
-    """Return the environment variables of the plan with those that name its files in `folder`."""
-    named: dict[str, dict[str, str]] = {}
-    if plan.profiles:
-        named[RELAY] = {"AGENT_PROFILES_FILE": str(folder.absolute() / PROFILES), "TOOL_PRIVATE_HOSTS": "127.0.0.1"}
-        named["business"] = {"JOURNAL": str(folder.absolute() / "appointments.jsonl")}
-    if plan.routing:
-        named[CONTROL] = {"ROUTING_POLICY": str(folder.absolute() / ROUTING)}
-    return {name: {**named.get(name, {}), **plan.extra.get(name, {})} for name in {*named, *plan.extra}}
-
-
-def kind_of(name: str) -> str:
-    """Return the service of a replica: `agent-relay` for `agent-relay-2`."""
-    kind, _, number = name.rpartition("-")
-    return kind if number.isdigit() else name
 
 
 @contextlib.contextmanager

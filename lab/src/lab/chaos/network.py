@@ -71,10 +71,18 @@ class Passage:
         """Reset new connections."""
         self._refusing = refusing
 
+    async def add(self, target: int) -> None:
+        self.targets = [*self.targets, target]
+
+    async def remove(self, target: int) -> None:
+        """Forward no new connections to the target. Established ones stay."""
+        self.targets = [one for one in self.targets if one != target]
+
     def chosen(self) -> list[int]:
         """Return the targets in the order of attempts: round robin, ready ones first."""
         self._turn += 1
-        around = self.targets[self._turn % len(self.targets) :] + self.targets[: self._turn % len(self.targets)]
+        first = self._turn % max(len(self.targets), 1)
+        around = self.targets[first:] + self.targets[:first]
         return sorted(around, key=lambda port: bool(self._probe) and port not in self._ready)
 
     def _enter(self) -> _Near:

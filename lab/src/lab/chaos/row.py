@@ -36,6 +36,8 @@ class Scene:
     """Number of the repetition, from 0."""
     acting: ActingCrowd | None = None
     people: PeopleCrowd | None = None
+    late: Crowd | None = None
+    """Callers who dialed during the fault. They are not among the calls whose frames are examined."""
     moments: dict[str, float] = field(default_factory=dict)
 
 

@@ -13,6 +13,7 @@ from lab.chaos.attack import added_delay, hostile_requests, hostile_sockets
 from lab.chaos.local_fleet import RELAY
 from lab.chaos.media_rows import GATEWAY_ROWS, ROLLING_ROWS
 from lab.chaos.participant_rows import PEOPLE_ROWS
+from lab.chaos.pod_rows import POD_ROWS
 from lab.chaos.row import (
     EXTRA,
     GOES_ON,
@@ -190,6 +191,7 @@ ROWS: Final = (
         examine=heard_gaps.silences,
     ),
     *ROLLING_ROWS,
+    *POD_ROWS,
     ChaosRow(
         name="webhooks",
         fault="webhooks: each repeated ten times, late and reordered",

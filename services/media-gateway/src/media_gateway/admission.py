@@ -17,7 +17,11 @@ log = logging.getLogger(__name__)
 
 GOING_AWAY: Final = 1001
 _CLOSING_S: Final = 1.0
-"""Part of the drain time that is reserved for closing the remaining sockets."""
+"""Part of the drain time that is reserved for the close handshakes of the remaining sockets."""
+_CLOSED_PER_S: Final = 20
+"""Rate at which they are closed. ACS dials each again, at the other gateways: a burst would delay the audio of their
+calls.
+"""
 
 
 class Socket(Protocol):
@@ -98,24 +102,37 @@ class Admission:
         await self._empty.wait()
 
     async def drain(self, timeout_s: float) -> None:
-        """Accept no more sockets, wait for the calls to end, and close the remaining sockets (1001)."""
+        """Accept no more sockets, wait for the calls to end, and close the remaining sockets (1001) one by one."""
         self.draining = True
-        closing_s = min(_CLOSING_S, timeout_s / 4)
+        closing_s = min(_CLOSING_S + self.active / _CLOSED_PER_S, timeout_s / 4)
         try:
-            async with asyncio.timeout(max(timeout_s - closing_s, 0)):
-                await self.empty()
-            return
-        except TimeoutError:
-            log.warning("drain timeout reached; closing media sockets", extra=fields(sockets=self.active))
+            if not await self._emptied(max(timeout_s - closing_s, 0)):
+                log.warning("drain timeout reached; closing media sockets", extra=fields(sockets=self.active))
+                await self._close_one_by_one(max(closing_s - _CLOSING_S, 0))
         except asyncio.CancelledError:
             self._close_all()
             raise
-        self._close_all()
         await self.empty()
+
+    async def _emptied(self, within_s: float) -> bool:
+        try:
+            async with asyncio.timeout(within_s):
+                await self.empty()
+        except TimeoutError:
+            return False
+        return True
+
+    async def _close_one_by_one(self, within_s: float) -> None:
+        """Close all sockets, evenly spread over this time."""
+        pause_s = within_s / max(self.active, 1)
+        for socket in self.sockets():
+            if socket in self.sockets():  # not closed by ACS in the meantime
+                _close(socket)
+                await asyncio.sleep(pause_s)
 
     def _close_all(self) -> None:
         for socket in self.sockets():
-            socket.end(GOING_AWAY, "the gateway is shutting down")
+            _close(socket)
 
     def _changed(self) -> None:
         ACTIVE_CALLS.set(self.active)
@@ -123,3 +140,7 @@ class Admission:
             self._empty.clear()
         else:
             self._empty.set()
+
+
+def _close(socket: Socket) -> None:
+    socket.end(GOING_AWAY, "the gateway is shutting down")

@@ -6,6 +6,7 @@ import asyncio
 import math
 from types import SimpleNamespace
 from typing import cast
+from unittest.mock import AsyncMock
 
 import pytest
 
@@ -14,7 +15,7 @@ from agent_relay.call_context import CallContext
 from agent_relay.fleet.hand_over import HandOver, HandOverLimits
 from agent_relay.fleet.lease_keeper import OwnedCall, OwnedCalls
 from bridge_common.store.fleet import Member
-from bridge_common.store.leases import Claim
+from bridge_common.store.leases import POLL_MS, Claim
 from tests.support.eventually import eventually
 
 
@@ -60,3 +61,58 @@ async def test_announcements_are_held_while_the_call_can_go_elsewhere() -> None:
     await eventually(lambda: held[-1])
     owned_calls.clear()
     await asyncio.wait_for(running, 10)
+
+
+class Draining:
+    """A relay that drains `calls` calls, none of which gets its next session yet. `free`: connections that the quota
+    reports.
+    """
+
+    def __init__(self, name: str, peers: list[Member], *, calls: int, free: int) -> None:
+        self.released: list[Claim] = []
+        fleet = SimpleNamespace(name=name, peers=AsyncMock(return_value=peers))
+        record = SimpleNamespace(voice_session_id="sess_1")
+        context = SimpleNamespace(
+            fleet=fleet,
+            quota=SimpleNamespace(free=AsyncMock(return_value=free)),
+            leases=SimpleNamespace(release=self._release),
+            store=SimpleNamespace(load=AsyncMock(return_value=record)),
+        )
+        claims = [Claim(f"call_{name}_{number}", 1, "0-0") for number in range(calls)]
+        self._owned = {claim: OwnedCall(claim, 0.0, relay=self._relay(claim)) for claim in claims}
+        self._hand_over = HandOver(cast(CallContext, context), self._owned, HandOverLimits())
+
+    @staticmethod
+    def _relay(claim: Claim) -> Relay:
+        relay = SimpleNamespace(quiet=True, voice_resource="resource", voice_session_id="sess_1", claim=claim)
+        relay.hold_announcements = relay.stop = lambda _: None
+        relay.begin_hand_over = lambda: "1-0"
+        return cast(Relay, relay)
+
+    async def _release(self, claim: Claim, _: str, *, keep_downlink: bool) -> None:
+        self.released.append(claim)
+
+    async def run_for_some_polls(self) -> None:
+        running = asyncio.create_task(self._hand_over.run(math.inf))
+        await asyncio.wait([running], timeout=4 * POLL_MS / 1000)
+        for task in [running, *(owned.handing_over for owned in self._owned.values() if owned.handing_over)]:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_relays_that_drain_at_the_same_time_divide_the_connections() -> None:
+    names = ("relay-1", "relay-2", "relay-3")
+    members = {name: Member(name, "agent-relay", 10, 4, True, 0) for name in names}
+    others = [Member("relay-4", "agent-relay", 100, 0, False, 0), Member("relay-0", "agent-relay", 10, 0, True, 0)]
+    relays = [
+        Draining(name, [*others, *(member for member in members.values() if member.name != name)], calls=4, free=5)
+        for name in names
+    ]
+    await asyncio.gather(*(relay.run_for_some_polls() for relay in relays))
+    assert [len(relay.released) for relay in relays] == [2, 2, 1]
+
+
+async def test_a_relay_that_drains_alone_uses_every_connection() -> None:
+    relay = Draining("relay-1", [_peer(0), _peer(0, draining=True)], calls=6, free=5)
+    await relay.run_for_some_polls()
+    assert len(relay.released) == 5

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from lab.voice_live.client_events import ClientEvent, decode_client_event, plain_append, response_options
 from lab.voice_live.dialogue import CLIENT_EVENTS
 from lab.voice_live.server_events import RefusedError
+from tests.support.nightly import examples
 from tests.support.voice_live_stage import staged
 
 
@@ -87,7 +88,7 @@ JSON = st.recursive(
 TYPES = st.sampled_from([*sorted(CLIENT_EVENTS), "input_text.delta", "nonsense"])
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=examples(400), deadline=None)
 @given(st.lists(st.tuples(TYPES, st.dictionaries(KEYS, JSON, max_size=4)), max_size=6))
 def test_a_dialogue_survives_any_sequence_of_events(sent: list[tuple[str, dict[str, object]]]) -> None:
     dialogue = staged()

@@ -14,6 +14,7 @@ from lab.voice_live.injected_faults import VoiceLiveFaults
 from lab.voice_live.server_events import Event, RefusedError
 from lab.voice_live.simulated_response import COMPLETED, Response
 from lab.voice_live.speech_plan import Delta
+from tests.support.nightly import examples
 from tests.support.voice_live_stage import (
     AGENT,
     CASCADED,
@@ -323,7 +324,7 @@ class Conversations(RuleBasedStateMachine):
 
 
 TestConversations = Conversations.TestCase
-TestConversations.settings = settings(max_examples=40, stateful_step_count=25, deadline=None)
+TestConversations.settings = settings(max_examples=examples(40), stateful_step_count=25, deadline=None)
 
 
 def test_append_takes_base64_only_once() -> None:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from media_gateway.core.participant_mix import EARLY_S, LATE_S, MOST_AHEAD, SLOT_S, ParticipantMix, mix
 from media_gateway.ticker import BEAT_S
+from tests.support.nightly import examples
 
 RATE_HZ = 16_000
 SLOT_BYTES = 640
@@ -164,7 +165,7 @@ SPEAKERS = st.lists(
 """For each speaker: number of the first frame, the delay of each frame in ms, and the phase of the frames in ms."""
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(SPEAKERS)
 def test_each_tone_is_heard_once_at_its_level_within_the_time_that_has_passed(
     speakers: list[tuple[int, list[int], int]],

@@ -14,6 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from bridge_common.wire.audio import bytes_of_ms
 from bridge_common.wire.entries import Played, Playing
 from media_gateway.core.playout import Chunk, Playout, Report
+from tests.support.nightly import examples
 
 T = 1000.0
 DELAY_MS = 1.6875
@@ -312,5 +313,5 @@ class PlayoutMachine(RuleBasedStateMachine):
         assert self.playout.next_at() is None
 
 
-PlayoutMachine.TestCase.settings = settings(max_examples=300, stateful_step_count=30, deadline=None)
+PlayoutMachine.TestCase.settings = settings(max_examples=examples(300), stateful_step_count=30, deadline=None)
 TestPlayoutMachine = PlayoutMachine.TestCase

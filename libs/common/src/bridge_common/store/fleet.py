@@ -101,6 +101,11 @@ class Fleet:
         self._beat_at = time.monotonic()
 
     @property
+    def name(self) -> str:
+        """Name of this process."""
+        return self._name
+
+    @property
     def beat_age_s(self) -> float:
         """Seconds since Redis stored a heartbeat; infinite before the first."""
         return time.monotonic() - self._beat_at

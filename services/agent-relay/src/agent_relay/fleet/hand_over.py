@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -19,6 +20,7 @@ from agent_relay.fleet.lease_keeper import OwnedCall, OwnedCalls
 from agent_relay.voice.connection_quota import Urgency
 from bridge_common.base.errors import BridgeError, OutsideError, error_text
 from bridge_common.base.log import fields
+from bridge_common.store.fleet import Member
 from bridge_common.store.leases import POLL_MS
 
 log = logging.getLogger(__name__)
@@ -48,6 +50,7 @@ class HandOver:
         self._owned_calls = owned_calls
         self._limits = limits
         self._logged_waiting = False
+        self._peers: Sequence[Member] = ()
 
     async def run(self, within_s: float) -> None:
         """Hand over every call, and return when none is left. Calls are kept while no other relay has capacity.
@@ -69,10 +72,10 @@ class HandOver:
     async def others_have_room(self) -> bool:
         """Return whether the other relays have capacity for all calls of this one."""
         try:
-            peers = await self._context.fleet.peers()
+            self._peers = await self._context.fleet.peers()
         except OutsideError:
             return False
-        room = sum(max(peer.capacity - peer.active, 0) for peer in peers if not peer.draining)
+        room = sum(max(peer.capacity - peer.active, 0) for peer in self._peers if not peer.draining)
         return room >= len(self._owned_calls)
 
     async def _begin(self, urgency: Urgency, *, only_quiet: bool) -> None:
@@ -102,11 +105,19 @@ class HandOver:
         return quiet if only_quiet else quiet + [(owned, relay) for owned, relay in due if not relay.quiet]
 
     async def _free(self, resources: set[str], urgency: Urgency) -> Counter[str]:
-        """Return the number of connections left on each resource."""
+        """Return the number of connections left for this relay on each resource."""
         try:
-            return Counter({one: await self._context.quota.free(one, urgency) for one in resources})
+            return Counter({one: self._share(await self._context.quota.free(one, urgency)) for one in resources})
         except OutsideError:
             return Counter()
+
+    def _share(self, free: int) -> int:
+        """Return this relay's share of the connections: relays that drain at the same time divide them. Otherwise each
+        would hand over as many calls as there are connections, and the next owners of most would get none.
+        """
+        own = self._context.fleet.name
+        drain = sorted([own, *(peer.name for peer in self._peers if peer.draining and peer.active)])
+        return free // len(drain) + (drain.index(own) < free % len(drain))
 
     async def _hand_over(self, owned: OwnedCall, relay: Relay) -> None:
         """Hand one call over. It continues in this relay until the voice session of the next owner is ready, without a

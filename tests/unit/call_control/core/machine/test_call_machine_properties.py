@@ -38,6 +38,7 @@ from call_control.core.machine.call_events import CallEvent, CommandDone, Comman
 from call_control.core.machine.call_machine import apply
 from call_control.core.machine.transition import CallPolicy
 from call_control.core.policy.routing import Accepted, Decision, Redirected, Rejected
+from tests.support.nightly import examples
 
 CALL = "call_0123456789abcdef01234567"
 RANK = {
@@ -240,4 +241,4 @@ class AnyLife(RuleBasedStateMachine):
 
 
 TestAnyLife = AnyLife.TestCase
-TestAnyLife.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
+TestAnyLife.settings = settings(max_examples=examples(150), stateful_step_count=40, deadline=None)

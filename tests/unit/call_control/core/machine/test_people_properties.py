@@ -30,6 +30,7 @@ from call_control.core.machine.call_commands import (
 from call_control.core.machine.call_events import CallEvent, CommandDone, CommandFailed, RosterEntry
 from call_control.core.machine.call_machine import apply
 from call_control.core.policy.routing import Accepted
+from tests.support.nightly import examples
 from tests.unit.support.call_life import CALL, CONNECTION
 from tests.unit.support.people_life import APPLICATION, BILLING, CALLER, RULES, SALES, TARGETS
 
@@ -314,4 +315,4 @@ def _timers(record: CallRecord) -> list[SetTimer]:
 
 
 TestPeopleOfACall = PeopleOfACall.TestCase
-TestPeopleOfACall.settings = settings(max_examples=150, stateful_step_count=50, deadline=None)
+TestPeopleOfACall.settings = settings(max_examples=examples(150), stateful_step_count=50, deadline=None)
