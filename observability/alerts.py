@@ -69,7 +69,7 @@ def _voice_live() -> Iterator[Rule]:
         """max by (resource) (bridge_voice_quota_connections{kind="free"})
         / max by (resource) (bridge_voice_quota_connections{kind="limit"}) < 0.1""",
         "ticket",
-        "{{ $value | humanizePercentage }} of the connection quota of Voice Live resource {{ $labels.resource }} is left",
+        "{{ $value | humanizePercentage }} of the connections per minute are left on Voice Live resource {{ $labels.resource }}",
         lasting="5m",
     )
     yield alert(
@@ -94,7 +94,7 @@ def _redis() -> Iterator[Rule]:
         "sum(bridge_relay_muted_calls) >= 2",
         "page",
         "{{ $value }} calls are muted, because their relays cannot renew leases in Redis",
-        lasting="1m",
+        lasting="30s",
     )
     yield alert(
         "RedisDroppedAudio",

@@ -107,7 +107,7 @@ def each(seconds: float, every_s: float) -> Iterator[int]:
 
 # -- stories
 def _conversations(fleet: LocalFleet) -> None:
-    converse(fleet, 150)
+    converse(fleet, 120)
 
 
 def _slow_agent(fleet: LocalFleet) -> None:
@@ -199,7 +199,11 @@ def _event_grid_outdated(fleet: LocalFleet) -> None:
 
 
 def _event(number: int) -> dict[str, Any]:
-    caller = {"kind": "phoneNumber", "rawId": f"4:+1425556{number:04d}", "phoneNumber": {"value": f"+1425556{number:04d}"}}
+    caller = {
+        "kind": "phoneNumber",
+        "rawId": f"4:+1425556{number:04d}",
+        "phoneNumber": {"value": f"+1425556{number:04d}"},
+    }
     callee = {"kind": "phoneNumber", "rawId": "4:+18005551212", "phoneNumber": {"value": "+18005551212"}}
     return {
         "id": f"event-{number}-{time.time()}",

@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import Final
 
 FOLDER: Final = Path(__file__).parent / "recordings"
-STEP_S: Final = 15.0
-"""Usual scrape interval."""
+STEP_S: Final = 5.0
+"""Time between two scrapes. Shorter than usual, because the recordings are short."""
+START_TIME: Final = "process_start_time_seconds"
+"""Counted like a counter, so that it changes in a tape only where a process was restarted in a recording."""
 _SAMPLE: Final = re.compile(r"^(([a-z_]\w*)\{.*\}) (\S+) (\S+)$")
 _POD: Final = re.compile(r'\bpod="([^"]*)"')
 
@@ -46,12 +48,12 @@ def text_of(name: str) -> str:
     return gzip.decompress((FOLDER / f"{name}.om.gz").read_bytes()).decode()
 
 
-def load(name: str, wanted: set[str] | None = None) -> Recording:
-    """Load a recording. `wanted`: only metrics with these names, and `up`."""
-    return decode(text_of(name), wanted)
+def load(name: str, wanted: set[str] | None = None, *, step_s: float = STEP_S) -> Recording:
+    """Load a recording. `wanted`: only metrics with these names, and `up`. `step_s`: time between two scrapes."""
+    return decode(text_of(name), wanted, step_s)
 
 
-def decode(text: str, wanted: set[str] | None = None) -> Recording:
+def decode(text: str, wanted: set[str] | None = None, step_s: float = STEP_S) -> Recording:
     kinds = dict(re.findall(r"^# TYPE (\S+) (\S+)$", text, re.MULTILINE))
     samples: dict[str, list[tuple[float, float]]] = {}
     counters = set()
@@ -59,11 +61,11 @@ def decode(text: str, wanted: set[str] | None = None) -> Recording:
         if wanted is None or name in wanted or name == "up":
             samples.setdefault(series, []).append((at_s, value))
             base = re.sub(r"_(total|bucket|count|sum)$", "", name)
-            if kinds.get(base) in ("counter", "histogram"):
+            if kinds.get(base) in ("counter", "histogram") or name == START_TIME:
                 counters.add(series)
     began = min(rows[0][0] for rows in samples.values())
-    steps = 1 + int((max(rows[-1][0] for rows in samples.values()) - began) / STEP_S)
-    grids = {series: _grid(rows, began, steps) for series, rows in samples.items()}
+    steps = 1 + int((max(rows[-1][0] for rows in samples.values()) - began) / step_s)
+    grids = {series: _grid(rows, began, steps, step_s) for series, rows in samples.items()}
     up = {pod_of(series): grid for series, grid in grids.items() if series.startswith("up{")}
     return Recording(grids, frozenset(counters), up)
 
@@ -79,11 +81,11 @@ def _samples(text: str) -> Iterator[tuple[str, str, float, float]]:
             yield found[1], found[2], float(found[3]), float(found[4])
 
 
-def _grid(rows: list[tuple[float, float]], began: float, steps: int) -> Grid:
+def _grid(rows: list[tuple[float, float]], began: float, steps: int, step_s: float) -> Grid:
     """Return the first sample at or after each scrape time, within the interval."""
     grid: Grid = [None] * steps
     for at_s, value in reversed(rows):
-        step, late_s = divmod(at_s - began + 1e-3, STEP_S)
-        if late_s < STEP_S / 2:
+        step, late_s = divmod(at_s - began + 1e-3, step_s)
+        if late_s < step_s / 2:
             grid[int(step)] = value
     return grid

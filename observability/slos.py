@@ -26,9 +26,7 @@ FAILED: Final = "|".join(
     )
 )
 """End reasons of calls that we did not answer, or did not serve to their end."""
-_NOT_FOR_THE_AGENT: Final = "|".join(
-    ("rejected", "redirected", "over_limit", "on_behalf_of_callee", "acs_stale_context", "acs_gone")
-)
+_NOT_FOR_THE_AGENT: Final = "rejected|redirected|over_limit|on_behalf_of_callee|acs_stale_context|acs_gone"
 """End reasons of calls that the policy or a limit sent elsewhere, or whose caller gave up before the answer."""
 
 
@@ -101,7 +99,11 @@ def groups() -> Iterator[dict[str, Any]]:
     """Return the rule groups. The three-day window is evaluated less often, because it reads many samples."""
     for name, windows in _WINDOWS.items():
         rules = [rule for slo in SLOS for window in windows for rule in _recorded(slo, window)]
-        yield {"name": f"voice-bridge-{name}", **({"interval": _SLOW_GROUP_S} if "3d" in windows else {}), "rules": rules}
+        yield {
+            "name": f"voice-bridge-{name}",
+            **({"interval": _SLOW_GROUP_S} if "3d" in windows else {}),
+            "rules": rules,
+        }
     yield {"name": "voice-bridge-slo-alerts", "rules": [rule for slo in SLOS for rule in _alerts(slo)]}
 
 

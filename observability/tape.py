@@ -43,11 +43,13 @@ def _values(series: str, parts: Sequence[tuple[Recording, int]]) -> Iterator[flo
                 yield from grid
                 continue
             last: float | None = None
-            for step, value in enumerate(grid):
+            for value, answered in zip(grid, up, strict=True):
                 if value is not None:
                     if total is None:
                         total = value
                     elif last is not None:
                         total += value - last if value >= last else value
                     last = value
-                yield total if total is not None and up[step] == 1 else None
+                elif answered:
+                    last = 0.0  # the series appears with its first event
+                yield total if answered else None

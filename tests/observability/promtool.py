@@ -32,17 +32,21 @@ def metrics_of_rules() -> set[str]:
     return {name for group in rule_groups() for rule in group["rules"] for name in metrics_in(rule["expr"])}
 
 
-def fired(series: Mapping[str, Grid], folder: Path, *, step_s: float = STEP_S, rules: Any = None) -> set[str]:
-    """Return the names of the alerts that fire at any time. `rules`: rule groups, if not those of the project."""
+def fired(
+    series: Mapping[str, Grid], folder: Path, *, step_s: float = STEP_S, rules: Any = None, last_s: float | None = None
+) -> set[str]:
+    """Return the names of the alerts that fire at any time, or within the last `last_s` seconds. `rules`: rule groups,
+    if not those of the project.
+    """
     steps = max(map(len, series.values()))
     groups = rules or rule_groups()
     known = sorted({rule["alert"] for group in groups for rule in group["rules"] if "alert" in rule})
     # promtool compares, and prints what it got only for a difference: an impossible sample makes it print all alerts.
-    query = f'count by (alertname) (count_over_time(ALERTS{{alertstate="firing"}}[{round(steps * step_s)}s]))'
+    query = f'count by (alertname) (count_over_time(ALERTS{{alertstate="firing"}}[{round(last_s or steps * step_s)}s]))'
     (folder / "rules.yaml").write_text(yaml.safe_dump({"groups": groups}))
     test = {
         "rule_files": ["rules.yaml"],
-        "evaluation_interval": f"{max(round(step_s), 15)}s",
+        "evaluation_interval": f"{_evaluated_every_s(step_s)}s",
         "tests": [
             {
                 "interval": f"{round(step_s)}s",
@@ -69,8 +73,13 @@ def fired(series: Mapping[str, Grid], folder: Path, *, step_s: float = STEP_S, r
     return found
 
 
+def _evaluated_every_s(step_s: float) -> int:
+    """Return the evaluation interval. In tests of whole days it is as long as the shortest range of the rules."""
+    return 30 if step_s < 60 else 300
+
+
 def steady(value: float, steps: int) -> Grid:
-    return [value] * steps
+    return [float(value)] * steps
 
 
 def growing(per_step: float, steps: int, *, begin: int = 0) -> Grid:

@@ -51,7 +51,10 @@ class MetricRecorder:
 
     @contextmanager
     def watching(self, targets: Callable[[], Sequence[ScrapeTarget]]) -> Iterator[None]:
-        """Record until the context ends. `targets` is called before each scrape, because processes come and go."""
+        """Record until the context ends. `targets` is called before each scrape, because processes come and go. The
+        first scrape is complete when the context begins, so that later growth of a counter is seen.
+        """
+        self.scrape(targets())
         ended = threading.Event()
         thread = threading.Thread(target=self._scrape_until, args=(targets, ended), name="metric recorder")
         thread.start()
@@ -80,8 +83,7 @@ class MetricRecorder:
                 self.book.add_up(at_s, target.labels, up=True)
 
     def _scrape_until(self, targets: Callable[[], Sequence[ScrapeTarget]], ended: threading.Event) -> None:
-        due = time.monotonic()
-        while not ended.is_set():
+        due = time.monotonic() + self.every_s
+        while not ended.wait(max(0.0, due - time.monotonic())):
             self.scrape(targets())
             due = max(due + self.every_s, time.monotonic())
-            ended.wait(due - time.monotonic())
