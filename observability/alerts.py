@@ -69,7 +69,7 @@ def _voice_live() -> Iterator[Rule]:
         """max by (resource) (bridge_voice_quota_connections{kind="free"})
         / max by (resource) (bridge_voice_quota_connections{kind="limit"}) < 0.1""",
         "ticket",
-        "{{ $value | humanizePercentage }} of the connections per minute are left on Voice Live resource {{ $labels.resource }}",
+        "{{ $value | humanizePercentage }} of the connections per minute are left, resource {{ $labels.resource }}",
         lasting="5m",
     )
     yield alert(

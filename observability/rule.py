@@ -11,17 +11,17 @@ RUNBOOKS: Final = "docs/operations/alerts.md"
 
 
 def alert(
-    name: str, expression: str, severity: Severity | str, summary: str, *, lasting: str = "", **labels: str
+    name: str, expression: str, severity: Severity, summary: str, *, lasting: str = "", runbook: str = "", **labels: str
 ) -> Rule:
-    """Return an alert. `lasting`: time for which the expression must be true. The runbook is the section of the page
-    whose heading is the name.
+    """Return an alert. `lasting`: time for which the expression must be true. `runbook`: heading of its section in the
+    page of the runbooks, if not the name.
     """
     return {
         "alert": name,
         "expr": text(expression),
         **({"for": lasting} if lasting else {}),
         "labels": {"severity": severity, **labels},
-        "annotations": {"summary": summary, "runbook_url": f"{RUNBOOKS}#{name.lower()}"},
+        "annotations": {"summary": summary, "runbook_url": f"{RUNBOOKS}#{(runbook or name).lower()}"},
     }
 
 

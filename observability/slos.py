@@ -11,13 +11,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
-from observability.rule import Rule, alert, text
+from observability.rule import Rule, Severity, alert, text
 
 LEAST_BAD: Final = 5
 """Bad events in the long window below which nobody is notified: at night a single call may be all traffic."""
 BAD: Final = "voice_bridge:slo_bad:increase"
 EVENTS: Final = "voice_bridge:slo_events:increase"
-_SLOW_GROUP_S: Final = "5m"
+_SLOW_GROUP: Final = "5m"
 
 FAILED: Final = "|".join(
     (
@@ -101,7 +101,7 @@ def groups() -> Iterator[dict[str, Any]]:
         rules = [rule for slo in SLOS for window in windows for rule in _recorded(slo, window)]
         yield {
             "name": f"voice-bridge-{name}",
-            **({"interval": _SLOW_GROUP_S} if "3d" in windows else {}),
+            **({"interval": _SLOW_GROUP} if "3d" in windows else {}),
             "rules": rules,
         }
     yield {"name": "voice-bridge-slo-alerts", "rules": [rule for slo in SLOS for rule in _alerts(slo)]}
@@ -113,12 +113,14 @@ def _recorded(slo: Slo, window: str) -> Iterator[Rule]:
 
 
 def _alerts(slo: Slo) -> Iterator[Rule]:
-    for speed, burns, severity in (("Fast", FAST, "page"), ("Slow", SLOW, "ticket")):
+    speeds: tuple[tuple[str, tuple[Burn, ...], Severity], ...] = (("Fast", FAST, "page"), ("Slow", SLOW, "ticket"))
+    for speed, burns, severity in speeds:
         yield alert(
             f"{slo.alert}{speed}",
             " or ".join(_burning(slo, burn) for burn in burns),
             severity,
             slo.summary,
+            runbook=slo.alert,
             slo=slo.name,
         )
 
