@@ -80,6 +80,16 @@ def test_prometheus_scrapes_every_service(root: Path) -> None:
     assert scraped == {*SERVICES.items(), *REAL.items()}
 
 
+def test_the_env_file_allows_the_collector_and_nothing_else(services: dict[str, Service], root: Path) -> None:
+    lines = (root / "observability/sim.env").read_text(encoding="utf-8").splitlines()
+    given = dict(line.split("=", 1) for line in lines if not line.startswith("#"))
+    usual = services["call-control"]["environment"]["ALLOW_INSECURE"].removeprefix("${ALLOW_INSECURE-").rstrip("}")
+    assert given == {
+        "OTEL_EXPORTER_OTLP_ENDPOINT": "http://collector:4318",
+        "ALLOW_INSECURE": f"{usual},plain-telemetry",
+    }
+
+
 def test_traces_go_from_the_services_to_grafana(services: dict[str, Service], root: Path) -> None:
     folder = root / "observability"
     collector = yaml.safe_load((folder / "collector.yaml").read_text(encoding="utf-8"))

@@ -8,12 +8,14 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from operator import itemgetter
 from typing import Final, TypeAlias
 
 RECORDED: Final = ("bridge_", "process_")
 """Prefixes of the recorded metrics. Those of the Python runtime are left out."""
 _TYPE: Final = re.compile(r"^# TYPE (\S+) (\S+)$")
 _SAMPLE: Final = re.compile(r"^([a-zA-Z_:][\w:]*)(?:\{(.*)\})? (\S+)$")
+_LE: Final = re.compile(r'\ble="[^"]*",?')
 _OF_HISTOGRAMS: Final = ("_bucket", "_count", "_sum")
 
 Labels: TypeAlias = Mapping[str, str]
@@ -57,12 +59,24 @@ class SampleBook:
         lines: list[str] = []
         for name, family in sorted(self.families.items()):
             lines.append(f"# TYPE {name.removesuffix('_total') if family.kind == 'counter' else name} {family.kind}")
-            for series, samples in family.series.items():
-                lines += [f"{series} {value} {at_s:.3f}" for at_s, value in samples]
+            for group in _groups(family).values():
+                rows = [
+                    (at_s, f"{series} {value} {at_s:.3f}") for series in group for at_s, value in family.series[series]
+                ]
+                lines += [row for _, row in sorted(rows, key=itemgetter(0))]
         return "\n".join([*lines, "# EOF"]) + "\n"
 
     def _append(self, family: str, kind: str, series: str, at_s: float, value: str) -> None:
         self.families.setdefault(family, _Family(kind)).series.setdefault(series, []).append((at_s, value))
+
+
+def _groups(family: _Family) -> Mapping[str, list[str]]:
+    """Return the series that must be together at each time: those of one histogram, or a single series."""
+    groups: dict[str, list[str]] = {}
+    for series in family.series:
+        own = _LE.sub("", series.partition("{")[2]) if family.kind == "histogram" else series
+        groups.setdefault(own, []).append(series)
+    return groups
 
 
 def _family_of(name: str, kinds: Mapping[str, str]) -> str:
