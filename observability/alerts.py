@@ -74,7 +74,8 @@ def _voice_live() -> Iterator[Rule]:
     )
     yield alert(
         "VoiceQuotaWaits",
-        'sum(increase(bridge_relay_quota_waits_total{urgency=~"running|new"}[5m])) >= 10',
+        """sum(increase(bridge_relay_quota_waits_total{urgency=~"running|new"}[5m])) >= 10
+        unless sum(increase(bridge_relay_resource_pauses_total[15m])) > 0""",
         "page",
         "Callers waited {{ $value | humanize }} times in 5 minutes for a connection within the quota of Voice Live",
     )

@@ -160,7 +160,7 @@ def _tokens_refused(fleet: LocalFleet) -> None:
 def _hang_ups_refused(fleet: LocalFleet) -> None:
     ids = [place(fleet, number) for number in range(1, 7)]
     time.sleep(4)
-    fleet.inject("acs", {"rest": {"hang_up": {"status": 503}}})
+    fleet.inject("acs", {"rest": {"hang_up": {"status": 503}, "terminate": {"status": 503}}})
     for row in fleet.request("GET", CONTROL, "/api/calls")["calls"]:
         fleet.request("POST", CONTROL, f"/api/calls/{row['call_id']}/hangup", {})
     time.sleep(40)
@@ -268,7 +268,6 @@ RECORDINGS: Final[dict[str, Callable[[Path, Path], None]]] = {
     "conversations": played(_conversations, FleetPlan(relays=3, gateways=2, controls=2)),
     "rolling-restart": rows("rolling-restart"),
     "relay-crash": rows("relay-crash", repeats=4),
-    "relay-frozen": rows("relay-frozen", repeats=2),
     "over-capacity": rows("over-capacity"),
     "redis-stalled": rows("redis-stall-long", repeats=2),
     "redis-failover": rows("redis-failover"),

@@ -35,6 +35,16 @@ class Recording:
     def steps(self) -> int:
         return max(map(len, self.series.values()))
 
+    def during(self, metric: str, value: float) -> Recording:
+        """Return only the scrapes at which a series of the metric had this value."""
+        grids = [grid for series, grid in self.series.items() if series.startswith(f"{metric}{{")]
+        kept = [step for step in range(self.steps) if any(grid[step] == value for grid in grids)]
+
+        def of(grids: Mapping[str, Grid]) -> dict[str, Grid]:
+            return {name: [grid[step] for step in kept] for name, grid in grids.items()}
+
+        return Recording(of(self.series), self.counters, of(self.up))
+
     def names(self) -> set[str]:
         return {series.partition("{")[0] for series in self.series}
 

@@ -55,6 +55,14 @@ SLOW: Final = (Burn("3d", "6h", 1.0),)
 """10 % of the budget in three days: during working hours."""
 _WINDOWS: Final = {"slo": ("5m", "30m", "1h", "6h"), "slo-long": ("3d",)}
 
+_SILENT: Final = (
+    '(sum(increase(bridge_gap_seconds_count{direction="out"}[WINDOW]))'
+    ' - sum(increase(bridge_gap_seconds_bucket{direction="out", le="1.0"}[WINDOW])) or vector(0))'
+    ' + (sum(increase(bridge_relay_overdue_speech_total{outcome=~"fallback|given_up"}[WINDOW])) or vector(0))'
+)
+"""Gaps of more than a second within a response, and responses that were replaced or given up. Either may have no
+series yet.
+"""
 SLOS: Final = (
     Slo(
         name="calls-answered",
@@ -76,10 +84,8 @@ SLOS: Final = (
     Slo(
         name="silence",
         objective=0.995,
-        bad='sum(increase(bridge_gap_seconds_count{direction="out"}[WINDOW]))'
-        ' - sum(increase(bridge_gap_seconds_bucket{direction="out", le="1.0"}[WINDOW]))'
-        ' + (sum(increase(bridge_relay_overdue_speech_total{outcome=~"fallback|given_up"}[WINDOW])) or vector(0))',
-        events='sum(increase(bridge_relay_turns_total{role="agent"}[WINDOW]))',
+        bad=_SILENT,
+        events=f'(sum(increase(bridge_relay_turns_total{{role="agent"}}[WINDOW])) or vector(0)) + {_SILENT}',
         alert="SilenceInCalls",
         summary="{{ $value | humanizePercentage }} of the agent's turns have a second of silence or no answer",
     ),

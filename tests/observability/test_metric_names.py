@@ -13,7 +13,7 @@ from agent_relay import metrics as relay_metrics
 from call_control import metrics as control_metrics
 from media_gateway import metrics as gateway_metrics
 from observability.rules import files, rule_groups
-from tests.observability.exposed_metrics import exposed, mistakes
+from tests.observability.exposed_metrics import Values, exposed, mistakes
 
 PLANNED: Final = {
     "bridge_build_info": ("version", "revision", "python"),
@@ -53,9 +53,9 @@ def panel_expressions(root: Path) -> dict[str, str]:
     return found
 
 
-def known_metrics() -> dict[str, dict[str, frozenset[str] | None]]:
-    planned = {name: dict.fromkeys(labels) for name, labels in PLANNED.items()}
-    return {**planned, **{name: dict(labels) for name, labels in exposed().items()}}  # type: ignore[dict-item]
+def known_metrics() -> dict[str, dict[str, Values]]:
+    planned: dict[str, dict[str, Values]] = {name: dict.fromkeys(labels) for name, labels in PLANNED.items()}
+    return {**planned, **{name: dict(labels) for name, labels in exposed().items()}}
 
 
 def test_rules_use_exposed_metrics_only() -> None:

@@ -68,14 +68,17 @@ def chaos(
     results: list[RowResult] = []
     recorder = MetricRecorder()
     for row in rows:
-        counts = {"calls": row.calls or calls, "repeats": row.repeats or repeats}
+        results.append(
+            run_row(
+                replace(row, at_once=1) if metrics_path else row,
+                folder / row.name,
+                calls=row.calls or calls,
+                repeats=row.repeats or repeats,
+                start_fleet=recorded(running_fleet, recorder) if metrics_path else running_fleet,
+            )
+        )
         if metrics_path:
-            alone = replace(row, at_once=1)
-            start_fleet = recorded(running_fleet, recorder)
-            results.append(run_row(alone, folder / row.name, **counts, start_fleet=start_fleet))
             recorder.write(metrics_path)
-        else:
-            results.append(run_row(row, folder / row.name, **counts))
         print(line(results[-1]), flush=True)
         if json_path:
             keep(json_path, report(results[-1:]))
