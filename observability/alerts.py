@@ -99,9 +99,9 @@ def _redis() -> Iterator[Rule]:
     )
     yield alert(
         "RedisDroppedAudio",
-        "sum by (service) (increase(bridge_writer_dropped_entries_total[15m])) > 0",
+        "sum by (job) (increase(bridge_writer_dropped_entries_total[15m])) > 0",
         "ticket",
-        "{{ $labels.service }} dropped {{ $value | humanize }} media entries that Redis did not store in time",
+        "{{ $labels.job }} dropped {{ $value | humanize }} media entries that Redis did not store in time",
     )
     yield alert(
         "RedisUnstable",
@@ -185,12 +185,12 @@ def _azure() -> Iterator[Rule]:
 
 def _fleet() -> Iterator[Rule]:
     missing = " or ".join(
-        f'label_replace(absent({metric}), "service", "{service}", "", "")' for service, metric in _PRESENT.items()
+        f'label_replace(absent({metric}), "job", "{service}", "", "")' for service, metric in _PRESENT.items()
     )
-    yield alert("ServiceMissing", missing, "page", "No process of {{ $labels.service }} is scraped", lasting="2m")
+    yield alert("ServiceMissing", missing, "page", "No process of {{ $labels.job }} is scraped", lasting="2m")
     yield alert(
         "ProcessNotScraped",
-        f'up{{service=~"{_SERVICES}"}} == 0',
+        f'up{{job=~"{_SERVICES}"}} == 0',
         "ticket",
         "{{ $labels.pod }} has not answered /metrics for 5 minutes",
         lasting="5m",
@@ -218,7 +218,7 @@ def _fleet() -> Iterator[Rule]:
     )
     yield alert(
         "ProcessRestarting",
-        f'changes(process_start_time_seconds{{service=~"{_SERVICES}"}}[30m]) >= 3',
+        f'changes(process_start_time_seconds{{job=~"{_SERVICES}"}}[30m]) >= 3',
         "ticket",
         "{{ $labels.pod }} restarted {{ $value }} times in 30 minutes",
     )
@@ -231,9 +231,9 @@ def _fleet() -> Iterator[Rule]:
     )
     yield alert(
         "EventLoopLag",
-        """histogram_quantile(0.99, sum by (le, service) (rate(bridge_event_loop_lag_seconds_bucket[5m]))) > 0.05""",
+        """histogram_quantile(0.99, sum by (le, job) (rate(bridge_event_loop_lag_seconds_bucket[5m]))) > 0.05""",
         "ticket",
-        "The event loop of {{ $labels.service }} is {{ $value | humanizeDuration }} late (p99)",
+        "The event loop of {{ $labels.job }} is {{ $value | humanizeDuration }} late (p99)",
         lasting="10m",
     )
     yield alert(

@@ -92,10 +92,8 @@ def _samples(text: str) -> Iterator[tuple[str, str, float, float]]:
 
 
 def _grid(rows: list[tuple[float, float]], began: float, steps: int, step_s: float) -> Grid:
-    """Return the first sample at or after each scrape time, within the interval."""
+    """Return the first sample within each interval."""
     grid: Grid = [None] * steps
     for at_s, value in reversed(rows):
-        step, late_s = divmod(at_s - began + 1e-3, step_s)
-        if late_s < step_s / 2:
-            grid[int(step)] = value
+        grid[int((at_s - began + 1e-3) / step_s)] = value
     return grid

@@ -27,15 +27,15 @@ def fleet() -> dashboard.Dashboard:
             lines(
                 "Processes",
                 "Processes that are scraped, by service.",
-                ("count by (service) (bridge_draining)", "{{service}}"),
+                ("count by (job) (bridge_draining)", "{{job}}"),
             )
         )
         .with_panel(
             lines(
                 "Not ready or draining",
                 "A rolling update drains one process after the other. Alerts: ProcessNotReady, DrainingTooLong.",
-                ("sum by (service) (bridge_draining)", "{{service}} draining"),
-                ("sum by (service) (1 - bridge_ready)", "{{service}} not ready"),
+                ("sum by (job) (bridge_draining)", "{{job}} draining"),
+                ("sum by (job) (1 - bridge_ready)", "{{job}} not ready"),
             )
         )
         .with_panel(
@@ -50,7 +50,7 @@ def fleet() -> dashboard.Dashboard:
             lines(
                 "Calls by process",
                 "Calls that each process owns.",
-                (f'bridge_active_calls{{service=~"agent-relay|media-gateway", {ALL_PODS}}}', "{{pod}}"),
+                (f'bridge_active_calls{{job=~"agent-relay|media-gateway", {ALL_PODS}}}', "{{pod}}"),
                 stacked=True,
             )
         )
@@ -90,7 +90,7 @@ def fleet() -> dashboard.Dashboard:
             lines(
                 "Event loop lag, p99",
                 "Above 20 ms audio suffers. Alert: EventLoopLag.",
-                quantiles("bridge_event_loop_lag_seconds", "service")[2],
+                quantiles("bridge_event_loop_lag_seconds", "job")[2],
                 unit="s",
             )
         )
@@ -126,7 +126,7 @@ def fleet() -> dashboard.Dashboard:
             lines(
                 "Outages of Redis, per minute",
                 "Failures of connections, by service. Alert: RedisUnstable.",
-                rate("bridge_redis_outages_total", "service"),
+                rate("bridge_redis_outages_total", "job"),
                 unit="cpm",
             )
         )
@@ -134,10 +134,10 @@ def fleet() -> dashboard.Dashboard:
             lines(
                 "Entries waiting and dropped",
                 "Media entries that Redis has not stored. Alert: RedisDroppedAudio.",
-                ("sum by (service) (bridge_writer_waiting_entries)", "{{service}} waiting"),
+                ("sum by (job) (bridge_writer_waiting_entries)", "{{job}} waiting"),
                 (
-                    "sum by (service) (rate(bridge_writer_dropped_entries_total[$__rate_interval]))",
-                    "{{service}} dropped/s",
+                    "sum by (job) (rate(bridge_writer_dropped_entries_total[$__rate_interval]))",
+                    "{{job}} dropped/s",
                 ),
             )
         )

@@ -13,7 +13,7 @@ def floor() -> dashboard.Dashboard:
     return (
         board("voice-bridge-floor", "Voice bridge: floor", "Calls of the whole fleet, as callers notice them.")
         .with_row(dashboard.Row("Now"))
-        .with_panel(number("Calls", "Calls that relays handle.", 'sum(bridge_active_calls{service="agent-relay"})'))
+        .with_panel(number("Calls", "Calls that relays handle.", 'sum(bridge_active_calls{job="agent-relay"})'))
         .with_panel(
             number("Ringing", "Calls that are not answered yet, in the whole fleet.", "max(bridge_fleet_ringing_calls)")
         )
@@ -55,7 +55,7 @@ def floor() -> dashboard.Dashboard:
             lines(
                 "Calls now",
                 "Calls by service. A call has one gateway and one relay; differences last for seconds.",
-                ("sum by (service) (bridge_active_calls)", "{{service}}"),
+                ("sum by (job) (bridge_active_calls)", "{{job}}"),
             )
         )
         .with_panel(

@@ -16,7 +16,7 @@ from bridge_common.observability.telemetry import Labeled
 _PACKAGES: Final = ("bridge_common", "call_control", "media_gateway", "agent_relay")
 _SCRIPTS: Final = ("call_control.call_states",)
 """Modules that another test runs as programs; they must not be imported before."""
-_OF_TARGETS: Final = frozenset({"service", "pod", "instance", "job", "namespace"})
+_OF_TARGETS: Final = frozenset({"job", "pod", "instance", "namespace"})
 """Labels that Prometheus adds to each target."""
 _PARTS: Final = {"counter": ("_total",), "histogram": ("_bucket", "_count", "_sum"), "gauge": ("",)}
 _SELECTOR: Final = re.compile(r"\b((?:bridge_|process_|voice_bridge:)[\w:]+|up)\b(?:\{([^}]*)\})?")

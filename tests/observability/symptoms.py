@@ -45,8 +45,8 @@ DURING: Final = {
 
 _TEN: Final = 10 * MINUTE
 _HALF_HOUR: Final = 30 * MINUTE
-_RELAY: Final = 'service="agent-relay",pod="agent-relay-1"'
-_CONTROL: Final = 'service="call-control",pod="call-control-1"'
+_RELAY: Final = 'job="agent-relay",pod="agent-relay-1"'
+_CONTROL: Final = 'job="call-control",pod="call-control-1"'
 BY_HAND: Final[dict[str, Mapping[str, Grid]]] = {
     "CapacityAlmostUsed": {
         f'bridge_fleet_calls{{kind="agent-relay",{_CONTROL}}}': steady(90, _HALF_HOUR),
@@ -79,11 +79,11 @@ BY_HAND: Final[dict[str, Mapping[str, Grid]]] = {
     "ProfilesDiffer": {f'bridge_relay_profiles_hash{{pod="{pod}"}}': steady(pod, _HALF_HOUR) for pod in (1, 2)},
     "RoutingPolicyDiffers": {f'bridge_routing_policy_version{{pod="{pod}"}}': steady(pod, _TEN) for pod in (1, 2)},
     "OneWayAudio": {
-        'bridge_audio_faults_total{kind="no_uplink",service="media-gateway"}': growing(1, _TEN),
-        'bridge_gateway_attaches_total{kind="first",service="media-gateway"}': growing(10, _TEN),
+        'bridge_audio_faults_total{kind="no_uplink",job="media-gateway"}': growing(1, _TEN),
+        'bridge_gateway_attaches_total{kind="first",job="media-gateway"}': growing(10, _TEN),
     },
     "CallerAudioBad": {
-        'bridge_audio_faults_total{kind="silent_uplink",service="media-gateway"}': growing(1, _HALF_HOUR),
-        'bridge_gateway_attaches_total{kind="first",service="media-gateway"}': growing(10, _HALF_HOUR),
+        'bridge_audio_faults_total{kind="silent_uplink",job="media-gateway"}': growing(1, _HALF_HOUR),
+        'bridge_gateway_attaches_total{kind="first",job="media-gateway"}': growing(10, _HALF_HOUR),
     },
 }

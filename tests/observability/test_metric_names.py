@@ -16,7 +16,7 @@ from observability.rules import files, rule_groups
 from tests.observability.exposed_metrics import Values, exposed, mistakes
 
 PLANNED: Final = {
-    "bridge_build_info": ("version", "revision", "python"),
+    "bridge_build_info": ("service", "version", "revision", "python"),
     "bridge_ready": (),
     "bridge_capacity_calls": (),
     "bridge_fleet_calls": ("kind",),

@@ -15,7 +15,7 @@ from typing import Final
 from lab.open_metrics import SampleBook
 from lab.stack import SERVICES, Stack
 
-EVERY_S: Final = 2.0
+EVERY_S: Final = 5.0
 _TIMEOUT_S: Final = 1.0
 
 
@@ -28,7 +28,7 @@ class ScrapeTarget:
 
     @property
     def labels(self) -> dict[str, str]:
-        return {"service": self.service, "pod": self.pod, "instance": self.pod}
+        return {"job": self.service, "pod": self.pod, "instance": self.pod}
 
 
 def targets_of(stack: Stack) -> list[ScrapeTarget]:
