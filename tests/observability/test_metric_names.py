@@ -77,6 +77,7 @@ def test_dashboards_use_exposed_metrics_only(root: Path) -> None:
         ('outcome="refused"', 'result="refused"', "bridge_webhook_events_total has no label result"),
         ('le="2.0"', 'bucket="2.0"', "bridge_relay_first_frame_seconds_bucket has no label bucket"),
     ],
+    ids=["metric", "value", "label", "le"],
 )
 def test_a_renamed_metric_or_label_is_found(before: str, after: str, problem: str) -> None:
     changed = [text.replace(before, after) for text in rule_expressions().values()]
