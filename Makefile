@@ -29,7 +29,7 @@ SHIPPED := services/agent-relay services/media-gateway libs/common
 .DEFAULT_GOAL := help
 # Each worker of pytest would rewrite the assertions of all modules again.
 unexport PYTHONDONTWRITEBYTECODE
-.PHONY: help install demo up down test unit integration e2e kubernetes frameworks check style types contracts prose compiled mutate coverage redis-server format bench load chaos upgrade images sbom audit workflows pin-images release-check release-notes lock clean
+.PHONY: help install demo up down test unit integration e2e kubernetes frameworks check style types contracts prose compiled mutate coverage redis-server promtool format bench load chaos upgrade record-metrics observability images sbom audit workflows pin-images release-check release-notes lock clean
 
 # $(call parts,target,names): make each part, then list the failed ones.
 parts = for part in $(2); do $(MAKE) $$part || failed="$$failed $$part"; done; \
@@ -139,6 +139,9 @@ redis-server: ## copy the program of a Redis release from its image to out/redis
 	container=$$(docker create redis:$(REDIS)) && trap "docker rm $$container" EXIT && \
 		docker cp $$container:/usr/local/bin/redis-server out/redis-server
 
+promtool: ## install Prometheus for the tests of alerts and dashboards (Debian, Ubuntu), without starting it
+	scripts/promtool.sh
+
 ##@ Measure
 
 bench: compiled ## measure the services beside the reference bridge
@@ -157,7 +160,14 @@ upgrade: compiled ## replace the services of the revision FROM by these during C
 		PYTHON=$(PYTHON) scripts/release.sh "$(FROM)" $$folder && touch $$folder/.made; } || exit 1; \
 	$(SHIPPED_FIRST) $(BIN)/lab upgrade $$folder/venv/bin --calls $(CALLS) --rows "$(ROWS)" --json out/upgrade.json
 
+record-metrics: install ## record the metrics that the tests of alerts and dashboards use; half an hour (RECORDINGS="a b")
+	$(BIN)/python -m observability.record $(RECORDINGS)
+
 ##@ Ship
+
+observability: install ## write alert rules and dashboards from their sources
+	$(BIN)/python -m observability.rules
+	$(BIN)/python -m observability.write_dashboards
 
 $(AS_SHIPPED)/.made: $(STAMP) libs/common/mypyc.ini $(shell find $(SHIPPED) \( -name "*.py" -o -name "*.lua" \) -path "*/src/*")
 	@rm -rf $(WHEELS) $(AS_SHIPPED)

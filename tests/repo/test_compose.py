@@ -14,6 +14,7 @@ from lab.stack import Ports
 
 SERVICES = {"call-control": 8080, "media-gateway": 8081, "agent-relay": 8082}
 REAL = {f"azure-{name}": port for name, port in SERVICES.items()}
+OBSERVERS = ("prometheus", "grafana", "collector", "tempo")
 SIMULATORS = {"acs": 8090, "voice-live": 8091, "identity": 8093}
 
 Service = dict[str, Any]
@@ -26,7 +27,7 @@ def services(root: Path) -> dict[str, Service]:
 
 
 def test_it_contains_the_whole_stack(services: dict[str, Service]) -> None:
-    profiles = {"sim": {*SERVICES, *SIMULATORS}, "azure": set(REAL)}
+    profiles = {"sim": {*SERVICES, *SIMULATORS}, "azure": set(REAL), "obs": set(OBSERVERS)}
     assert set(services) == {"redis"}.union(*profiles.values())
     for profile, names in profiles.items():
         assert {name for name, service in services.items() if service.get("profiles") == [profile]} == names
@@ -40,7 +41,9 @@ def test_the_real_services_differ_only_in_their_settings(services: dict[str, Ser
         assert {key: real[key] for key in real if key not in ours} == {
             key: simulated[key] for key in simulated if key not in ours
         }
-        assert set(real["environment"]) == {"ALLOW_INSECURE", "LOG_FORMAT", "PORT", "REDIS_URL"}
+        assert set(real["environment"]) == {
+            *("ALLOW_INSECURE", "LOG_FORMAT", "OTEL_EXPORTER_OTLP_ENDPOINT", "PORT", "REDIS_URL")
+        }
         assert real["environment"]["ALLOW_INSECURE"] == "${ALLOW_INSECURE-plain-redis}"
 
 
@@ -49,6 +52,58 @@ def test_every_container_is_confined(services: dict[str, Service]) -> None:
         assert service["read_only"] is True, name
         assert service["cap_drop"] == ["ALL"], name
         assert service["security_opt"] == ["no-new-privileges:true"], name
+
+
+def test_every_container_is_limited(services: dict[str, Service]) -> None:
+    for name, service in services.items():
+        assert re.fullmatch(r"\d+m", service["mem_limit"]), name
+        assert service["pids_limit"], name
+        assert set(service["logging"]["options"]) == {"max-size", "max-file"}, name
+
+
+def test_images_that_are_not_built_have_an_exact_version(services: dict[str, Service]) -> None:
+    for name, service in services.items():
+        if "build" not in service:
+            assert re.search(r":v?\d+\.\d+(\.\d+)?(-\w+)?$", service["image"]), name
+
+
+def test_the_observers_read_files_of_the_repository(services: dict[str, Service], root: Path) -> None:
+    mounted = [mount.split(":")[0] for name in OBSERVERS for mount in services[name]["volumes"]]
+    assert len(mounted) == 6
+    assert all((root / path).exists() for path in mounted)
+    assert all(mount.endswith(":ro") for name in OBSERVERS for mount in services[name]["volumes"])
+
+
+def test_prometheus_scrapes_every_service(root: Path) -> None:
+    [job] = yaml.safe_load((root / "observability/prometheus.yaml").read_text(encoding="utf-8"))["scrape_configs"]
+    scraped = {(name, sd["port"]) for sd in job["dns_sd_configs"] for name in sd["names"]}
+    assert scraped == {*SERVICES.items(), *REAL.items()}
+
+
+def test_the_env_file_allows_the_collector_and_nothing_else(services: dict[str, Service], root: Path) -> None:
+    lines = (root / "observability/sim.env").read_text(encoding="utf-8").splitlines()
+    given = dict(line.split("=", 1) for line in lines if not line.startswith("#"))
+    usual = services["call-control"]["environment"]["ALLOW_INSECURE"].removeprefix("${ALLOW_INSECURE-").rstrip("}")
+    assert given == {
+        "OTEL_EXPORTER_OTLP_ENDPOINT": "http://collector:4318",
+        "ALLOW_INSECURE": f"{usual},plain-telemetry",
+    }
+
+
+def test_traces_go_from_the_services_to_grafana(services: dict[str, Service], root: Path) -> None:
+    folder = root / "observability"
+    collector = yaml.safe_load((folder / "collector.yaml").read_text(encoding="utf-8"))
+    tempo = yaml.safe_load((folder / "tempo.yaml").read_text(encoding="utf-8"))
+    sources = yaml.safe_load((folder / "grafana/provisioning/datasources/sources.yaml").read_text(encoding="utf-8"))
+    assert collector["receivers"]["otlp"]["protocols"]["http"]["endpoint"] == "0.0.0.0:4318"
+    received = tempo["distributor"]["receivers"]["otlp"]["protocols"]["grpc"]["endpoint"]
+    assert collector["exporters"]["otlp"]["endpoint"] == received.replace("0.0.0.0", "tempo")
+    urls = {source["type"]: source["url"] for source in sources["datasources"]}
+    assert urls == {
+        "prometheus": "http://prometheus:9090",
+        "tempo": f"http://tempo:{tempo['server']['http_listen_port']}",
+    }
+    assert set(OBSERVERS) <= set(services)
 
 
 def test_ports_are_published_on_this_machine_only(services: dict[str, Service]) -> None:

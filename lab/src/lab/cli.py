@@ -80,7 +80,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     if arguments.command == "load":
         from lab.load import load
 
-        return load(arguments.calls, arguments.seconds, folder / "load", json_path=arguments.json)
+        return load(
+            arguments.calls,
+            arguments.seconds,
+            folder / "load",
+            json_path=arguments.json,
+            metrics_path=arguments.record_metrics,
+        )
     if arguments.command == "chaos":
         from lab.chaos.chaos import chaos, write_page
 
@@ -93,6 +99,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             repeats=arguments.repeats,
             json_path=arguments.json,
             quick=arguments.quick,
+            metrics_path=arguments.record_metrics,
         )
     if arguments.command == "upgrade":
         from lab.chaos.upgrade import upgrade
@@ -179,6 +186,13 @@ def _parser() -> argparse.ArgumentParser:
     upgrade.add_argument("--calls", type=int, default=20)
     upgrade.add_argument("--rows", default="", help="comma-separated names of rows (default: all)")
     upgrade.add_argument("--json", type=Path, help="also write the figures to this file")
+    for command in (load, chaos):
+        command.add_argument(
+            "--record-metrics",
+            type=Path,
+            metavar="FILE",
+            help="also record the metrics of all services, in the OpenMetrics format; compressed if FILE ends with .gz",
+        )
     lint = commands.add_parser(
         "lint-tools", help="check whether Foundry accepts an OpenAPI document or the tools of an MCP server"
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import sys
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from lab.mark_report import Direction
+from lab.metric_recorder import MetricRecorder, targets_of
 from lab.redis_server import NoRedisError
 from lab.stack import Ports, Stack, StackError, running, show_ready
 from lab.traffic import await_talking, collect, cpu_s, directions, hang_up, place_calls
@@ -49,9 +51,11 @@ class LoadReport:
         }
 
 
-def load(calls: int, seconds: float, folder: Path, *, json_path: Path | None = None) -> int:
+def load(
+    calls: int, seconds: float, folder: Path, *, json_path: Path | None = None, metrics_path: Path | None = None
+) -> int:
     """Run a load test. Return exit code 0 if all calls were answered and no frame was lost, repeated, reordered or
-    received by another call.
+    received by another call. `metrics_path`: file for the metrics of the services during the test.
     """
     capacity = str(max(50, calls))
     extra = {"agent-relay": {"RELAY_CAPACITY": capacity}, "media-gateway": {"GATEWAY_CAPACITY": capacity}}
@@ -61,8 +65,12 @@ def load(calls: int, seconds: float, folder: Path, *, json_path: Path | None = N
         return Stack(Ports.free(), folder, extra, progress=show_ready)
 
     try:
-        with running(make(), make) as stack:
+        with running(make(), make) as stack, contextlib.ExitStack() as recording:
             print(f"\nPlacing {calls} calls, then measuring for {seconds:.0f} s …", flush=True)
+            recorder = MetricRecorder()
+            if metrics_path:
+                recording.callback(recorder.write, metrics_path)
+                recording.enter_context(recorder.watching(lambda: targets_of(stack)))
             report = measure(stack, calls, seconds)
     except (StackError, NoRedisError, WireError) as error:
         print(f"\nThe load test could not run: {error}", file=sys.stderr)

@@ -11,9 +11,10 @@ import platform
 import signal
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from queue import SimpleQueue
@@ -30,6 +31,7 @@ from lab.chaos.people_stories import cast_people
 from lab.chaos.result import RowResult, head, line
 from lab.chaos.row import BEGAN, ChaosRow, Facts, Scene
 from lab.chaos.rows import ROWS, chosen
+from lab.metric_recorder import MetricRecorder, targets_of
 from lab.redis_server import NoRedisError
 from lab.stack import StackError
 from lab.wire import WireError
@@ -43,9 +45,19 @@ SETTLE_S: Final = 1.5
 
 
 def chaos(
-    names: str, folder: Path, *, calls: int, repeats: int, json_path: Path | None = None, quick: bool = False
+    names: str,
+    folder: Path,
+    *,
+    calls: int,
+    repeats: int,
+    json_path: Path | None = None,
+    quick: bool = False,
+    metrics_path: Path | None = None,
 ) -> int:
-    """Run the chosen rows. Return exit code 0 if all targets are met, 1 if not, 2 for an unknown row."""
+    """Run the chosen rows. Return exit code 0 if all targets are met, 1 if not, 2 for an unknown row.
+
+    `metrics_path`: file for the metrics of all services during the rows. Repetitions then run one after the other.
+    """
     try:
         rows = chosen(names, quick=quick)
     except ValueError as error:
@@ -54,8 +66,19 @@ def chaos(
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # stops the fleets
     print(f"{calls} calls, {repeats} repetitions, {os.cpu_count()} cores; logs in {folder}\n\n{head()}", flush=True)
     results: list[RowResult] = []
+    recorder = MetricRecorder()
     for row in rows:
-        results.append(run_row(row, folder / row.name, calls=row.calls or calls, repeats=row.repeats or repeats))
+        results.append(
+            run_row(
+                replace(row, at_once=1) if metrics_path else row,
+                folder / row.name,
+                calls=row.calls or calls,
+                repeats=row.repeats or repeats,
+                start_fleet=recorded(running_fleet, recorder) if metrics_path else running_fleet,
+            )
+        )
+        if metrics_path:
+            recorder.write(metrics_path)
         print(line(results[-1]), flush=True)
         if json_path:
             keep(json_path, report(results[-1:]))
@@ -182,6 +205,17 @@ def run_row(
         result.failure = f"{type(error).__name__}: {error}"
     result.took_s = time.monotonic() - began
     return result
+
+
+def recorded(start_fleet: StartFleet, recorder: MetricRecorder) -> StartFleet:
+    """Return a function that starts a fleet like `start_fleet` and records its metrics while it runs."""
+
+    @contextlib.contextmanager
+    def start(plan: FleetPlan, folder: Path) -> Iterator[LocalFleet]:
+        with start_fleet(plan, folder) as fleet, recorder.watching(lambda: targets_of(fleet)):
+            yield fleet
+
+    return start
 
 
 def _owner_changes(fleet: LocalFleet, before: dict[str, tuple[str, int]]) -> Facts:

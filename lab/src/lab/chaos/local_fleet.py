@@ -123,7 +123,7 @@ class LocalFleet(Stack):
         name = f"{kind}-{self._latest[kind]}"
         self._ports[name] = steady_port()
         self.launch_replica(name)
-        if kind in self._ingress:
+        if kind in self.ingresses:
             self.net.run(self.ingresses[kind].add(self._ports[name]))
         return name
 

@@ -27,6 +27,7 @@ PROFILES_HASH: Final = telemetry.gauge(
 PROFILES_RELOADED: Final = telemetry.gauge(
     "bridge_relay_profiles_last_reload_successful", "0 while AGENT_PROFILES_FILE has mistakes or cannot be read"
 )
+PROFILES_RELOADED.set(1)  # without a file, too: an alert must be able to rely on 0
 TOOLS_MISSING: Final = telemetry.counter(
     "bridge_relay_definitions_without_tools_total",
     "Versions of profiles with function tools that the definition of their voice agent lacks",

@@ -12,12 +12,13 @@ from unittest.mock import Mock
 
 import pytest
 
-from lab.chaos.chaos import Repetition, chaos, keep, kept, repeat, report, run_row, write_page
+from lab.chaos.chaos import Repetition, chaos, keep, kept, recorded, repeat, report, run_row, write_page
 from lab.chaos.local_fleet import FleetPlan, LocalFleet
 from lab.chaos.page import BEGIN, END
 from lab.chaos.result import RowResult
 from lab.chaos.row import ChaosRow, Scene
 from lab.chaos.rows import ROWS
+from lab.metric_recorder import MetricRecorder
 from lab.stack import StackError
 
 
@@ -58,6 +59,14 @@ def test_parallel_repetitions_have_separate_fleets(tmp_path: Path) -> None:
     assert (result.repeats, result.placed, result.facts, result.failure) == (4, 12, {"worst": 3.0}, "")
     assert fleets.started == [tmp_path / "1", tmp_path / "2"]
     assert not fleets.running
+
+
+def test_a_recorded_fleet_is_scraped_until_it_stops(tmp_path: Path) -> None:
+    fleets, recorder = Fleets(), MetricRecorder()
+    with recorded(fleets.start, recorder)(FleetPlan(), tmp_path) as fleet:
+        assert fleet.folder in fleets.running
+    assert not fleets.running
+    assert recorder.book.text() == "# EOF\n"  # this fleet has no processes
 
 
 def test_a_repetition_that_fails_ends_the_row(tmp_path: Path) -> None:
@@ -120,7 +129,7 @@ class Fleets:
         self.started.append(folder)
         self.running.add(folder)
         try:
-            yield Mock(folder=folder)
+            yield Mock(folder=folder, processes=[])
         finally:
             self.running.remove(folder)
 
