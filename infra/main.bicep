@@ -60,22 +60,23 @@ param redisPersistence string = 'none'
 param registrySku string = 'Standard'
 
 param kubernetesVersion string = ''
-param nodeSize string = 'Standard_D4as_v5'
+param nodeSize string = 'Standard_D4ads_v5'
 
 @minValue(2)
 param minNodes int = 2
 param maxNodes int = 10
 
-@description('Availability zones of the nodes; [] for a region without zones.')
-param zones array = ['1', '2', '3']
+@description('Availability zones, comma-separated; none: a region without zones.')
+param zones string = '1,2,3'
 
-param networkPrefix string = '10.40.0.0/16'
+@description('Address space of the network. k8s/components/app-gateway accepts traffic from 10.224.0.0/12.')
+param networkPrefix string = '10.224.0.0/16'
 
 @description('Redis and Key Vault get private endpoints; Redis is then not reachable from the internet.')
 param privateEndpoints bool = true
 
-@description('Address ranges of operators for the Kubernetes API and Key Vault; empty: any, with an Entra token.')
-param operatorIpRanges array = []
+@description('Address ranges of operators for the Kubernetes API and Key Vault, comma-separated; empty: any, with an Entra token.')
+param operatorIpRanges string = ''
 
 param logRetentionDays int = 30
 
@@ -90,6 +91,8 @@ var dnsLabel = toLower(globalName)
 var azureName = '${dnsLabel}.${location}.cloudapp.azure.com'
 var publicName = empty(hostName) ? azureName : hostName
 var aks = hosting == 'aks'
+var zoneList = zones == 'none' ? [] : split(zones, ',')
+var operatorRangeList = empty(operatorIpRanges) ? [] : split(operatorIpRanges, ',')
 
 resource group 'Microsoft.Resources/resourceGroups@2025-04-01' = {
   name: 'rg-${environmentName}'
@@ -222,7 +225,7 @@ module keyVault 'modules/key-vault.bicep' = {
     location: location
     tags: tags
     logAnalyticsId: monitoring.outputs.logAnalyticsId
-    operatorIpRanges: operatorIpRanges
+    operatorIpRanges: operatorRangeList
     privateEndpoints: privateEndpoints
     endpointsSubnetId: network.outputs.endpointsSubnetId
     zoneId: network.outputs.vaultZoneId
@@ -244,8 +247,8 @@ module cluster 'modules/aks.bicep' = if (aks) {
     nodeSize: nodeSize
     minNodes: minNodes
     maxNodes: maxNodes
-    zones: zones
-    operatorIpRanges: operatorIpRanges
+    zones: zoneList
+    operatorIpRanges: operatorRangeList
     deployerId: deployerId
   }
 }
@@ -282,7 +285,7 @@ module environment 'modules/container-apps-environment.bicep' = if (!aks) {
     location: location
     tags: tags
     subnetId: network.outputs.nodesSubnetId
-    zoneRedundant: !empty(zones)
+    zoneRedundant: !empty(zoneList)
     logAnalyticsId: monitoring.outputs.logAnalyticsId
     registryName: registry.outputs.name
     principalIds: [

@@ -18,3 +18,4 @@ compile lab/pyproject.toml -c requirements/dev.txt -o requirements/lab.txt
 compile requirements/build.in -c requirements/dev.txt -o requirements/build.txt
 frameworks=tests/contract/frameworks/requirements  # an environment of its own, whose versions need not be ours
 compile "$frameworks.in" -o "$frameworks.txt"
+compile infra/checks/requirements.in --override infra/checks/overrides.in -o infra/checks/requirements.txt

@@ -20,6 +20,7 @@ param deployerId string
 var roles = loadJsonContent('../roles.json')
 
 resource account 'Microsoft.CognitiveServices/accounts@2025-09-01' = {
+  // checkov:skip=CKV_AZURE_134: Voice Live does not reach agents in projects with a private network
   name: name
   location: location
   tags: tags

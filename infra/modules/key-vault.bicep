@@ -18,6 +18,7 @@ param deployerId string
 var roles = loadJsonContent('../roles.json')
 
 resource vault 'Microsoft.KeyVault/vaults@2024-11-01' = {
+  // checkov:skip=CKV_AZURE_109: operatorIpRanges closes the firewall
   name: name
   location: location
   tags: tags
