@@ -11,11 +11,11 @@ param baseUrl string
 param eventGridSecrets string
 
 @description('Tenant and application whose token Event Grid sends in addition; empty: the secret only.')
-param entraTenantId string
-param entraAudience string
+param entraTenantId string = ''
+param entraAudience string = ''
 
 @description('Deliver only calls to these numbers, for example +18005551212; []: all calls of the ACS resource.')
-param numbers array
+param numbers array = []
 
 var secret = split(eventGridSecrets, ',')[0]
 

@@ -4,16 +4,7 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
-case "$HOSTING" in
-  aks) tools="az kubectl kubelogin helm python3 git openssl" ;;
-  *) tools="az git openssl" ;;
-esac
-missing=""
-for tool in $tools; do command -v "$tool" >/dev/null || missing="$missing $tool"; done
-if [ -n "$missing" ]; then
-  echo "These programs are missing:$missing. Install them, then: azd hooks run postprovision" >&2
-  exit 1
-fi
+infra/hooks/preprovision.sh
 
 # A commit has one image; uncommitted changes get a tag of their own.
 IMAGE_TAG="${IMAGE_TAG:-$(git rev-parse --short=12 HEAD)$(git diff --quiet HEAD || date -u +-%Y%m%d%H%M%S)}"
@@ -27,4 +18,4 @@ case "$HOSTING" in
 esac
 infra/hooks/events.sh
 
-echo "Done. Webhooks and media sockets: $BASE_URL. Next: a phone number, docs/running-on-azure.md#2-a-way-to-call-it"
+echo "Done. Webhooks and media sockets: $BASE_URL. Next: a phone number, docs/running-on-azure.md#4-a-way-to-call-it"

@@ -2,7 +2,7 @@
 
 param name string
 param location string
-param tags object
+param tags object = {}
 param clusterName string
 param metricsId string
 param logAnalyticsId string

@@ -2,10 +2,10 @@
 
 param communicationName string
 param newTopicName string
-param tags object
+param tags object = {}
 
 @description('Name of the system topic that the resource already has, in the same resource group; a resource has at most one.')
-param existingTopicName string
+param existingTopicName string = ''
 
 @description('Principal of call-control, which answers, transfers and ends calls.')
 param callControlPrincipalId string

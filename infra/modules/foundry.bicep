@@ -2,20 +2,23 @@
 
 param name string
 param location string
-param tags object
-param projectName string
+param tags object = {}
+param projectName string = 'phone'
 
 @description('Model for a Foundry agent, for example gpt-4.1-mini; empty: no deployment. Voice Live needs none in model mode.')
-param agentModel string
-param agentModelVersion string
+param agentModel string = ''
+param agentModelVersion string = ''
 
 @description('Capacity of the deployment in units of 1,000 tokens a minute.')
-param agentModelCapacity int
+param agentModelCapacity int = 50
 
 param agentRelayPrincipalId string
 
 @description('Object id of the person who creates agents.')
 param deployerId string
+
+@description('Allows keys: for a laptop, which has no managed identity.')
+param localAuth bool = false
 
 var roles = loadJsonContent('../roles.json')
 
@@ -32,7 +35,7 @@ resource account 'Microsoft.CognitiveServices/accounts@2025-09-01' = {
     allowProjectManagement: true
     // Without it Entra tokens are rejected. It cannot be changed later.
     customSubDomainName: name
-    disableLocalAuth: true
+    disableLocalAuth: !localAuth
     // Voice Live does not reach agents in projects with a private network.
     publicNetworkAccess: 'Enabled'
     networkAcls: { defaultAction: 'Allow' }

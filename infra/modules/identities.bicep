@@ -2,7 +2,7 @@
 
 param name string
 param location string
-param tags object
+param tags object = {}
 
 resource callControl 'Microsoft.ManagedIdentity/userAssignedIdentities@2024-11-30' = {
   name: '${name}-call-control'

@@ -2,7 +2,7 @@
 
 param name string
 param location string
-param tags object
+param tags object = {}
 param logAnalyticsId string
 
 @description('Address ranges that may read and write secrets from outside the network; empty: any, with an Entra token.')

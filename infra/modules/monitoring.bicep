@@ -5,7 +5,7 @@ param name string
 @description('At most 23 characters, unique in Azure.')
 param grafanaName string
 param location string
-param tags object
+param tags object = {}
 param retentionDays int
 
 @description('Object id of the person who administrates Grafana.')

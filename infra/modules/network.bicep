@@ -2,7 +2,7 @@
 
 param name string
 param location string
-param tags object
+param tags object = {}
 
 @description('Address space; at least a /20.')
 param addressPrefix string

@@ -2,7 +2,7 @@
 
 param name string
 param location string
-param tags object
+param tags object = {}
 param subnetId string
 param zoneId string
 param resourceId string

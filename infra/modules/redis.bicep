@@ -2,19 +2,19 @@
 
 param name string
 param location string
-param tags object
+param tags object = {}
 
 @description('Size, for example Balanced_B1 (1 GB). A call needs 1.83 MB: docs/sizing.md.')
 param sku string
 
 @description('rdb: an hourly snapshot. Running calls survive an empty Redis without it; records and transcripts do not.')
 @allowed(['none', 'rdb'])
-param persistence string
+param persistence string = 'none'
 
 param principalIds array
 param privateEndpoints bool
-param endpointsSubnetId string
-param zoneId string
+param endpointsSubnetId string = ''
+param zoneId string = ''
 
 var hourlySnapshot = {
   rdbEnabled: true

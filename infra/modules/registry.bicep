@@ -2,7 +2,7 @@
 
 param name string
 param location string
-param tags object
+param tags object = {}
 
 @description('Premium adds private endpoints, geo-replication and zones.')
 @allowed(['Basic', 'Standard', 'Premium'])

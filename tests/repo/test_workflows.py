@@ -51,7 +51,7 @@ def test_the_workflow_runs_targets_of_the_makefile(workflow: dict[Any, Any], roo
 
 def test_ci_runs_tests_coverage_and_images(ci: dict[Any, Any]) -> None:
     commands = {step["run"].split()[1] for step in _steps(ci) if "run" in step}
-    assert commands == {"test", "coverage", "integration", "redis-server", "images"}
+    assert commands == {"test", "coverage", "integration", "redis-server", "images", "infra-tools", "infra"}
 
 
 def test_ci_runs_the_oldest_supported_redis(ci: dict[Any, Any], root: Path) -> None:
