@@ -91,6 +91,9 @@ var dnsLabel = toLower(globalName)
 var azureName = '${dnsLabel}.${location}.cloudapp.azure.com'
 var publicName = empty(hostName) ? azureName : hostName
 var aks = hosting == 'aks'
+// Also without a zone: the scope of a module must be valid even if it is not deployed.
+var zoneSubscription = empty(dnsZoneId) ? subscription().subscriptionId : split(dnsZoneId, '/')[2]
+var zoneGroup = empty(dnsZoneId) ? group.name : split(dnsZoneId, '/')[4]
 var zoneList = zones == 'none' ? [] : split(zones, ',')
 var operatorRangeList = empty(operatorIpRanges) ? [] : split(operatorIpRanges, ',')
 
@@ -298,7 +301,7 @@ module environment 'modules/container-apps-environment.bicep' = if (!aks) {
 
 module record 'modules/dns-record.bicep' = if (aks && gateway == 'app-routing' && !empty(dnsZoneId)) {
   name: 'dns-record'
-  scope: resourceGroup(split(dnsZoneId, '/')[2], split(dnsZoneId, '/')[4])
+  scope: resourceGroup(zoneSubscription, zoneGroup)
   params: {
     zoneName: last(split(dnsZoneId, '/'))
     recordName: replace(hostName, '.${last(split(dnsZoneId, '/'))}', '')

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Creates the event subscription. Event Grid calls the webhook first, so a new name or certificate may need some minutes.
+# Creates the event subscription. Event Grid calls the webhook first, so a new name or certificate may need a minute or two.
 set -euo pipefail
 
 for attempt in 1 2 3 4 5; do

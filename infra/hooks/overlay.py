@@ -65,7 +65,11 @@ def services(env: Mapping[str, str], path_to_k8s: str) -> dict[str, Any]:
         client_id = env[f"{service.upper().replace('-', '_')}_CLIENT_ID"]
         annotation = {"azure.workload.identity/client-id": client_id}
         patches.append(_patch("ServiceAccount", service, "add", "/metadata/annotations", annotation))
-        for key, value in (("clientID", client_id), ("keyvaultName", env["KEY_VAULT_NAME"]), ("tenantId", env["TENANT_ID"])):
+        for key, value in (
+            ("clientID", client_id),
+            ("keyvaultName", env["KEY_VAULT_NAME"]),
+            ("tenantId", env["TENANT_ID"]),
+        ):
             patches.append(_patch("SecretProviderClass", service, "replace", f"/spec/parameters/{key}", value))
     mine = [env["KUSTOMIZE_COMPONENT"]] if env.get("KUSTOMIZE_COMPONENT") else []
     return {
@@ -76,7 +80,8 @@ def services(env: Mapping[str, str], path_to_k8s: str) -> dict[str, Any]:
         "components": [f"{path_to_k8s}/components/{name}" for name in (*with_gateway, *COMPONENTS)]
         + [f"{path_to_k8s}/../{path}" for path in mine],
         "images": [
-            {"name": name, "newName": f"{env['REGISTRY_SERVER']}/{name}", "newTag": env["IMAGE_TAG"]} for name in SERVICES
+            {"name": name, "newName": f"{env['REGISTRY_SERVER']}/{name}", "newTag": env["IMAGE_TAG"]}
+            for name in SERVICES
         ],
         "configMapGenerator": [
             {"name": name, "behavior": "merge", "literals": [f"{key}={value}" for key, value in values.items()]}
@@ -161,7 +166,10 @@ def main(arguments: list[str], env: Mapping[str, str]) -> str | None:
         return __doc__
     missing = [name for name in REQUIRED if not env.get(name)]
     if missing:
-        return f"not set: {', '.join(missing)}. Set your own with `azd env set NAME VALUE`; the others are outputs of `azd provision`"
+        names = ", ".join(missing)
+        return (
+            f"not set: {names}. Set your own with `azd env set NAME VALUE`; the others are outputs of `azd provision`"
+        )
     write(Path(arguments[0]), env)
     return None
 

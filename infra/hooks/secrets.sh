@@ -2,7 +2,7 @@
 # Writes the secrets that do not exist yet into Key Vault, and lets each service read its own. Values never appear in arguments.
 set -euo pipefail
 
-# The role that infra/main.bicep gave to this person takes effect after some minutes.
+# The role that infra/main.bicep gave to this person takes effect within five minutes.
 for attempt in $(seq 1 30); do
   if az keyvault secret list --vault-name "$KEY_VAULT_NAME" --output none 2>/dev/null; then break; fi
   if [ "$attempt" = 30 ]; then

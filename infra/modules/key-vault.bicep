@@ -38,7 +38,7 @@ resource vault 'Microsoft.KeyVault/vaults@2024-11-01' = {
     networkAcls: {
       bypass: 'AzureServices'
       defaultAction: privateEndpoints && !empty(operatorIpRanges) ? 'Deny' : 'Allow'
-      ipRules: [for range in operatorIpRanges: { value: range }]
+      ipRules: [for ipRange in operatorIpRanges: { value: ipRange }]
     }
   }
 }
