@@ -2,8 +2,8 @@
 
     $(AZ_PYTHON) infra/checks/azure_commands.py FILE...
 
-Runs with the interpreter of the Azure CLI, without network and without signing in. Extensions that are not installed are
-listed; with --strict their commands are failures. Values are not checked: `$NAME` and `<placeholder>` pass.
+Runs with the interpreter of the Azure CLI, without network and without signing in. Extensions that are not installed
+are listed; with --strict their commands are failures. Values are not checked: `$NAME` and `<placeholder>` pass.
 """
 
 from __future__ import annotations

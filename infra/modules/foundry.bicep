@@ -23,6 +23,7 @@ param localAuth bool = false
 var roles = loadJsonContent('../roles.json')
 
 resource account 'Microsoft.CognitiveServices/accounts@2025-09-01' = {
+  // checkov:skip=CKV_AZURE_236: keys are off unless localAuth is set, for a laptop
   // checkov:skip=CKV_AZURE_134: Voice Live does not reach agents in projects with a private network
   name: name
   location: location
