@@ -36,7 +36,7 @@ def scripts_of(path: Path) -> Iterator[str]:
 
 def commands_in(script: str) -> Iterator[list[str]]:
     """The arguments of each `az` command, those in `$(...)` included."""
-    script = script.replace("\\\n", " ")
+    script = re.sub(r"<[a-z][^<>\n]*>", "placeholder", script.replace("\\\n", " "))
     for match in _COMMAND.finditer(script):
         yield _words(script, match.start(1))
 
@@ -102,6 +102,8 @@ def extension_of(words: list[str]) -> str | None:
 
 def main(arguments: list[str]) -> int:
     strict = "--strict" in arguments
+    # The Azure CLI may replace the streams.
+    out, err = sys.stdout, sys.stderr
     failed, unchecked, checked = [], set(), 0
     for path in [Path(name) for name in arguments if name != "--strict"]:
         for script in scripts_of(path):
@@ -115,8 +117,10 @@ def main(arguments: list[str]) -> int:
                     unchecked.add(extension)
                 elif message:
                     failed.append(f"{path}: {message}\n    {' '.join(words)[:200]}")
+    out.write(f"{checked} az commands\n")
     if unchecked:
-        pass
+        out.write(f"not checked, because these extensions are not installed: {', '.join(sorted(unchecked))}\n")
+    err.writelines(f"{line}\n" for line in failed)
     return 1 if failed or not checked else 0
 
 

@@ -14,6 +14,7 @@ az group create -n "$RG" \\
 ID=$(az group show -n $(az group list --query '[0].name | a(b)' -o tsv) -o tsv)
 if az keyvault list >out; then echo az nothing; fi
 for name in a b; do az extension add --name $name; done
+az vm list -g rg-<name of yours> -o tsv > out
 """
     assert list(commands_in(script)) == [
         ["az", "group", "create", "-n", "$RG", "-l", "x"],
@@ -23,6 +24,7 @@ for name in a b; do az extension add --name $name; done
         ["az", "group", "list", "--query", "[0].name | a(b)", "-o", "tsv"],
         ["az", "keyvault", "list"],
         ["az", "extension", "add", "--name", "$name"],
+        ["az", "vm", "list", "-g", "rg-placeholder", "-o", "tsv"],
     ]
 
 
