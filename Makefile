@@ -22,6 +22,9 @@ WHEELS := out/wheels
 AS_SHIPPED := out/as-shipped
 FRAMEWORKS := .venv-frameworks
 SUPPLY_CHAIN := .venv-supply-chain
+CHECKOV := .venv-checkov
+# The interpreter of the installed Azure CLI, whose parser checks the documented commands.
+AZ_PYTHON = $(shell az --version 2>/dev/null | sed -n "s/^Python location '\(.*\)'/\1/p")
 SHIPPED_FIRST := PYTHONPATH=$(CURDIR)/$(AS_SHIPPED)
 # The slowest first: two are built in parallel.
 SHIPPED := services/agent-relay services/media-gateway libs/common
@@ -29,7 +32,7 @@ SHIPPED := services/agent-relay services/media-gateway libs/common
 .DEFAULT_GOAL := help
 # Each worker of pytest would rewrite the assertions of all modules again.
 unexport PYTHONDONTWRITEBYTECODE
-.PHONY: help install demo up down test unit integration e2e kubernetes frameworks check style types contracts prose compiled mutate coverage redis-server promtool format bench load chaos upgrade record-metrics observability images sbom audit workflows pin-images release-check release-notes lock clean
+.PHONY: help install demo up down test unit integration e2e kubernetes frameworks infra infra-tools check style types contracts prose compiled mutate coverage redis-server promtool format bench load chaos upgrade record-metrics observability images sbom audit workflows pin-images release-check release-notes lock clean
 
 # $(call parts,target,names): make each part, then list the failed ones.
 parts = for part in $(2); do $(MAKE) $$part || failed="$$failed $$part"; done; \
@@ -124,6 +127,24 @@ $(FRAMEWORKS)/.installed: tests/contract/frameworks/requirements.txt
 frameworks: install $(FRAMEWORKS)/.installed ## a public framework, unmodified, holds calls with the simulated Voice Live over TLS
 	$(BIN)/python tests/contract/frameworks/run.py $(FRAMEWORKS)/bin/python
 
+$(CHECKOV)/.installed: infra/checks/requirements.txt
+	$(call slow,Python environment in $(CHECKOV),$(PYTHON) -m venv $(CHECKOV))
+	$(call slow,checkov (a minute),$(CHECKOV)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r $<)
+	@touch $@
+
+infra-tools: ## add Bicep and the extensions that the documents use to the installed Azure CLI
+	az bicep install
+	for name in aks-preview communication; do az extension add --name $$name --upgrade --yes; done
+
+# A missing tool is an error in CI.
+infra: install $(CHECKOV)/.installed ## check the Azure templates, hooks and documented commands (uses az and shellcheck if they are there)
+	$(BIN)/python -m pytest -q tests/repo/test_infra.py tests/repo/test_infra_overlay.py tests/repo/test_azure_commands.py
+	$(CHECKOV)/bin/checkov --directory infra --framework bicep --compact --quiet --skip-download
+	@if command -v shellcheck >/dev/null; then shellcheck infra/hooks/*.sh; else echo "not run: shellcheck is not installed"; test -z "$$CI"; fi
+	@if az bicep version >/dev/null 2>&1; then infra/checks/compile.sh; else echo "not run: the Azure CLI has no Bicep (az bicep install)"; test -z "$$CI"; fi
+	@if test -n "$(AZ_PYTHON)"; then $(AZ_PYTHON) infra/checks/azure_commands.py $${CI:+--strict} infra/hooks/*.sh docs/*.md docs/operations/*.md; \
+	else echo "not run: the Azure CLI is not installed"; test -z "$$CI"; fi
+
 mutate: install ## run mutation tests: up to MUTANTS faults in MINUTES, list the survivors (SEED, ONLY=path)
 	$(BIN)/python -m tests.mutation.mutate --mutants $(MUTANTS) --seed $(SEED) --minutes $(MINUTES) --only "$(ONLY)"
 
@@ -213,5 +234,5 @@ lock: install ## resolve requirements/*.txt again from the pyproject files
 	requirements/lock.sh
 
 clean: ## remove what was installed and made
-	rm -rf $(VENV) $(FRAMEWORKS) $(SUPPLY_CHAIN) out .lab .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) $(FRAMEWORKS) $(SUPPLY_CHAIN) $(CHECKOV) out .lab .mypy_cache .ruff_cache .pytest_cache
 	find libs services -name "*.so" -delete

@@ -20,3 +20,4 @@ frameworks=tests/contract/frameworks/requirements  # an environment of its own, 
 compile "$frameworks.in" -o "$frameworks.txt"
 tools=scripts/supply-chain/requirements
 compile "$tools.in" -o "$tools.txt"
+compile infra/checks/requirements.in --override infra/checks/overrides.in -o infra/checks/requirements.txt

@@ -121,7 +121,7 @@ def test_ci_runs_tests_coverage_and_images(ci: dict[Any, Any]) -> None:
     commands = {step["run"].split()[1] for step in _steps(ci) if "run" in step}
     assert commands == {
         *("test", "coverage", "integration", "redis-server", "images", "promtool"),
-        *("sbom", "audit", "workflows"),
+        *("sbom", "audit", "workflows", "infra-tools", "infra"),
     }
 
 

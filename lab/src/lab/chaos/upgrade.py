@@ -27,8 +27,8 @@ from lab.traffic import place_calls
 
 SCALE: Final = 0.1
 """Factor for the times of `k8s/base`."""
-ORDER: Final = (CONTROL, RELAY, GATEWAY)
-"""The order of docs/upgrading.md; a roll-back has the reverse order."""
+ORDER: Final = (CONTROL, GATEWAY, RELAY)
+"""The order of docs/operations/upgrade.md; a roll-back has the reverse order."""
 _ARRIVAL_S: Final = 5.0
 _LATE_CALLERS: Final = 30_000
 _SETTLED_S: Final = 10.0
@@ -141,8 +141,8 @@ def upgrade_rows(old: Path, new: Path = OWN_SCRIPTS) -> list[ChaosRow]:
     """
     one_by_one, at_once = [(kind,) for kind in ORDER], [ORDER]
     changes = {
-        "upgrade": ("old → new: call-control, then relays, then gateways", old, Change(new, one_by_one)),
-        "roll-back": ("new → old: gateways, then relays, then call-control", new, Change(old, one_by_one[::-1])),
+        "upgrade": ("old → new: call-control, then gateways, then relays", old, Change(new, one_by_one)),
+        "roll-back": ("new → old: relays, then gateways, then call-control", new, Change(old, one_by_one[::-1])),
         "upgrade-at-once": ("old → new: all services at once", old, Change(new, at_once)),
         "roll-back-at-once": ("new → old: all services at once", new, Change(old, at_once)),
     }

@@ -17,7 +17,7 @@ def test_services_are_replaced_in_the_documented_order_and_back_in_the_reverse_o
     assert (forth.plan.scripts, forth.inject) == (tmp_path, Change(OWN_SCRIPTS, [(CONTROL,), (RELAY,), (GATEWAY,)]))
     assert (back.plan.scripts, back.inject) == (OWN_SCRIPTS, Change(tmp_path, [(GATEWAY,), (RELAY,), (CONTROL,)]))
     assert at_once.inject == Change(tmp_path, [(CONTROL, RELAY, GATEWAY)])
-    page = (Path(__file__).parents[4] / "docs/upgrading.md").read_text()
+    page = (Path(__file__).parents[4] / "docs/operations/upgrade.md").read_text()
     headings = [f"{number}. **{service}.**" for number, service in enumerate((CONTROL, RELAY, GATEWAY), 1)]
     assert [page.index(heading) for heading in headings] == sorted(page.index(heading) for heading in headings)
 
