@@ -41,6 +41,9 @@ def namespace() -> Iterator[str]:
     kubectl("label", "namespace", name, "pod-security.kubernetes.io/enforce=restricted")
     yield name
     kubectl("delete", "namespace", name, "--wait=false")
+    # Nothing drains the pods any more, now that the stub has ended.
+    kubectl("-n", name, "delete", "deployments", "--all")
+    kubectl("-n", name, "delete", "pods", "--all", "--force", "--grace-period=0")
 
 
 @pytest.fixture(scope="session")
