@@ -34,6 +34,8 @@ FASTER = 15 / float(os.environ.get("HPA_SYNC_S", "15"))
 MEAN_CALL_S = 180.0
 BUFFER = (10, 0.2)
 """Defaults of `SCALE_BUFFER_CALLS` and `SCALE_BUFFER_PERCENT`."""
+MOST_AT_THE_END = 75
+"""Poisson arrivals of 50 calls in balance rarely exceed this."""
 LONGEST_STEP_S = 20.0
 """On a machine that is slower than this, calls arrive in bursts that the curve does not have."""
 START_S = 10.0
@@ -178,11 +180,11 @@ async def test_the_fleet_follows_the_calls(
             figures = {"times divided by": FASTER, "longest step, s": round(day.longest_step_s, 1), "summary": summary}
             report("autoscaling", figures | {"by minute": day.rows})
     assert day.longest_step_s <= LONGEST_STEP_S, "this machine is too slow: raise HPA_SYNC_S and the sync period"
+    assert not [one for one in day.victims if one[0] != "call-control" and one[1] > one[2] > 0], "the fullest pod"
     for name, fleet in day.fleets.items():
         target = float(of_kind(manifests, "ScaledObject")[name]["spec"]["triggers"][0]["metadata"]["targetValue"])
         peak = summary[name]["most pods"]
         assert peak >= math.ceil(1000 / fleet.capacity), name
         assert peak <= max(2, math.ceil(1.2 * 1100 / target)), name
-        assert summary[name]["pods at the end"] == 2, name
+        assert summary[name]["pods at the end"] <= max(2, math.ceil((1.2 * MOST_AT_THE_END) / target)), name
         assert fleet.refused <= fleet.arrived * 0.001, name
-    assert not [one for one in day.victims if one[0] != "call-control" and one[1] > one[2] > 0], "the fullest pod"
