@@ -211,7 +211,7 @@ sbom: $(SUPPLY_CHAIN)/.installed ## write a software bill of materials for each 
 	@$(PYTHON) scripts/sbom.py $(SUPPLY_CHAIN)/bin/cyclonedx-py out/sbom
 
 # `--strict`: a package that the advisory database does not answer for is a failure, too.
-audit: $(SUPPLY_CHAIN)/.installed ## look for known vulnerabilities in all locks (needs access to pypi.org)
+audit: $(SUPPLY_CHAIN)/.installed ## look for known vulnerabilities in all locks (needs the advisory service of PyPI)
 	@failed=; for lock in requirements/*.txt scripts/supply-chain/requirements.txt; do \
 		echo "$$lock"; $(SUPPLY_CHAIN)/bin/pip-audit --strict --disable-pip --require-hashes -r $$lock || failed="$$failed $$lock"; done; \
 		test -z "$$failed" || { echo "make audit: failed:$$failed" >&2; exit 1; }

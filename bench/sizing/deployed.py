@@ -74,16 +74,14 @@ def read(root: Path = ROOT) -> Deployed:
         reconnect_budget_s=default(RelaySettings, "reconnect_budget_s"),
         answer_deadline_s=default(CallControlSettings, "answer_deadline_s"),
         media_patience_s=default(CallControlSettings, "media_patience_s"),
-        buffer_calls=default(CallControlSettings, "scale_buffer_calls", 10),
-        buffer_percent=default(CallControlSettings, "scale_buffer_percent", 20),
+        buffer_calls=default(CallControlSettings, "scale_buffer_calls"),
+        buffer_percent=default(CallControlSettings, "scale_buffer_percent"),
         calls_per_min=int(_literals(root / "k8s/overlays/aks/kustomization.yaml", CONTROL)["CALLS_PER_MIN"]),
     )
 
 
-def default(settings: type[ServiceSettings], name: str, planned: object = None) -> Any:
-    """Return the default of a setting. `planned`: the value if the setting does not exist yet."""
-    found = settings.model_fields.get(name)
-    return planned if found is None and planned is not None else settings.model_fields[name].default
+def default(settings: type[ServiceSettings], name: str) -> Any:
+    return settings.model_fields[name].default
 
 
 def _service(folder: Path, name: str) -> Service:

@@ -102,5 +102,5 @@ def test_slow_steps_show_that_they_are_running(root: Path) -> None:
     slow = re.findall(
         r"(?:[^\n]*\\\n)?[^\n]*-m (?:pip install [^\n]*-r|pip install [^\n]*-e|pip wheel|venv)[^\n]*", makefile
     )
-    assert len(slow) == 8
+    assert len(slow) == 10
     assert all("$(call slow," in step for step in slow), slow
