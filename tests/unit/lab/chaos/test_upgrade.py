@@ -14,11 +14,11 @@ from lab.chaos.upgrade import Change, logged_errors, upgrade, upgrade_rows
 def test_services_are_replaced_in_the_documented_order_and_back_in_the_reverse_one(tmp_path: Path) -> None:
     rows = {row.name: row for row in upgrade_rows(tmp_path)}
     forth, back, at_once = rows["upgrade"], rows["roll-back"], rows["roll-back-at-once"]
-    assert (forth.plan.scripts, forth.inject) == (tmp_path, Change(OWN_SCRIPTS, [(CONTROL,), (RELAY,), (GATEWAY,)]))
-    assert (back.plan.scripts, back.inject) == (OWN_SCRIPTS, Change(tmp_path, [(GATEWAY,), (RELAY,), (CONTROL,)]))
-    assert at_once.inject == Change(tmp_path, [(CONTROL, RELAY, GATEWAY)])
+    assert (forth.plan.scripts, forth.inject) == (tmp_path, Change(OWN_SCRIPTS, [(CONTROL,), (GATEWAY,), (RELAY,)]))
+    assert (back.plan.scripts, back.inject) == (OWN_SCRIPTS, Change(tmp_path, [(RELAY,), (GATEWAY,), (CONTROL,)]))
+    assert at_once.inject == Change(tmp_path, [(CONTROL, GATEWAY, RELAY)])
     page = (Path(__file__).parents[4] / "docs/operations/upgrade.md").read_text()
-    headings = [f"{number}. **{service}.**" for number, service in enumerate((CONTROL, RELAY, GATEWAY), 1)]
+    headings = [f"{number}. **{service}.**" for number, service in enumerate((CONTROL, GATEWAY, RELAY), 1)]
     assert [page.index(heading) for heading in headings] == sorted(page.index(heading) for heading in headings)
 
 
@@ -44,7 +44,7 @@ def test_the_command_needs_the_programs_of_the_other_release(
     (tmp_path / CONTROL).touch()
     assert upgrade(tmp_path, tmp_path / "logs", calls=1) == 2
     message = capsys.readouterr().err
-    assert f"{RELAY}, {GATEWAY} not found in {tmp_path}; `make upgrade" in message
+    assert f"{GATEWAY}, {RELAY} not found in {tmp_path}; `make upgrade" in message
     assert CONTROL not in message
     for name in (RELAY, GATEWAY):
         (tmp_path / name).touch()
