@@ -18,6 +18,9 @@ _PRESENT: Final = {
     "agent-relay": "bridge_relay_warm_sessions",
 }
 """A metric that only this service has. It exists from the start of the process."""
+CALLS_PER_PROCESS: Final = {"media-gateway": 80, "agent-relay": 40}
+"""The autoscalers' targets in k8s/components; a test compares them."""
+_SCALED: Final = {"media-gateway": "Gateways", "agent-relay": "Relays"}
 
 
 def groups() -> Iterator[dict[str, Any]]:
@@ -37,7 +40,7 @@ def _capacity() -> Iterator[Rule]:
         "CallsRefusedNoCapacity",
         'sum(increase(bridge_calls_ended_total{reason="no_capacity"}[5m])) >= 5',
         "page",
-        "{{ $value | humanize }} callers in 5 minutes found all relays full",
+        "{{ $value | humanize }} callers in 5 minutes found no relay with room, or no connection to Voice Live",
     )
     yield alert(
         "CapacityAlmostUsed",
@@ -46,6 +49,15 @@ def _capacity() -> Iterator[Rule]:
         "{{ $value | humanizePercentage }} of the capacity of {{ $labels.kind }} is used",
         lasting="10m",
     )
+    for kind, calls in CALLS_PER_PROCESS.items():
+        yield alert(
+            f"{_SCALED[kind]}NotAdded",
+            f"""max(bridge_fleet_calls{{kind="{kind}"}})
+            / max(bridge_fleet_processes{{kind="{kind}", state="live"}}) > {1.5 * calls:g}""",
+            "ticket",
+            f"{{{{ $value | humanize }}}} calls per {kind}; the autoscaler should keep {calls}",
+            lasting="15m",
+        )
 
 
 def _voice_live() -> Iterator[Rule]:
@@ -197,9 +209,10 @@ def _fleet() -> Iterator[Rule]:
     )
     yield alert(
         "FleetNotReady",
-        "avg(bridge_ready) < 0.5",
+        # A process that drains is replaced by another.
+        "avg by (job) (bridge_ready unless bridge_draining == 1) < 0.5",
         "page",
-        "Only {{ $value | humanizePercentage }} of the processes are ready",
+        "Only {{ $value | humanizePercentage }} of the processes of {{ $labels.job }} are ready",
         lasting="1m",
     )
     yield alert(
@@ -259,10 +272,16 @@ def _fleet() -> Iterator[Rule]:
     )
     yield alert(
         "WrongApiKeys",
-        """sum(increase(bridge_requests_refused_total{endpoint=~"operator API|routing|say",
+        """sum(increase(bridge_requests_refused_total{endpoint=~"operator API|routing|say|fleet",
         code=~"unauthorized|too_many_requests"}[5m])) >= 20""",
         "ticket",
         "{{ $value | humanize }} requests with wrong API keys in 5 minutes",
+    )
+    yield alert(
+        "AutoscalerRefused",
+        'sum(increase(bridge_requests_refused_total{endpoint="fleet"}[10m])) >= 5',
+        "ticket",
+        "{{ $value | humanize }} requests for the demand of the fleet were refused in 10 minutes",
     )
 
 

@@ -14,6 +14,7 @@ import re
 import signal
 import sys
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -118,13 +119,16 @@ class Line:
     async def in_force(self) -> list[Json]:
         return [(await replica.get("/api/routing")).raise_for_status().json() for replica in self.replicas]
 
-    async def routed(self) -> list[dict[str, int]]:
-        """Return the number of calls by rule, for each replica."""
+    async def routed(self) -> list[Counter[str]]:
+        """Return the number of calls by rule, of all actions, for each replica."""
         found = []
         for replica in self.replicas:
             text = (await replica.get("/metrics")).text
             lines = re.findall(r'^bridge_calls_routed_total{action="\w+",rule="([^"]+)"} (\S+)$', text, re.MULTILINE)
-            found.append({rule: int(float(count)) for rule, count in lines})
+            calls: Counter[str] = Counter()
+            for rule, count in lines:
+                calls[rule] += int(float(count))
+            found.append(calls)
         return found
 
     async def switch(self, on: bool) -> float:

@@ -158,6 +158,7 @@ ELSEWHERE: Final = {
     "invitation_timeout_s": "the request sets the ringing time",
     "transfer_timeout_s": "story blind-transfer-no-answer",
     "after_transfer": "story blind-transfer",
+    "refused_media": "test_full_gateway",
 }
 """Forms, and values of forms, that are not varied here, and why."""
 

@@ -52,6 +52,16 @@ BY_HAND: Final[dict[str, Mapping[str, Grid]]] = {
         f'bridge_fleet_calls{{kind="agent-relay",{_CONTROL}}}': steady(90, _HALF_HOUR),
         f'bridge_fleet_capacity_calls{{kind="agent-relay",{_CONTROL}}}': steady(100, _HALF_HOUR),
     },
+    **{
+        name: {
+            f'bridge_fleet_calls{{kind="{kind}",{_CONTROL}}}': steady(2 * calls, _HALF_HOUR),
+            f'bridge_fleet_processes{{kind="{kind}",state="live",{_CONTROL}}}': steady(1, _HALF_HOUR),
+        }
+        for name, kind, calls in (("GatewaysNotAdded", "media-gateway", 80), ("RelaysNotAdded", "agent-relay", 40))
+    },
+    "AutoscalerRefused": {
+        f'bridge_requests_refused_total{{endpoint="fleet",code="unauthorized",{_CONTROL}}}': growing(1, _TEN)
+    },
     "VoiceQuotaLow": {
         f'bridge_voice_quota_connections{{resource="0",kind="free",{_RELAY}}}': steady(2, _TEN),
         f'bridge_voice_quota_connections{{resource="0",kind="limit",{_RELAY}}}': steady(30, _TEN),
@@ -67,7 +77,11 @@ BY_HAND: Final[dict[str, Mapping[str, Grid]]] = {
     "TransfersFailing": {f'bridge_transfers_total{{mode="blind",outcome="refused",{_CONTROL}}}': growing(0.2, _TEN)},
     "TokenRequestsFailing": {f'bridge_token_failures_total{{scope="ai",{_RELAY}}}': growing(1, _HALF_HOUR)},
     "SigningKeysFailing": {f'bridge_signing_key_failures_total{{issuer="acs",{_CONTROL}}}': growing(1, _HALF_HOUR)},
-    "FleetNotReady": {f'bridge_ready{{pod="{pod}"}}': steady(pod == "c", _TEN) for pod in "abc"},
+    "FleetNotReady": {
+        f'bridge_ready{{job="{job}",pod="{job}-{pod}"}}': steady(job != "media-gateway", _TEN)
+        for job in ("call-control", "media-gateway", "agent-relay")
+        for pod in (1, 2)
+    },
     "ProcessNotReady": {
         **{f'bridge_ready{{pod="{pod}"}}': steady(pod != "c", _TEN) for pod in "abc"},
         **{f'bridge_draining{{pod="{pod}"}}': steady(0, _TEN) for pod in "abc"},
