@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
 
 import pytest
@@ -10,7 +9,7 @@ import pytest
 from agent_relay.voice.connection_quota import Urgency
 from bench.sizing import deployed
 from bench.sizing.cost import load_prices
-from bench.sizing.deployed import AUTOSCALERS, CONTROL, GATEWAY, RELAY, ROOT
+from bench.sizing.deployed import AUTOSCALERS, CONTROL, GATEWAY, RELAY
 from bench.sizing.measured import load
 from bench.sizing.page import PAGE, fixed_tables, simulated_tables, table_of
 from bench.sizing.plan import CORE_MS, Assumed, Model
@@ -68,14 +67,6 @@ def test_every_row_meets_its_goals(model: Model, row: Row) -> None:
 
 
 # -- one model
-def test_the_prometheus_adapter_adds_the_same_buffer(model: Model) -> None:
-    rules = (ROOT / "k8s/components/hpa/prometheus-adapter.values.yaml").read_text(encoding="utf-8")
-    found = re.search(r"clamp_min\(([\d.]+) \* .*, (\d+)\)", rules)
-    assert found is not None
-    assert float(found[1]) * 100 == model.deployed.buffer_percent
-    assert int(found[2]) == model.deployed.buffer_calls
-
-
 def test_capacities_are_within_a_core_and_the_measurement(model: Model) -> None:
     for name, cpu in ((GATEWAY, model.measured.gateway_cpu), (RELAY, model.measured.relay_cpu)):
         capacity = model.deployed.services[name].capacity

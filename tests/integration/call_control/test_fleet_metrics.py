@@ -44,6 +44,8 @@ async def test_heartbeats_and_calls_without_media(clients: RedisClients, keys: K
         await await_value("bridge_fleet_capacity_calls", 300, kind="media-gateway")
         await await_value("bridge_fleet_ringing_calls", 40 - 33)
         await await_value("bridge_fleet_calls", 40, kind="call-control")
+        await await_value("bridge_fleet_demand_calls", 33 + 7 + 10, kind="media-gateway")
+        await await_value("bridge_fleet_demand_calls", 40, kind="call-control")
         assert value("bridge_fleet_capacity_calls", kind="call-control") is None, "its capacity is a rate"
         assert value("bridge_fleet_processes", kind="agent-relay", state="live") == 0
         await leases.end("call_0")

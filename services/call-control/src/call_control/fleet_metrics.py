@@ -17,6 +17,11 @@ _CALLS: Final = gauge("bridge_fleet_calls", "Calls of all processes of a kind; o
 _CAPACITY: Final = gauge(
     "bridge_fleet_capacity_calls", "Maximum calls of the processes of a kind that do not drain", _LIMITED
 )
+_DEMAND: Final = gauge(
+    "bridge_fleet_demand_calls",
+    "Calls that a kind needs capacity for: its calls, ringing calls and a buffer",
+    _KIND,
+)
 _PROCESSES: Final = gauge(
     "bridge_fleet_processes", "Processes with a recent heartbeat", _KIND, Label("state", ("live", "draining"))
 )
@@ -42,6 +47,7 @@ def _report(state: FleetState) -> None:
     _RINGING.set(state.kinds[GATEWAY].ringing)
     for kind, found in state.kinds.items():
         _CALLS.labels(kind).set(found.calls)
+        _DEMAND.labels(kind).set(found.demand)
         if kind != CONTROL:
             _CAPACITY.labels(kind).set(found.capacity)
         _PROCESSES.labels(kind, "live").set(found.live - found.draining)
