@@ -7,17 +7,17 @@ from dataclasses import replace
 import pytest
 
 from agent_relay.voice.connection_quota import Urgency
-from bench.sizing import deployed
-from bench.sizing.cost import load_prices
-from bench.sizing.deployed import AUTOSCALERS, CONTROL, GATEWAY, RELAY
-from bench.sizing.measured import load
-from bench.sizing.page import PAGE, fixed_tables, simulated_tables, table_of
-from bench.sizing.plan import CORE_MS, Assumed, Model
-from bench.sizing.rows import HOUR_S, Row, fleet_spec, rows, simulate
-from bench.sizing.simulation.arrivals import Curve
-from bench.sizing.simulation.fleet import Fleet
+from sizing import deployed
+from sizing.cost import load_prices
+from sizing.deployed import AUTOSCALERS, CONTROL, GATEWAY, RELAY
+from sizing.measured import load
+from sizing.page import PAGE, fixed_tables, simulated_tables, table_of
+from sizing.plan import CORE_MS, Assumed, Model
+from sizing.rows import HOUR_S, Row, fleet_spec, rows, simulate
+from sizing.simulation.arrivals import Curve
+from sizing.simulation.fleet import Fleet
 
-WRITE = "run `python -m bench.sizing --write`"
+WRITE = "run `python -m sizing --write`"
 LARGEST_MEASURED = 200
 """Calls of the largest process in docs/sizing.md, "Predicted and measured"."""
 

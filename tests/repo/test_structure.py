@@ -37,7 +37,7 @@ PRIVATE_ACCESS = """
 @pytest.fixture(scope="module")
 def named(tracked: list[Path], root: Path) -> dict[str, Path]:
     """The modules of the product, the simulators and the benchmark, by their dotted names."""
-    folders = ("libs", "services", "lab", "bench")
+    folders = ("libs", "services", "lab", "bench", "sizing")
     paths = (path for path in tracked if path.suffix == ".py" and path.relative_to(root).parts[0] in folders)
     return {_name_of(path.relative_to(root)): path for path in paths if path.name != "hatch_build.py"}
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from random import Random
 
 from agent_relay.voice.connection_quota import ConnectionQuota, Urgency
-from bench.sizing.simulation.token_quota import TokenQuota
 from bridge_common.redis.clients import RedisClients
+from sizing.simulation.token_quota import TokenQuota
 
 RESOURCES = ("a.services.ai.azure.com", "b.services.ai.azure.com")
 
