@@ -31,9 +31,11 @@ Forms = Mapping[str, Any]
 NO_ANSWER: Final = "attended-transfer-no-answer"
 CANCELED: Final = {"transfers": (ExpectedTransfer(target="desk", outcome="canceled"),), "informed": ()}
 NO_TONE: Final = {"hold_tone": False}
-"""The caller cannot hear the hold tone, or there is no time for it."""
+"""The caller cannot hear the hold tone."""
+PERHAPS_A_TONE: Final = {"hold_tone": None}
+"""ACS refuses at once, and how soon the agent learns of it depends on the load of the machine."""
 UNREACHED: Final = {
-    **NO_TONE,
+    **PERHAPS_A_TONE,
     "transfers": (ExpectedTransfer(target="planner", outcome="failed"),),
     "hears": {},
 }
@@ -76,8 +78,8 @@ ENDING: Final[list[tuple[str, Forms, Forms]]] = [
     ("blind-transfer-busy", {"failed_transfer": "ends"}, {"says": (), "informed": (), "end_reason": None}),
     ("attended-transfer-and-leave", {"leaving": "ends_call"}, {"hears": {}}),
     ("teams-account", {"teams_targets": "refused"}, UNREACHED),
-    ("attended-transfer-busy", {"caller_id": "refused"}, NO_TONE),
-    ("attended-transfer-busy", {"caller_id": "not_owned"}, NO_TONE),
+    ("attended-transfer-busy", {"caller_id": "refused"}, PERHAPS_A_TONE),
+    ("attended-transfer-busy", {"caller_id": "not_owned"}, PERHAPS_A_TONE),
 ]
 """Variants in which the call or the transfer ends differently."""
 

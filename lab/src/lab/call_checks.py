@@ -211,6 +211,8 @@ def _speech(call: ObservedCall, scenario: Scenario, recording: Recording) -> Ite
         return
     gaps = [sound_ms(recording.agent, recording.rate_hz, a, b) for a, b in list(pairwise(found_all))[1::2]]
     stray_ms = max([*gaps, 0.0])
+    if scenario.expect.hold_tone is None:
+        return
     if scenario.expect.hold_tone:
         stray_ms = max(stray_ms, sound_ms(recording.agent, recording.rate_hz, found_all[-1], recording.seconds))
         yield CallCheck("hold tone after the agent's turns", stray_ms > STOP_MS, f"{stray_ms:.0f} ms")

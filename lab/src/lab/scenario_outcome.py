@@ -66,7 +66,8 @@ class ScenarioOutcome(_Part):
     tones: str | None = None
     keys: tuple[str, ...] | None = None
     masked: str | None = Field(default=None, pattern=r"^[0-9]{6,64}$")
-    hold_tone: bool = False
+    hold_tone: bool | None = False
+    """`None`: it may be heard."""
     longest_silence_s: float | None = Field(default=None, gt=0)
     silence_at_end_s: float | None = Field(default=None, gt=0)
     transfers: tuple[ExpectedTransfer, ...] | None = None

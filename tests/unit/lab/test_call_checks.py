@@ -276,6 +276,8 @@ def test_a_hold_tone_that_the_scenario_does_not_expect_is_named(tone: bool) -> N
         call.phone["timeline"].append({"t": 14.5, "event": "hold_tone"})
     assert SILENCE in _broken(call, recording, transcript)
     assert ("`hold_tone: true` in `expect`" in _figure(SILENCE, call, recording, transcript)) is tone
+    either = SCENARIO.model_copy(update={"expect": SCENARIO.expect.model_copy(update={"hold_tone": None})})
+    assert SILENCE not in _broken(call, recording, transcript, either)
 
 
 @pytest.mark.parametrize("state", ["connected", "rejected"])
