@@ -13,6 +13,7 @@ NO_UPLINK, SILENT, CLIPPED, NO_DOWNLINK = (
     AudioFault.NO_DOWNLINK,
 )
 FRAME = np.full(320, 100, "<i2").tobytes()
+SPEECH = np.full(320, 6_000, "<i2").tobytes()
 SILENCE = bytes(640)
 
 
@@ -87,22 +88,29 @@ def test_clipping_is_measured_over_ten_seconds() -> None:
     assert call.goes_on(60) == [], "a shout of a second is none"
 
 
-def test_no_audio_to_the_caller_is_found() -> None:
+def test_a_caller_who_speaks_and_hears_nothing_is_found() -> None:
     call = Call()
     call.goes_on(5)
-    assert call.goes_on(30, talks=False) == [], "the last audio is heard 0.2 s longer"
+    assert call.goes_on(20, talks=False) == []
+    assert call.goes_on(1, SPEECH, talks=False) == []
+    assert call.goes_on(29, talks=False) == []
     assert call.goes_on(0.5, talks=False) == [NO_DOWNLINK]
+
+
+def test_an_answer_ends_the_wait() -> None:
+    call = Call()
+    assert call.goes_on(29, SPEECH, talks=False) == []
+    assert call.goes_on(1) == []
+    assert call.goes_on(29, SPEECH, talks=False) == []
+
+
+def test_nothing_is_due_to_a_silent_caller() -> None:
+    assert Call().goes_on(300, talks=False) == []
+    assert Call().goes_on(59, b"", talks=False) == []
 
 
 def test_the_agent_is_silent_while_people_talk() -> None:
     call = Call()
-    assert call.goes_on(300, talks=False, bridged=True) == []
-    assert call.goes_on(29.5, talks=False) == []
+    assert call.goes_on(300, SPEECH, talks=False, bridged=True) == []
+    assert call.goes_on(29.5, SPEECH, talks=False) == []
     assert call.goes_on(1, talks=False) == [NO_DOWNLINK]
-
-
-def test_before_the_first_audio_the_call_counts_from_its_beginning() -> None:
-    health = AudioHealth(0.0)
-    never = float("-inf")
-    assert health.check(29.5, FRAME, spoken_bytes=0, playing_until=never, bridged=False) == []
-    assert health.check(30.0, FRAME, spoken_bytes=0, playing_until=never, bridged=False) == [NO_DOWNLINK]

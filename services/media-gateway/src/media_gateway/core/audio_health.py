@@ -12,6 +12,8 @@ from typing import Final
 import numpy as np
 
 _FULL_SCALE: Final = 32_767
+_SPEECH_PEAK: Final = 2_000
+"""A frame whose peak is higher may contain speech: about -24 dBFS, above the noise of a line."""
 _PCM: Final = np.dtype("<i2")
 
 
@@ -34,7 +36,7 @@ class AudioFault(StrEnum):
     """Digital silence from ACS while the agent spoke: a telephone line always has some noise."""
     CLIPPED_UPLINK = "clipped_uplink"
     NO_DOWNLINK = "no_downlink"
-    """No audio to ACS, not even the hold tone."""
+    """No audio to ACS after the caller spoke, not even the hold tone. To a silent caller nothing is due."""
 
 
 class AudioHealth:
@@ -49,8 +51,8 @@ class AudioHealth:
         self._window_at = now
         self._samples = 0
         self._clipped = 0
-        self._talks_at = now
-        """The latest time at which the caller could hear the agent, the hold tone, or other people."""
+        self._due_since: float | None = None
+        """When the caller spoke first after the agent, the hold tone or other people were heard last."""
 
     def check(
         self, now: float, frame: bytes | None, *, spoken_bytes: int, playing_until: float, bridged: bool
@@ -61,8 +63,12 @@ class AudioHealth:
         no frame has arrived. `spoken_bytes`: audio of the agent that was sent so far. `playing_until`: when all audio
         that was sent will have been played. `bridged`: people in the call talk with each other, without the agent.
         """
-        self._talks_at = now if bridged else max(self._talks_at, playing_until)
-        found = {AudioFault.NO_DOWNLINK} if now - self._talks_at >= self._limits.no_downlink_s else set[AudioFault]()
+        if bridged or playing_until >= now:
+            self._due_since = None
+        elif self._due_since is None and frame and _peak(frame) >= _SPEECH_PEAK:
+            self._due_since = now
+        waits_s = 0.0 if self._due_since is None else now - self._due_since
+        found = {AudioFault.NO_DOWNLINK} if waits_s >= self._limits.no_downlink_s else set[AudioFault]()
         if frame is None:
             found |= {AudioFault.NO_UPLINK} if now - self._heard_at >= self._limits.no_uplink_s else set()
         else:
@@ -94,3 +100,7 @@ class AudioHealth:
         clipped = self._clipped > self._limits.clipped_share * self._samples
         self._window_at, self._samples, self._clipped = now, 0, 0
         return clipped
+
+
+def _peak(frame: bytes) -> int:
+    return int(np.abs(np.frombuffer(frame, _PCM).astype(np.int32)).max())
