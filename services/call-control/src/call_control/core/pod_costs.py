@@ -16,7 +16,9 @@ from call_control.core.fleet_demand import GATEWAY, RELAY, LiveProcess
 DRAINING: Final = -1
 """Cost of a pod that accepts no calls any more."""
 _NOTICEABLE: Final = 0.1
-"""Difference of two pods, as a fraction of the capacity, below which their order does not matter."""
+"""Difference of two pods, as a fraction of the calls of the fullest, below which their order does not matter."""
+_NOTICEABLE_CALLS: Final = 5
+"""The same in calls, for pods with few."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +26,6 @@ class PodCost:
     pod: str
     cost: int
     """Its calls, or `DRAINING`."""
-    capacity: int
 
 
 def pod_costs(processes: Iterable[LiveProcess]) -> Mapping[str, Sequence[PodCost]]:
@@ -37,7 +38,7 @@ def pod_costs(processes: Iterable[LiveProcess]) -> Mapping[str, Sequence[PodCost
             cost = DRAINING if process.draining else process.active
             other = found[process.kind].get(process.host)
             cost = cost if other is None else max(cost, other.cost)
-            found[process.kind][process.host] = PodCost(process.host, cost, process.capacity)
+            found[process.kind][process.host] = PodCost(process.host, cost)
     return {kind: list(pods.values()) for kind, pods in found.items()}
 
 
@@ -47,19 +48,20 @@ def outdated(pods: Sequence[PodCost], written: Mapping[str, int]) -> list[PodCos
     """
     due = [pod for pod in pods if pod.pod not in written or (pod.cost == DRAINING) != (written[pod.pod] == DRAINING)]
     known = [pod for pod in pods if pod not in due and pod.cost != DRAINING]
-    if _is_misordered(known, written):
+    noticeable = max(_NOTICEABLE * max((pod.cost for pod in known), default=0), _NOTICEABLE_CALLS)
+    if _is_misordered(known, written, noticeable):
         # With the others, no two pods are misordered by more than a noticeable difference.
         wrong = {pod: abs(pod.cost - written[pod.pod]) for pod in known}
-        half = [pod for pod in known if wrong[pod] >= _NOTICEABLE * pod.capacity / 2]
+        half = [pod for pod in known if wrong[pod] >= noticeable / 2]
         due += sorted(half, key=lambda pod: wrong[pod], reverse=True)
     return due
 
 
-def _is_misordered(pods: Sequence[PodCost], written: Mapping[str, int]) -> bool:
+def _is_misordered(pods: Sequence[PodCost], written: Mapping[str, int], noticeable: float) -> bool:
     """Whether a pod has noticeably fewer calls than another that would be deleted before it, or as soon."""
     highest = -math.inf
     for pod in sorted(pods, key=lambda pod: (written[pod.pod], -pod.cost)):
-        if pod.cost < highest - _NOTICEABLE * pod.capacity:
+        if pod.cost < highest - noticeable:
             return True
         highest = max(highest, pod.cost)
     return False
