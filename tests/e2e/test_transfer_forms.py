@@ -34,7 +34,7 @@ NO_TONE: Final = {"hold_tone": False}
 """The caller cannot hear the hold tone."""
 PERHAPS_A_TONE: Final = {"hold_tone": None}
 """ACS refuses at once, and how soon the agent learns of it depends on the load of the machine."""
-UNREACHED: Final = {
+UNREACHED: Final[dict[str, Any]] = {
     **PERHAPS_A_TONE,
     "transfers": (ExpectedTransfer(target="planner", outcome="failed"),),
     "hears": {},

@@ -17,6 +17,8 @@ from tests.support.custom_resources import FOLDER as CRDS
 
 Object = dict[str, Any]
 
+OWN_CRD: Final = "voice-bridge-test"
+"""Label of the definitions that the tests install."""
 MERGE: Final = "application/merge-patch+json"
 STRATEGIC: Final = "application/strategic-merge-patch+json"
 
@@ -87,8 +89,10 @@ def kubectl(*arguments: str, stdin: str | None = None) -> str:
 
 
 def install_missing_crds() -> list[str]:
-    """Install the schemas of kinds that the cluster does not have; return the names of those that it has."""
-    present = set(kubectl("get", "crd", "-o", "name").split())
+    """Install the schemas of kinds that the cluster does not have; return the names of those that it has, except for
+    those that an earlier run has installed.
+    """
+    present = set(kubectl("get", "crd", "-l", f"!{OWN_CRD}", "-o", "name").split())
     wanted = {
         crd["metadata"]["name"]: crd
         for path in sorted(Path(CRDS).glob("*.yaml"))
@@ -96,6 +100,8 @@ def install_missing_crds() -> list[str]:
     }
     vendors = [name for name in wanted if f"customresourcedefinition.apiextensions.k8s.io/{name}" in present]
     missing = [crd for name, crd in wanted.items() if name not in vendors]
+    for crd in missing:
+        crd["metadata"]["labels"] = {OWN_CRD: ""}
     if missing:
         kubectl("apply", "--server-side", "-f", "-", stdin=yaml.safe_dump_all(missing))
         names = [f"crd/{crd['metadata']['name']}" for crd in missing]

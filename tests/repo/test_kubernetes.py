@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -18,12 +19,12 @@ from call_control.settings import CallControlSettings
 from media_gateway.settings import GatewaySettings
 from tests.repo.conftest import Build
 from tests.support import custom_resources
-from tests.support.kustomize import VARIANTS, Manifest, of_kind
+from tests.support.kustomize import VARIANTS, Manifest, of_kind, render
 
 SERVICES = {"call-control": 8080, "media-gateway": 8081, "agent-relay": 8082}
 KUBERNETES = "1.36"
 # Objects that belong to no namespace.
-CLUSTER_WIDE = {"Namespace", "PriorityClass"}
+CLUSTER_WIDE = {"Namespace", "PriorityClass", "ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding"}
 
 SETTINGS: dict[str, type[ServiceSettings]] = {
     "call-control": CallControlSettings,
@@ -63,6 +64,14 @@ def _validate(manifest: Manifest) -> None:
         kubernetes_validate.validate(manifest, KUBERNETES, strict=True)
 
 
+def _without_namespace(manifests: dict[str, Manifest]) -> dict[str, Manifest]:
+    """kubectl 1.37 still adds a namespace to admission policies; the API server removes it."""
+    return {
+        name: one | {"metadata": {key: value for key, value in one["metadata"].items() if key != "namespace"}}
+        for name, one in manifests.items()
+    }
+
+
 def test_every_manifest_is_valid(variant: list[Manifest]) -> None:
     for manifest in variant:
         _validate(manifest)
@@ -94,6 +103,17 @@ def test_everything_is_in_one_namespace(services: list[Manifest]) -> None:
     assert {m["metadata"].get("namespace") for m in services if m["kind"] not in CLUSTER_WIDE} == {"voice-bridge"}
 
 
+def test_objects_of_the_whole_cluster_are_the_same_for_every_cell(root: Path, built: Build, tmp_path: Path) -> None:
+    """Otherwise the overlay that is applied last replaces those of the other cells."""
+    kustomization = {"namespace": "second-cell", "resources": [os.path.relpath(root / "k8s/overlays/aks", tmp_path)]}
+    (tmp_path / "kustomization.yaml").write_text(yaml.safe_dump(kustomization), encoding="utf-8")
+    second = render(tmp_path)
+    for kind in CLUSTER_WIDE - {"Namespace"}:
+        ours, theirs = of_kind(built("aks"), kind), of_kind(second, kind)
+        assert all(name.startswith("voice-bridge") for name in ours)
+        assert _without_namespace(ours) == _without_namespace(theirs) != {}
+
+
 def test_each_service_can_be_scaled_and_moved_by_itself(services: list[Manifest]) -> None:
     for kind in ("Deployment", "Service", "ServiceAccount", "PodDisruptionBudget", "NetworkPolicy"):
         assert set(SERVICES) <= set(of_kind(services, kind)), kind
@@ -118,6 +138,11 @@ def test_every_container_is_confined(services: list[Manifest]) -> None:
     assert all(
         role["rules"] == [{"apiGroups": [""], "resources": ["pods"], "verbs": ["patch"]}] for role in roles.values()
     )
+    policies = of_kind(services, "ValidatingAdmissionPolicy")
+    bindings = of_kind(services, "ValidatingAdmissionPolicyBinding").values()
+    assert len(policies) == len(roles), "the role of call-control needs its admission policy"
+    assert {one["spec"]["policyName"] for one in bindings} == set(policies)
+    assert all(one["spec"]["validationActions"] == ["Deny"] for one in bindings)
     for name, deployment in of_kind(services, "Deployment").items():
         pod = deployment["spec"]["template"]["spec"]
         assert pod["automountServiceAccountToken"] is (name == "call-control" and "pod-deletion-cost" in roles), name

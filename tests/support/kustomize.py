@@ -23,7 +23,7 @@ VARIANTS: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
 
 
 def build(root: Path, variant: str, into: Path) -> list[Manifest]:
-    """Return the objects of a variant. `into`: an empty folder. Raises `RuntimeError` with the error of kubectl."""
+    """Return the objects of a variant. `into`: an empty folder. Raises `RuntimeError`, as `render` does."""
     folder, components = VARIANTS[variant]
     target = root / "k8s" / folder
     if components:
@@ -37,9 +37,14 @@ def build(root: Path, variant: str, into: Path) -> list[Manifest]:
             "components": [os.path.relpath(root / "k8s/components" / name, target) for name in components],
         }
         (target / "kustomization.yaml").write_text(yaml.safe_dump(kustomization), encoding="utf-8")
-    answer = subprocess.run(["kubectl", "kustomize", str(target)], capture_output=True, text=True, check=False)
+    return render(target)
+
+
+def render(folder: Path) -> list[Manifest]:
+    """Return the objects of a kustomization. Raises `RuntimeError` with the error of kubectl."""
+    answer = subprocess.run(["kubectl", "kustomize", str(folder)], capture_output=True, text=True, check=False)
     if answer.returncode != 0:
-        raise RuntimeError(f"{variant}: {answer.stderr}")
+        raise RuntimeError(f"{folder}: {answer.stderr}")
     return [manifest for manifest in yaml.safe_load_all(answer.stdout) if manifest]
 
 

@@ -23,7 +23,7 @@ _TIMEOUT_S: Final = 5.0
 _MERGE_PATCH: Final = "application/merge-patch+json"
 _REMEDIES: Final = {
     401: "the token of the service account is not accepted",
-    403: "give the service account of call-control the right to patch pods (k8s/base/call-control)",
+    403: "give the service account of call-control the right to patch pods (k8s/components/deletion-cost)",
 }
 
 
