@@ -23,7 +23,7 @@ _TIMEOUT_S: Final = 5.0
 _MERGE_PATCH: Final = "application/merge-patch+json"
 _REMEDIES: Final = {
     401: "the token of the service account is not accepted",
-    403: "give the service account of call-control the right to patch pods (k8s/base/call-control)",
+    403: "give the service account of call-control the right to patch pods (k8s/components/deletion-cost)",
 }
 
 
@@ -89,4 +89,6 @@ class PodApi:
             raise ConflictingPatchError(f"pod {pod} was changed at the same time", retry=True)
         if status != 200:
             why = _REMEDIES.get(status, body[:200].strip())
-            raise OutsideError(f"the API server of Kubernetes refused to patch pod {pod}: {status} {why}", retry=True)
+            raise OutsideError(
+                f"the API server of Kubernetes refused to patch pod {pod}, status {status}: {why}", retry=True
+            )
