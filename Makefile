@@ -134,7 +134,7 @@ $(CHECKOV)/.installed: infra/checks/requirements.txt
 
 infra-tools: ## add Bicep and the extensions that the documents use to the installed Azure CLI
 	az bicep install
-	for name in aks-preview communication; do az extension add --name $$name --upgrade --yes; done
+	for name in aks-preview amg communication; do az extension add --name $$name --upgrade --yes; done
 
 # A missing tool is an error in CI.
 infra: install $(CHECKOV)/.installed ## check the Azure templates, hooks and documented commands (uses az and shellcheck if they are there)
@@ -189,6 +189,7 @@ record-metrics: install ## record the metrics that the tests of alerts and dashb
 observability: install ## write alert rules and dashboards from their sources
 	$(BIN)/python -m observability.rules
 	$(BIN)/python -m observability.write_dashboards
+	$(BIN)/python -m infra.rule_groups
 
 $(AS_SHIPPED)/.made: $(STAMP) libs/common/mypyc.ini $(shell find $(SHIPPED) \( -name "*.py" -o -name "*.lua" \) -path "*/src/*")
 	@rm -rf $(WHEELS) $(AS_SHIPPED)

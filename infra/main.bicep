@@ -50,7 +50,7 @@ param agentModel string = ''
 param agentModelVersion string = '2025-04-14'
 param agentModelCapacity int = 50
 
-@description('Size of Azure Managed Redis: Balanced_B1 (1 GB) for about 400 calls.')
+@description('Size of Azure Managed Redis. One primary, as in Balanced_B1, is planned for 136 calls: docs/sizing.md#cells.')
 param redisSku string = 'Balanced_B1'
 
 @allowed(['none', 'rdb'])
@@ -63,7 +63,7 @@ param kubernetesVersion string = ''
 param nodeSize string = 'Standard_D4ads_v5'
 
 @minValue(2)
-param minNodes int = 2
+param minNodes int = 3
 param maxNodes int = 10
 
 @description('Availability zones, comma-separated; none: a region without zones.')
@@ -331,6 +331,8 @@ output CALL_CONTROL_IDENTITY string = identities.outputs.callControl.name
 output MEDIA_GATEWAY_IDENTITY string = identities.outputs.mediaGateway.name
 output AGENT_RELAY_IDENTITY string = identities.outputs.agentRelay.name
 output GRAFANA_ENDPOINT string = monitoring.outputs.grafanaEndpoint
+output GRAFANA_NAME string = monitoring.outputs.grafanaName
+output METRICS_ID string = monitoring.outputs.metricsId
 
 output BASE_URL string = aks ? 'https://${publicName}' : 'https://phone.${environment!.outputs.defaultDomain}'
 output ACS_ENDPOINT string = communicationAccess.outputs.endpoint

@@ -87,7 +87,7 @@ def _current_digest(image: str) -> str:
     command = ["docker", "buildx", "imagetools", "inspect", "--format", "{{json .Manifest.Digest}}", image]
     digest = str(json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout))
     if not _DIGEST.fullmatch(digest):
-        raise ValueError(f"{image}: {digest!r} is not a digest")
+        raise ValueError(f"{image}: {digest!r} is not a digest; check the name, and that the registry has the image")
     return digest
 
 

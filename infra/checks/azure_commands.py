@@ -18,7 +18,7 @@ from pathlib import Path
 _FENCE = re.compile(r"^```(?:bash|sh)\n(.*?)^```$|^((?: {4}.*\n)+)", re.MULTILINE | re.DOTALL)
 _INLINE = re.compile(r"`(az [a-z][^`]*)`")
 _COMMAND = re.compile(r"(?:^|[;|&(]|\bdo|\bthen|\bif|\buntil|\{)\s*(az\s)", re.MULTILINE)
-EXTENSIONS = {"communication": "communication"}
+EXTENSIONS = {"communication": "communication", "grafana": "amg"}
 OPTIONS = {"--enable-application-load-balancer": "aks-preview"}
 
 

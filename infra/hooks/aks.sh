@@ -20,10 +20,10 @@ python3 infra/hooks/overlay.py "$folder"
 kubectl apply -f "$folder/services/namespace.yaml"
 if [ "$GATEWAY" = app-routing ]; then kubectl apply -k "$folder/gateway"; fi
 
-# KEDA asks call-control for the demand with an operator key.
+# KEDA asks call-control for the demand with an operator key of its own; secrets.sh has written it.
 token="$(mktemp)"
 trap 'rm -f "$token"' EXIT
-az keyvault secret show --vault-name "$KEY_VAULT_NAME" --name api-keys --query value --output tsv | cut -d, -f1 | tr -d '\n' >"$token"
+az keyvault secret show --vault-name "$KEY_VAULT_NAME" --name fleet-reader --query value --output tsv | tr -d '\n' >"$token"
 kubectl -n voice-bridge create secret generic fleet-reader --from-file=token="$token" --dry-run=client -o yaml | kubectl apply -f -
 
 # The order of an upgrade (docs/operations/upgrade.md). A new deployment does not wait for the pace of roll-outs.
@@ -37,7 +37,10 @@ for service in call-control media-gateway agent-relay; do
     kubectl -n voice-bridge rollout status "deployment/$service" --timeout=4h
   fi
 done
-kubectl -n voice-bridge wait pod --for=condition=Ready --selector app.kubernetes.io/part-of=voice-bridge --timeout=15m
+# A Deployment is "available" only after minReadySeconds; here one ready pod of each service is enough. Pods of the previous release may still
+# drain and are then not ready, so this does not wait for pods.
+kubectl -n voice-bridge wait deployment/call-control deployment/media-gateway deployment/agent-relay \
+  --for=jsonpath='{.status.readyReplicas}' --timeout=15m
 
 namespace="$([ "$GATEWAY" = app-routing ] && echo voice-bridge-ingress || echo voice-bridge)"
 kubectl -n "$namespace" wait gateway/phone --for=condition=Programmed --timeout=15m

@@ -9,4 +9,4 @@ az deployment group create --resource-group "$AZURE_RESOURCE_GROUP" --name conta
   eventGridTenantId="$EVENT_GRID_TENANT_ID" eventGridAudience="$EVENT_GRID_AUDIENCE" voiceLiveEndpoint="$AZURE_VOICE_LIVE_ENDPOINT" \
   voiceLiveFurtherEndpoints="$AZURE_VOICE_LIVE_FURTHER_ENDPOINTS" callsPerMin="$CALLS_PER_MIN" \
   voiceLiveModel="${VOICE_LIVE_MODEL:-gpt-realtime}" agentName="${AGENT_NAME:-}" agentProjectName="$AGENT_PROJECT_NAME" \
-  applicationInsights="$APPLICATIONINSIGHTS_CONNECTION_STRING"
+  applicationInsights="$APPLICATIONINSIGHTS_CONNECTION_STRING" minReplicas="${MIN_REPLICAS:-2}"

@@ -17,5 +17,6 @@ case "$HOSTING" in
   *) infra/hooks/container-apps.sh ;;
 esac
 infra/hooks/events.sh
+if [ "$HOSTING" = aks ]; then infra/hooks/alerts.sh; fi
 
 echo "Done. Webhooks and media sockets: $BASE_URL. Next: a phone number, docs/running-on-azure.md#4-a-way-to-call-it"

@@ -25,9 +25,23 @@ generate() {
   write "$1"
 }
 
+# $1: name of a secret that must be one of the operator keys. New keys belong at the end (docs/operations/rotate-secrets.md#api-keys).
+permit() {
+  local keys key
+  keys="$(az keyvault secret show --vault-name "$KEY_VAULT_NAME" --name api-keys --query value --output tsv)"
+  key="$(az keyvault secret show --vault-name "$KEY_VAULT_NAME" --name "$1" --query value --output tsv)"
+  if [[ ",${keys// /}," == *",$key,"* ]]; then return; fi
+  printf '%s,%s' "$keys" "$key" >"$value"
+  write api-keys
+}
+
 generate media-token-keys 32
 generate event-grid-secrets 24
 generate api-keys 24
+if [ "$HOSTING" = aks ]; then
+  generate fleet-reader 24
+  permit fleet-reader
+fi
 printf '%s' "$REDIS_URL" >"$value"
 write redis-url
 

@@ -78,3 +78,4 @@ output logAnalyticsId string = logs.id
 output metricsId string = metrics.id
 output connectionString string = traces.properties.ConnectionString
 output grafanaEndpoint string = grafana.properties.endpoint
+output grafanaName string = grafana.name

@@ -46,6 +46,7 @@ def test_comments_of_scripts_are_not_commands(tmp_path: Path) -> None:
 
 def test_extensions_are_known_by_group_and_option() -> None:
     assert extension_of(["az", "communication", "list"]) == "communication"
+    assert extension_of(["az", "grafana", "dashboard", "create"]) == "amg"
     assert extension_of(["az", "aks", "update", "--enable-application-load-balancer"]) == "aks-preview"
     assert extension_of(["az", "aks", "show"]) is None
 

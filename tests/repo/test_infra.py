@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import yaml
+from infra import rule_groups
 from infra.hooks import overlay
 
 from agent_relay.settings import RelaySettings
@@ -89,7 +90,7 @@ def test_every_module_gets_its_parameters_and_no_others(trees: dict[str, Tree]) 
             assert set(properties["params"]) <= set(declared), f"{name}: {symbol}"
             assert required <= set(properties["params"]), f"{name}: {symbol}"
             called.add(template)
-    deployed = {"main.bicep", "secrets/main.bicep", "events/main.bicep", "container-apps/main.bicep"}
+    deployed = {"main.bicep", *(f"{name}/main.bicep" for name in ("alerts", "container-apps", "events", "secrets"))}
     assert called | deployed == set(trees)
 
 
@@ -190,8 +191,15 @@ def test_each_service_reads_its_secrets_and_no_others(
     for service, names in mounted.items():
         assert allowed[service] == set(names), service
         assert {secret: key for key, secret in apps[service]["secrets"].items()} == names, service
+    # At the start of a line: the key of KEDA, which no service reads, is written under a condition.
     written = set(re.findall(r"^(?:generate|write) ([a-z-]+)", hooks["secrets.sh"], re.MULTILINE))
     assert written == {name for names in mounted.values() for name in names}
+
+
+def test_the_autoscaler_has_an_operator_key_of_its_own(hooks: dict[str, str]) -> None:
+    assert "  generate fleet-reader 24\n  permit fleet-reader\n" in hooks["secrets.sh"]
+    assert "--name fleet-reader --query value" in hooks["aks.sh"]
+    assert "api-keys" not in hooks["aks.sh"]
 
 
 def _apps(trees: dict[str, Tree]) -> dict[str, Any]:
@@ -242,6 +250,27 @@ def test_container_apps_publish_the_paths_that_azure_calls(trees: dict[str, Tree
         "/api/callbacks": "call-control",
         "/ws": "media-gateway",
     }
+
+
+def test_rule_groups_of_azure_have_every_rule(root: Path) -> None:
+    written = (root / "infra/alerts/rule-groups.json").read_text(encoding="utf-8")
+    assert written == rule_groups.content(), "run `make observability`"
+    groups = json.loads(written)
+    assert max(len(group["rules"]) for group in groups) <= rule_groups.MOST_RULES
+    assert len({group["name"] for group in groups}) == len(groups)
+    found = [(rule.get("record") or rule["alert"], rule["expression"]) for group in groups for rule in group["rules"]]
+    source = yaml.safe_load((root / "observability/rules.yaml").read_text(encoding="utf-8"))["groups"]
+    assert found == [(rule.get("record") or rule["alert"], rule["expr"]) for group in source for rule in group["rules"]]
+
+
+def test_an_alert_has_the_duration_and_the_severity_of_azure() -> None:
+    rule = {"expr": "x > 1", "for": "10m", "labels": {"severity": "ticket"}, "annotations": {"summary": "x"}}
+    page = rule | {"alert": "b", "labels": {"severity": "page"}}
+    record = {"record": "c", "expr": "1"}
+    (group,) = rule_groups.rule_groups([{"name": "g", "rules": [rule | {"alert": "a"}, page, record]}])
+    ticket, page, record = group["rules"]
+    assert (ticket["for"], ticket["severity"], page["severity"]) == ("PT10M", 3, 1)
+    assert record == {"record": "c", "expression": "1", "labels": {}}
 
 
 def test_the_event_subscription_has_both_authentications_and_no_late_deliveries(trees: dict[str, Tree]) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import shutil
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -112,6 +114,44 @@ def test_files_of_key_vault_are_settings_of_their_service(built: Build) -> None:
         assert volume["csi"]["volumeAttributes"] == {"secretProviderClass": name}
         folder = {one["name"]: one.get("value") for one in pod["containers"][0]["env"]}["SECRETS_DIR"]
         assert folder in {one["mountPath"] for one in pod["containers"][0]["volumeMounts"]}
+
+
+def test_secrets_are_files_instead_of_variables(built: Build) -> None:
+    """The same Secrets, optional or not, as the base has in `envFrom`."""
+    files = of_kind(built("aks-secrets-as-files"), "Deployment")
+    for name, deployment in of_kind(built("aks"), "Deployment").items():
+        container = deployment["spec"]["template"]["spec"]["containers"][0]
+        wanted = [one["secretRef"] for one in container["envFrom"] if "secretRef" in one]
+        pod = files[name]["spec"]["template"]["spec"]
+        (volume,) = [one for one in pod["volumes"] if one["name"] == "secrets"]
+        assert [one["secret"] for one in volume["projected"]["sources"]] == wanted
+        (changed,) = pod["containers"]
+        assert changed["envFrom"] == [one for one in container["envFrom"] if "configMapRef" in one]
+        folder = {one["name"]: one.get("value") for one in changed["env"]}["SECRETS_DIR"]
+        mounts = {one["name"]: one["mountPath"] for one in changed["volumeMounts"]}
+        assert mounts["secrets"] == folder
+
+
+def test_the_copies_of_the_guide_are_complete(root: Path, tmp_path: Path) -> None:
+    """The shell commands of step 7b, on a copy of `k8s`."""
+    guide = (root / "docs/running-on-azure.md").read_text(encoding="utf-8")
+    step = guide[guide.index("## 7b.") : guide.index("## Resources, roles")]
+    commands = re.findall(r"^(?:cp|sed|cat) .*(?:\n(?!```|kubectl).*)*", step, re.MULTILINE)
+    assert len(commands) == 2
+    shutil.copytree(root / "k8s", tmp_path / "k8s")
+    script = "\n".join(["set -eu", "HOST=phone.contoso.com", *commands])
+    subprocess.run(["bash", "-c", script], cwd=tmp_path, check=True)
+    answers = {
+        name: subprocess.run(
+            ["kubectl", "kustomize", str(tmp_path / "k8s" / name)], capture_output=True, text=True, check=True
+        ).stdout
+        for name in ("ingress/mine", "overlays/mine")
+    }
+    assert "example" not in answers["ingress/mine"]
+    kinds = {manifest["kind"] for manifest in yaml.safe_load_all(answers["overlays/mine"]) if manifest}
+    assert "HTTPRoute" in kinds
+    assert not kinds & {"Gateway", "Issuer", "HealthCheckPolicy", "RoutePolicy"}
+    assert "namespace: voice-bridge-ingress" in answers["overlays/mine"]
 
 
 def test_each_component_is_in_a_variant(root: Path) -> None:

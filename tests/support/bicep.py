@@ -29,7 +29,7 @@ def body(declaration: Tree) -> Tree:
 
 
 def keys(tree: Tree, value: Any) -> dict[str, Any]:
-    """The properties of an object: written as one, as a variable, `union(...)`, or a condition (both ways)."""
+    """Resolve an expression to the properties of an object."""
     if isinstance(value, str):
         return keys(tree, tree["variables"][value]["value"])
     if "function" in value:

@@ -15,6 +15,7 @@ VARIANTS: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
     "local": ("overlays/local", ()),
     "aks": ("overlays/aks", ()),
     "aks-key-vault": ("overlays/aks", ("key-vault",)),
+    "aks-secrets-as-files": ("overlays/aks", ("secrets-as-files",)),
     "app-routing": ("base", ("app-routing", "keda", "deletion-cost", "cilium")),
     "hpa": ("base", ("ingress", "hpa", "monitoring")),
     "gateway-namespace": ("ingress/app-routing", ()),

@@ -82,7 +82,7 @@ async def test_strangers_see_nothing(board: Switchboard, path: str) -> None:
 async def test_an_unknown_kind_is_404(board: Switchboard) -> None:
     reply = await board.http.get("/api/fleet/redis", headers=OPERATOR)
     assert reply.status_code == 404
-    assert reply.json()["detail"] == "unknown kind of process; use call-control, media-gateway, agent-relay"
+    assert reply.json()["detail"] == 'unknown kind "redis"; use call-control, media-gateway, agent-relay'
 
 
 async def test_polls_of_an_autoscaler_are_not_in_the_audit_log(

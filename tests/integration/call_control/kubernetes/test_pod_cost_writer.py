@@ -14,8 +14,9 @@ from aiohttp import web
 from bridge_common.base.retry import Backoff
 from bridge_common.redis.clients import RedisClients
 from bridge_common.store.fleet import Fleet
+from bridge_common.wire.keys import POD_COSTS
 from call_control.kubernetes.pod_api import DELETION_COST, ApiServer
-from call_control.kubernetes.pod_cost_writer import LEASE, CostTiming, PodCostWriter
+from call_control.kubernetes.pod_cost_writer import CostTiming, PodCostWriter
 from lab.ports import free_port
 from lab.tls import server_tls
 from tests.support.eventually import eventually
@@ -157,11 +158,11 @@ async def test_one_replica_writes_and_another_takes_over(
         await eventually(lambda: server.costs == {"a": "5"})
         async with writing(clients, server.port, account, "control-2"):
             await asyncio.sleep(5 * TIMING.every_s)
-            assert (await clients.control.get(LEASE), server.patches) == (b"control-1", 1)
+            assert (await clients.control.get(POD_COSTS), server.patches) == (b"control-1", 1)
             await first.aclose()
             server.costs.clear()
             await eventually(lambda: server.costs == {"a": "5"})
-            assert await clients.control.get(LEASE) == b"control-2"
+            assert await clients.control.get(POD_COSTS) == b"control-2"
 
 
 async def test_the_token_is_read_again_when_kubelet_has_replaced_it(

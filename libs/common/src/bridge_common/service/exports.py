@@ -42,6 +42,6 @@ def start_exports(service: str, instance: str, settings: ServiceSettings) -> Non
 
 
 def stop_exports() -> None:
-    """Send what is left, within a few seconds."""
+    """Flush, within a few seconds."""
     while _stops:
         _stops.pop()()

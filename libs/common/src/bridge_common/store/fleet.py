@@ -154,7 +154,7 @@ class Fleet:
 
 
 def _member(name: str, row: bytes) -> Member:
-    """Decode a member. A row that cannot be decoded counts as long dead and is therefore deleted."""
+    """Decode a member. A row that cannot be decoded counts as expired and is deleted."""
     try:
         found = json.loads(row)
         if isinstance(found, Mapping):

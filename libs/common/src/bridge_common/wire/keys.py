@@ -34,6 +34,8 @@ FINAL_EPOCH: Final = 2**63
 """Epoch of the `Ended` entry: above every real epoch (Unix ms), so that no writer can append after it."""
 
 FLEET: Final = "fleet"
+POD_COSTS: Final = "fleet:pod_costs"
+"""Key with the name of the call-control process that writes pod deletion costs."""
 SEEN_TTL_S: Final = 24 * 3600
 LIVE_TTL_S: Final = 26 * 3600
 """TTL of the keys of a live call. It is never refreshed, so it exceeds the length of any call."""

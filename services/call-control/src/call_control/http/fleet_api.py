@@ -32,7 +32,7 @@ class FleetApi:
         audit_of(request).logged = False
         kind = request.path_params["kind"]
         if kind not in KINDS:
-            raise NotFoundError(f"unknown kind of process; use {', '.join(KINDS)}")
+            raise NotFoundError(f'unknown kind "{kind}"; use {", ".join(KINDS)}')
         return JSONResponse(demand_json((await self._view.read()).kinds[kind]))
 
     def _route(self, path: str, endpoint: Endpoint) -> Route:

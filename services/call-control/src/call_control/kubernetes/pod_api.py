@@ -89,4 +89,6 @@ class PodApi:
             raise ConflictingPatchError(f"pod {pod} was changed at the same time", retry=True)
         if status != 200:
             why = _REMEDIES.get(status, body[:200].strip())
-            raise OutsideError(f"the API server of Kubernetes refused to patch pod {pod}: {status} {why}", retry=True)
+            raise OutsideError(
+                f"the API server of Kubernetes refused to patch pod {pod}, status {status}: {why}", retry=True
+            )

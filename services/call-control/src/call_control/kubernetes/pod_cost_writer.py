@@ -7,7 +7,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from dataclasses import dataclass, field
-from typing import Final
 
 from redis.asyncio import Redis
 
@@ -17,14 +16,12 @@ from bridge_common.base.retry import Backoff, repeat
 from bridge_common.redis.clients import redis_errors
 from bridge_common.redis.scripts import load_script
 from bridge_common.store.fleet import Fleet
+from bridge_common.wire.keys import POD_COSTS
 from call_control.core.pod_costs import PodCost, outdated, pod_costs
 from call_control.core.token_bucket import TokenBucket
 from call_control.kubernetes.pod_api import ApiServer, ConflictingPatchError, PodApi
 
 log = logging.getLogger(__name__)
-
-LEASE: Final = "fleet:pod_costs"
-"""Redis key with the name of the replica that writes the costs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +70,7 @@ class PodCostWriter:
 
     async def _has_lease(self) -> bool:
         async with redis_errors("taking the lease for pod deletion costs"):
-            return bool(await self._lease(keys=[LEASE], args=[self._name, round(self._timing.lease_s * 1000)]))
+            return bool(await self._lease(keys=[POD_COSTS], args=[self._name, round(self._timing.lease_s * 1000)]))
 
     async def _write(self, api: PodApi, pod: PodCost) -> None:
         """Write one cost. A pod that does not exist, such as that of a process outside of the cluster, is tried again
