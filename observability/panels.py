@@ -20,6 +20,8 @@ PROMETHEUS: Final = DataSourceRef(type_val="prometheus", uid="${prometheus}")
 ALL_PODS: Final = 'pod=~"$pod"'
 _HEIGHT: Final = 8
 _COLUMNS: Final = 24
+_PER_MINUTE: Final = "cpm"
+"""Graphs of this unit count over a minute at least: a single call is 1 per minute, not 3 in each of 20 seconds."""
 
 Query: TypeAlias = tuple[str, str]
 """A PromQL expression and the legend of its series."""
@@ -55,6 +57,8 @@ def lines(
             .show_legend(True)
         )
     )
+    if unit == _PER_MINUTE:
+        panel = panel.interval("1m")
     if stacked:
         panel = panel.stacking(common.StackingConfig().mode(StackingMode.NORMAL))
     for number, (expression, legend) in enumerate(queries):
@@ -103,10 +107,15 @@ def quantiles(metric: str, by: str = "", selector: str = "") -> tuple[Query, ...
     )
 
 
-def rate(metric: str, by: str = "", selector: str = "") -> Query:
-    """Return the query of the events per minute, by a label."""
+def rate(metric: str, by: str = "", selector: str = "", *, counted_only: bool = False) -> Query:
+    """Return the query of the events per minute, by a label. `counted_only`: without the values of the label that have
+    not occurred in the range, for labels with dozens of values.
+    """
     total = f"sum by ({by}) " if by else "sum"
-    return f"{total}(rate({metric}{selector}[$__rate_interval])) * 60", f"{{{{{by}}}}}" if by else "events"
+    expression = f"{total}(rate({metric}{selector}[$__rate_interval])) * 60"
+    if counted_only:
+        expression += f" and {total}(increase({metric}{selector}[$__range])) > 0"
+    return expression, f"{{{{{by}}}}}" if by else "events"
 
 
 def board(uid: str, title: str, about: str) -> dashboard.Dashboard:

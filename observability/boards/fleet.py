@@ -57,8 +57,8 @@ def fleet() -> dashboard.Dashboard:
         .with_panel(
             lines(
                 "Capacity used",
-                "Calls and capacity of the fleet. Alert: CapacityAlmostUsed.",
-                ("max by (kind) (bridge_fleet_calls)", "{{kind}} calls"),
+                "Calls and capacity of gateways and relays. Alert: CapacityAlmostUsed.",
+                ('max by (kind) (bridge_fleet_calls{kind!="call-control"})', "{{kind}} calls"),
                 ("max by (kind) (bridge_fleet_capacity_calls)", "{{kind}} capacity"),
             )
         )
@@ -99,7 +99,7 @@ def fleet() -> dashboard.Dashboard:
             lines(
                 "Media sockets closed, per minute",
                 "By close code of the WebSocket.",
-                rate("bridge_gateway_sockets_total", "code"),
+                rate("bridge_gateway_sockets_total", "code", counted_only=True),
                 unit="cpm",
                 stacked=True,
             )

@@ -21,14 +21,14 @@ def floor() -> dashboard.Dashboard:
             number(
                 "Answered, last hour",
                 "Calls that were connected.",
-                'sum(increase(bridge_calls_total{status="connected"}[1h]))',
+                'round(sum(increase(bridge_calls_total{status="connected"}[1h])))',
             )
         )
         .with_panel(
             number(
                 "Not served, last hour",
                 "Calls that were not answered, or were cut off by a fault. Alert: CallsNotAnswered.",
-                f"sum(increase({ended}{failed}[1h])) or vector(0)",
+                f"round(sum(increase({ended}{failed}[1h]))) or vector(0)",
                 limits=[(1, "orange"), (10, "red")],
             )
         )
@@ -45,7 +45,8 @@ def floor() -> dashboard.Dashboard:
             number(
                 "Response, p95",
                 "From the caller's last word to the first audio of the agent. Alert: AgentSlow.",
-                "histogram_quantile(0.95, sum by (le) (rate(bridge_relay_first_frame_seconds_bucket[5m])))",
+                # Without responses the quantile is NaN, which the comparison removes.
+                "histogram_quantile(0.95, sum by (le) (rate(bridge_relay_first_frame_seconds_bucket[5m]))) >= 0",
                 unit="s",
                 limits=[(1.5, "orange"), (2, "red")],
             )
@@ -55,7 +56,7 @@ def floor() -> dashboard.Dashboard:
             lines(
                 "Calls now",
                 "Calls by service. A call has one gateway and one relay; differences last for seconds.",
-                ("sum by (job) (bridge_active_calls)", "{{job}}"),
+                ('sum by (job) (bridge_active_calls{job=~"agent-relay|media-gateway"})', "{{job}}"),
             )
         )
         .with_panel(
@@ -65,7 +66,7 @@ def floor() -> dashboard.Dashboard:
             lines(
                 "Ended by reason, per minute",
                 "docs/api.md explains the reasons.",
-                rate(ended, "reason"),
+                rate(ended, "reason", counted_only=True),
                 unit="cpm",
                 stacked=True,
             )
@@ -83,7 +84,7 @@ def floor() -> dashboard.Dashboard:
             lines(
                 "Transfers by outcome, per minute",
                 "Transfers that operators and agents requested.",
-                rate("bridge_transfers_total", "outcome"),
+                rate("bridge_transfers_total", "outcome", counted_only=True),
                 unit="cpm",
                 stacked=True,
             )

@@ -25,7 +25,7 @@ from tests.observability.test_metric_names import panel_expressions
 
 _RECORDINGS: Final = ("conversations", "voice-denied", "long-drain")
 """Together they contain the series of the dashboards. More would only take longer."""
-_VARIABLES: Final = {"$__rate_interval": "20s", "$pod": ".*"}
+_VARIABLES: Final = {"$__rate_interval": "20s", "$__range": "10m", "$pod": ".*"}
 _READY_S: Final = 30.0
 
 needs_prometheus = pytest.mark.skipif(
