@@ -54,7 +54,7 @@ def signing_keys_gone(fleet: LocalFleet) -> None:
 
 
 def one_way_audio(fleet: LocalFleet) -> None:
-    """ACS sends nothing for some seconds."""
+    """ACS sends no audio for seven seconds, three times."""
     with _calling(fleet, _CALLERS):
         for _ in range(3):
             fleet.freeze("acs")

@@ -23,8 +23,8 @@ def played(parts: Sequence[tuple[Recording, int]], *, every: int = 1) -> dict[st
 
 
 def _without_zeros(grids: Mapping[str, Grid]) -> dict[str, Grid]:
-    """Of the series of a process that are always 0, keep one for each metric and bucket: sums and maxima are the same,
-    and most series of a process are 0.
+    """Keep one of the series that are always 0, for each process, metric and bucket. Sums and maxima are the same, and
+    most series of a process are 0.
     """
     kept: dict[str, Grid] = {}
     zeros: set[tuple[str, str | None, str]] = set()

@@ -77,7 +77,7 @@ def test_alerts_fire_on_their_symptom(tmp_path: Path) -> None:
 
 
 def test_a_fault_is_one_notification() -> None:
-    """Of several pages for one fault, Alertmanager inhibits all but that of the cause."""
+    """Alertmanager inhibits all pages of a fault but that of the cause."""
     several = {name: notified(symptom.pages) for name, symptom in SYMPTOMS.items() if symptom.pages}
     assert not {name: left for name, left in several.items() if len(left) != 1}
 
