@@ -22,7 +22,8 @@ STEP_S: Final = 15.0
 """Time between two scrapes in the tests: every third one of a recording."""
 DAY_STEP_S: Final = 60.0
 """The same in tests of whole days."""
-_EVALUATED_EVERY_S: Final = {STEP_S: 60, DAY_STEP_S: 600}
+_EVALUATED_EVERY_S: Final = {STEP_S: 60, DAY_STEP_S: 300}
+"""At most 300: alerts read recorded rules, and a sample older than that is not found."""
 needs_promtool = pytest.mark.skipif(
     shutil.which("promtool") is None, reason="promtool is not installed (Debian and Ubuntu: package `prometheus`)"
 )
