@@ -294,7 +294,7 @@ def _audio() -> Iterator[Rule]:
         "page",
         "No audio of the caller arrives in {{ $value | humanizePercentage }} of the calls",
     )
-    # Not a page: the agent is also quiet while a caller does not speak, or talks for half a minute.
+    # Not a page: the agent is also quiet while a caller talks for half a minute.
     yield alert(
         "AgentNotHeard",
         """sum(increase(bridge_audio_faults_total{kind="no_downlink"}[1h]))

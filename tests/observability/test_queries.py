@@ -23,7 +23,7 @@ from observability.write_dashboards import files
 from tests.observability.promtool import metrics_in
 from tests.observability.test_metric_names import panel_expressions
 
-_RECORDINGS: Final = ("conversations", "voice-denied", "voice-quota-used", "tokens-refused")
+_RECORDINGS: Final = ("conversations", "voice-denied", "voice-quota-used", "tokens-refused", "wrong-targets")
 """Together they contain the series of the dashboards. More would only take longer."""
 _BEGAN: Final = 1_800_000_000
 _APART_S: Final = 600
