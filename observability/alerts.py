@@ -67,7 +67,7 @@ def _voice_live() -> Iterator[Rule]:
         / sum(increase(bridge_relay_voice_sessions_total[5m])) > 0.2
         and sum(increase(bridge_relay_voice_sessions_total{result="refused"}[5m])) >= 5""",
         "page",
-        "Voice Live refuses {{ $value | humanizePercentage }} of the new sessions",
+        "{{ $value | humanizePercentage }} of the new voice sessions could not be opened",
         lasting="2m",
     )
     yield alert(
@@ -288,11 +288,20 @@ def _fleet() -> Iterator[Rule]:
 def _audio() -> Iterator[Rule]:
     yield alert(
         "OneWayAudio",
-        """sum by (kind) (increase(bridge_audio_faults_total{kind=~"no_uplink|no_downlink"}[15m]))
-        / on() group_left() sum(increase(bridge_gateway_attaches_total{kind="first"}[15m])) > 0.02
-        and sum by (kind) (increase(bridge_audio_faults_total[15m])) >= 5""",
+        """sum(increase(bridge_audio_faults_total{kind="no_uplink"}[15m]))
+        / sum(increase(bridge_gateway_attaches_total{kind="first"}[15m])) > 0.02
+        and sum(increase(bridge_audio_faults_total{kind="no_uplink"}[15m])) >= 5""",
         "page",
-        "{{ $value | humanizePercentage }} of the calls have audio in one direction only: {{ $labels.kind }}",
+        "No audio of the caller arrives in {{ $value | humanizePercentage }} of the calls",
+    )
+    # Not a page: the agent is also quiet while a caller talks for half a minute.
+    yield alert(
+        "AgentNotHeard",
+        """sum(increase(bridge_audio_faults_total{kind="no_downlink"}[1h]))
+        / sum(increase(bridge_gateway_attaches_total{kind="first"}[1h])) > 0.05
+        and sum(increase(bridge_audio_faults_total{kind="no_downlink"}[1h])) >= 5""",
+        "ticket",
+        "In {{ $value | humanizePercentage }} of the calls nothing was sent to the caller for 30 s",
     )
     yield alert(
         "CallerAudioBad",

@@ -11,17 +11,17 @@ import contextlib
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 from lab.chaos.chaos import chaos
 from lab.chaos.local_fleet import CONTROL, GATEWAY, RELAY, FleetPlan, LocalFleet, running_fleet
 from lab.metric_recorder import MetricRecorder, targets_of
-from lab.scenario import BUILT_IN
-from lab.scenario_file import load_scenario
 from lab.stack import EVENT_GRID_SECRET
-from lab.wire import WireError, call_json, raw
+from lab.wire import WireError, raw
+from observability import stories
+from observability.callers import arrive, converse, each, hang_up, place
 
 FOLDER: Final = Path(__file__).parent / "recordings"
 _SMALL: Final = FleetPlan(relays=2, gateways=2, controls=2)
@@ -64,45 +64,6 @@ def played(story: Story, plan: FleetPlan = _SMALL) -> Callable[[Path, Path], Non
         recorder.write(path)
 
     return run
-
-
-# -- callers
-def converse(fleet: LocalFleet, seconds: float, *, every_s: float = 3.0) -> None:
-    """Place a scripted call with two questions and a barge-in every few seconds."""
-    scenario = load_scenario(BUILT_IN["opening-hours"])
-    fleet.request("PUT", "voice-live", "/lab/agent", scenario.agent.model_dump(mode="json"))
-    steps = [step.model_dump(mode="json", exclude_none=True) for step in scenario.caller.steps]
-    for number in each(seconds, every_s):
-        place(fleet, number, steps=steps, audio="script")
-
-
-def arrive(fleet: LocalFleet, seconds: float, *, every_s: float = 2.0, lasting_s: float = 6.0) -> None:
-    """Place a call every few seconds and end each after some time, if it still runs."""
-    running: list[tuple[float, str]] = []
-    for number in each(seconds, every_s):
-        running.append((time.monotonic(), place(fleet, number)))
-        while running and time.monotonic() - running[0][0] > lasting_s:
-            hang_up(fleet, running.pop(0)[1])
-    for _, lab_id in running:
-        hang_up(fleet, lab_id)
-
-
-def place(fleet: LocalFleet, number: int, **extra: Any) -> str:
-    body = {"from": f"+1425555{number:05d}", "to": "+18005551212", "audio": "marks", "mark": number, **extra}
-    return str(fleet.request("POST", "acs", "/lab/calls", body)["id"])
-
-
-def hang_up(fleet: LocalFleet, lab_id: str) -> None:
-    with contextlib.suppress(WireError):  # the call has ended
-        fleet.request("POST", "acs", f"/lab/calls/{lab_id}/hangup", {})
-
-
-def each(seconds: float, every_s: float) -> Iterator[int]:
-    """Yield 1, 2, … every few seconds, and return after `seconds`."""
-    began = time.monotonic()
-    for number in range(1, 1 + int(seconds / every_s)):
-        yield number
-        time.sleep(max(0.0, began + number * every_s - time.monotonic()))
 
 
 # -- stories
@@ -150,13 +111,6 @@ def _voice_throttled(fleet: LocalFleet) -> None:
     arrive(fleet, 60)
 
 
-def _tokens_refused(fleet: LocalFleet) -> None:
-    call_json("PUT", f"{fleet.url('identity')}/lab/faults", {"token_lifetime_s": 1})
-    arrive(fleet, 20)
-    call_json("PUT", f"{fleet.url('identity')}/lab/faults", {"status": 500})
-    arrive(fleet, 40)
-
-
 def _hang_ups_refused(fleet: LocalFleet) -> None:
     ids = [place(fleet, number) for number in range(1, 7)]
     time.sleep(4)
@@ -165,18 +119,6 @@ def _hang_ups_refused(fleet: LocalFleet) -> None:
         fleet.request("POST", CONTROL, f"/api/calls/{row['call_id']}/hangup", {})
     time.sleep(40)
     fleet.clear_faults()
-    for lab_id in ids:
-        hang_up(fleet, lab_id)
-
-
-def _redis_gone(fleet: LocalFleet) -> None:
-    arrive(fleet, 12)
-    ids = [place(fleet, number) for number in range(101, 107)]
-    time.sleep(4)
-    fleet.kill("redis")
-    time.sleep(45)
-    fleet.start_redis_again()
-    time.sleep(8)
     for lab_id in ids:
         hang_up(fleet, lab_id)
 
@@ -225,9 +167,10 @@ def _event(number: int) -> dict[str, Any]:
 
 
 def _wrong_keys(fleet: LocalFleet) -> None:
-    for _ in each(40, 0.5):
+    for number in each(40, 0.5):
+        path = "fleet/agent-relay" if number % 2 else "calls"
         with contextlib.suppress(WireError):
-            raw("GET", f"{fleet.url(CONTROL)}/api/calls", headers={"X-Api-Key": "wrong"})
+            raw("GET", f"{fleet.url(CONTROL)}/api/{path}", headers={"X-Api-Key": "wrong"})
 
 
 def _long_drain(fleet: LocalFleet) -> None:
@@ -272,11 +215,21 @@ RECORDINGS: Final[dict[str, Callable[[Path, Path], None]]] = {
     "redis-stalled": rows("redis-stall-long", repeats=2),
     "redis-failover": rows("redis-failover"),
     "redis-cut": rows("redis-cut"),
-    "redis-gone": played(_redis_gone),
+    "redis-gone": played(stories.redis_gone, stories.ONE_GATEWAY),
     "voice-gone": rows("voice-gone-apology"),
     "voice-denied": played(_voice_denied),
     "voice-throttled": played(_voice_throttled),
-    "tokens-refused": played(_tokens_refused),
+    "tokens-refused": played(stories.tokens_refused, stories.SHORT_TOKENS),
+    "signing-keys-gone": played(stories.signing_keys_gone, stories.OWN_KEYS),
+    "acs-hangs": played(stories.acs_hangs),
+    "voice-quota-used": played(stories.voice_quota_used, stories.SMALL_QUOTA),
+    "one-way-audio": played(stories.one_way_audio),
+    "caller-audio-bad": played(stories.caller_audio_bad, stories.NO_NOISE),
+    "control-cut-off": played(stories.control_cut_off),
+    "almost-full": played(stories.almost_full, stories.TEN_CALLS),
+    "half-rolled-out": played(stories.half_rolled_out, stories.MIXED),
+    "wrong-targets": played(stories.wrong_targets, stories.WITH_TARGET),
+    "relays-throttled": played(stories.relays_throttled),
     "answers-refused": played(_answers_refused),
     "hang-ups-refused": played(_hang_ups_refused),
     "media-refused": played(_media_refused),

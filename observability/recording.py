@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gzip
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -36,12 +36,21 @@ class Recording:
         return max(map(len, self.series.values()))
 
     def during(self, metric: str, value: float) -> Recording:
-        """Return only the scrapes at which a series of the metric had this value."""
+        """Return only the scrapes at which a series of the metric had this value; of a positive one also: or more."""
         grids = [grid for series, grid in self.series.items() if series.startswith(f"{metric}{{")]
-        kept = [step for step in range(self.steps) if any(grid[step] == value for grid in grids)]
 
+        def matches(sample: float | None) -> bool:
+            return sample is not None and (sample >= value if value else sample == 0)
+
+        return self._only([step for step in range(self.steps) if any(matches(grid[step]) for grid in grids)])
+
+    def after(self, scrapes: int) -> Recording:
+        """Return the recording without its first scrapes."""
+        return self._only(range(scrapes, self.steps))
+
+    def _only(self, steps: Sequence[int]) -> Recording:
         def of(grids: Mapping[str, Grid]) -> dict[str, Grid]:
-            return {name: [grid[step] for step in kept] for name, grid in grids.items()}
+            return {name: [grid[step] for step in steps] for name, grid in grids.items()}
 
         return Recording(of(self.series), self.counters, of(self.up))
 

@@ -2,20 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import groupby
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import groupby, islice
+from typing import Final
 
 from observability.recording import Grid, Recording, pod_of
 
+_BOUND: Final = re.compile(r'\ble="[^"]*"')
 
-def played(parts: Sequence[tuple[Recording, int]]) -> dict[str, Grid]:
-    """Return the values of each series over all parts: (recording, how often).
+
+def played(parts: Sequence[tuple[Recording, int]], *, every: int = 1) -> dict[str, Grid]:
+    """Return the values of each series over all parts: (recording, how often). `every`: only each of so many scrapes.
 
     Counters continue where the previous repetition stopped, with the growth of the recording; a new process in a
     recording counts from 0 as it does for `increase`. A series of a process that is not there is missing.
     """
     names = {series for recording, _ in parts for series in recording.series}
-    return {series: list(_values(series, parts)) for series in sorted(names)}
+    return _without_zeros({series: list(islice(_values(series, parts), 0, None, every)) for series in sorted(names)})
+
+
+def _without_zeros(grids: Mapping[str, Grid]) -> dict[str, Grid]:
+    """Keep one of the series that are always 0, for each process, metric and bucket. Sums and maxima are the same, and
+    most series of a process are 0.
+    """
+    kept: dict[str, Grid] = {}
+    zeros: set[tuple[str, str | None, str]] = set()
+    for series, grid in grids.items():
+        if not any(grid):
+            bound = _BOUND.search(series)
+            place = (series.partition("{")[0], bound and bound[0], pod_of(series))
+            if place in zeros:
+                continue
+            zeros.add(place)
+        kept[series] = grid
+    return kept
 
 
 def notation(values: Iterable[float | None]) -> str:

@@ -139,7 +139,7 @@ def floor() -> dashboard.Dashboard:
         .with_panel(
             lines(
                 "Calls with an audio fault, per minute",
-                "One-way, silent or clipped audio. Alerts: OneWayAudio, CallerAudioBad.",
+                "One-way, silent or clipped audio. Alerts: OneWayAudio, AgentNotHeard, CallerAudioBad.",
                 rate("bridge_audio_faults_total", "kind"),
                 unit="cpm",
                 stacked=True,

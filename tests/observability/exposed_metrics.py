@@ -42,10 +42,9 @@ def exposed() -> Mapping[str, Mapping[str, Values]]:
     return found
 
 
-def mistakes(expression: str, known: Mapping[str, Mapping[str, Values]] | None = None) -> list[str]:
+def mistakes(expression: str) -> list[str]:
     """Return a line for each metric, label and label value in a PromQL expression that no service exposes."""
-    known = exposed() if known is None else known
-    wrong = []
+    known, wrong = exposed(), []
     for name, selector in _SELECTOR.findall(expression):
         if name.startswith("voice_bridge:"):
             continue

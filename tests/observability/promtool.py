@@ -6,21 +6,37 @@ import json
 import re
 import shutil
 import subprocess
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
 import yaml
 
-from observability.recording import STEP_S, Grid
+from observability.recording import Grid
 from observability.rules import rule_groups
 from observability.tape import notation
 
+STEP_S: Final = 15.0
+"""Time between two scrapes in the tests: every third one of a recording."""
+DAY_STEP_S: Final = 60.0
+"""The same in tests of whole days."""
+_EVALUATED_EVERY_S: Final = {STEP_S: 60, DAY_STEP_S: 300}
+"""At most 300: alerts read recorded rules, and a sample older than that is not found."""
 needs_promtool = pytest.mark.skipif(
     shutil.which("promtool") is None, reason="promtool is not installed (Debian and Ubuntu: package `prometheus`)"
 )
 _METRIC: Final = re.compile(r"\b(?:bridge_|process_)\w+|\bup\b")
+_ANSWER: Final = re.compile(r'exp:\s*\{alertname="none of ours", case="([^"]*)"\}.*\n\s*got:(.*)')
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """Input series, and whether only the alerts of the last `last_s` seconds are of interest."""
+
+    series: Mapping[str, Grid]
+    last_s: float | None = None
 
 
 def metrics_in(expression: str) -> set[str]:
@@ -32,50 +48,45 @@ def metrics_of_rules() -> set[str]:
     return {name for group in rule_groups() for rule in group["rules"] for name in metrics_in(rule["expr"])}
 
 
-def fired(
-    series: Mapping[str, Grid], folder: Path, *, step_s: float = STEP_S, rules: Any = None, last_s: float | None = None
-) -> set[str]:
-    """Return the names of the alerts that fire at any time, or within the last `last_s` seconds. `rules`: rule groups,
-    if not those of the project.
+def fired(cases: Mapping[str, Case], folder: Path, *, step_s: float = STEP_S, rules: Any = None) -> dict[str, set[str]]:
+    """Return the names of the alerts that fire in each case, by its name. `rules`: rule groups, if not those of the
+    project.
     """
-    steps = max(map(len, series.values()))
     groups = rules or rule_groups()
-    known = sorted({rule["alert"] for group in groups for rule in group["rules"] if "alert" in rule})
-    # promtool compares, and prints what it got only for a difference: an impossible sample makes it print all alerts.
-    query = f'count by (alertname) (count_over_time(ALERTS{{alertstate="firing"}}[{round(last_s or steps * step_s)}s]))'
     (folder / "rules.yaml").write_text(yaml.safe_dump({"groups": groups}))
     test = {
         "rule_files": ["rules.yaml"],
-        "evaluation_interval": f"{_evaluated_every_s(step_s)}s",
-        "tests": [
-            {
-                "interval": f"{round(step_s)}s",
-                "input_series": [{"series": name, "values": notation(grid)} for name, grid in series.items()],
-                "promql_expr_test": [
-                    {
-                        "expr": query,
-                        "eval_time": f"{round((steps - 1) * step_s)}s",
-                        "exp_samples": [{"labels": '{alertname="none of ours"}', "value": 1}],
-                    }
-                ],
-            }
-        ],
+        "evaluation_interval": f"{_EVALUATED_EVERY_S[step_s]}s",
+        "tests": [_test(name, case, step_s) for name, case in cases.items()],
     }
     (folder / "test.yaml").write_text(json.dumps(test))
     answer = subprocess.run(
         ["promtool", "test", "rules", "test.yaml"], cwd=folder, capture_output=True, text=True, check=False
     )
     output = answer.stdout + answer.stderr
-    assert "none of ours" in output, output
-    got = output.partition("got:")[2] or output
-    found = set(re.findall(r'alertname="(\w+)"', got.replace("none of ours", "")))
-    assert found <= set(known), output
+    found = {case: set(re.findall(r'alertname="(\w+)"', got)) for case, got in _ANSWER.findall(output)}
+    assert found.keys() == cases.keys(), output
+    known = {rule["alert"] for group in groups for rule in group["rules"] if "alert" in rule}
+    assert all(names <= known for names in found.values()), output
     return found
 
 
-def _evaluated_every_s(step_s: float) -> int:
-    """Return the evaluation interval. In tests of whole days it is as long as the shortest range of the rules."""
-    return 30 if step_s < 60 else 300
+def _test(name: str, case: Case, step_s: float) -> dict[str, Any]:
+    steps = max(map(len, case.series.values()))
+    last_s = round(case.last_s or steps * step_s)
+    # promtool compares, and prints what it got only for a difference: an impossible sample makes it print all alerts.
+    impossible = f'{{alertname="none of ours", case="{name}"}}'
+    return {
+        "interval": f"{round(step_s)}s",
+        "input_series": [{"series": series, "values": notation(grid)} for series, grid in case.series.items()],
+        "promql_expr_test": [
+            {
+                "expr": f'count by (alertname) (count_over_time(ALERTS{{alertstate="firing"}}[{last_s}s]))',
+                "eval_time": f"{round((steps - 1) * step_s)}s",
+                "exp_samples": [{"labels": impossible, "value": 1}],
+            }
+        ],
+    }
 
 
 def steady(value: float, steps: int) -> Grid:
@@ -87,6 +98,6 @@ def growing(per_step: float, steps: int, *, begin: int = 0) -> Grid:
     return [max(0, step - begin) * per_step for step in range(steps)]
 
 
-def firing_of(found: Iterable[str], rules: Iterable[Mapping[str, Any]], severity: str) -> set[str]:
+def of_severity(names: Iterable[str], rules: Sequence[Mapping[str, Any]], severity: str) -> set[str]:
     severities = {rule["alert"]: rule["labels"]["severity"] for rule in rules}
-    return {name for name in found if severities[name] == severity}
+    return {name for name in names if severities[name] == severity}

@@ -8,7 +8,9 @@ import contextlib
 from bridge_common.observability.telemetry import REGISTRY
 from bridge_common.redis.clients import RedisClients
 from bridge_common.store.fleet import Fleet
+from bridge_common.store.inbox import Inbox
 from bridge_common.store.leases import Leases
+from bridge_common.wire.entries import VoiceReady
 from bridge_common.wire.keys import Keys
 from call_control.core.fleet_demand import ScaleBuffer
 from call_control.fleet_metrics import FleetMetrics
@@ -37,7 +39,9 @@ async def test_heartbeats_and_calls_without_media(clients: RedisClients, keys: K
     async def await_value(name: str, expected: float, **labels: str) -> None:
         await eventually(lambda: reported(name, expected, **labels), what=f"{name} {labels} {expected}")
 
-    reporting = asyncio.create_task(FleetMetrics(FleetView(control, leases, ScaleBuffer(10, 20)), poll_s=0.02).run())
+    inbox = Inbox(clients.control, clients.blocking, keys, "control-1")
+    view = FleetView(control, leases, ScaleBuffer(10, 20))
+    reporting = asyncio.create_task(FleetMetrics(view, inbox, poll_s=0.02).run())
     try:
         await await_value("bridge_fleet_processes", 3, kind="media-gateway", state="live")
         await await_value("bridge_fleet_calls", 33, kind="media-gateway")
@@ -54,6 +58,13 @@ async def test_heartbeats_and_calls_without_media(clients: RedisClients, keys: K
         await await_value("bridge_fleet_processes", 1, kind="media-gateway", state="draining")
         await await_value("bridge_fleet_capacity_calls", 200, kind="media-gateway")
         await await_value("bridge_fleet_calls", 33, kind="media-gateway")
+        await inbox.ensure_group()
+        for number in range(3):
+            await inbox.put(VoiceReady(f"call_{number}", 1))
+        await await_value("bridge_inbox_waiting", 3)
+        for delivery in await inbox.read(block_ms=1):
+            await inbox.ack(delivery)
+        await await_value("bridge_inbox_waiting", 0)
     finally:
         reporting.cancel()
         with contextlib.suppress(asyncio.CancelledError):

@@ -145,7 +145,7 @@ class CallControl:
         )
         self.parts.start("redis connections", self._clients.warm_up(), may_end=True)
         self.parts.start("worker", self._work(self._worker))
-        self.parts.start("fleet metrics", FleetMetrics(self._fleet_view).run())
+        self.parts.start("fleet metrics", FleetMetrics(self._fleet_view, self._inbox).run())
         self.parts.start("signing keys", self._acs_tokens.keep_fresh(), may_end=True)
         self.parts.start("secrets", self._secrets.run(), may_end=True)
         if self._grid_tokens is not None:

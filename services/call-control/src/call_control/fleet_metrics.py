@@ -8,6 +8,8 @@ from typing import Final
 
 from bridge_common.base.errors import OutsideError
 from bridge_common.observability.telemetry import Label, gauge
+from bridge_common.store.inbox import Inbox
+from call_control import metrics
 from call_control.core.fleet_demand import CONTROL, GATEWAY, KINDS
 from call_control.fleet_view import FleetState, FleetView
 
@@ -29,10 +31,11 @@ _RINGING: Final = gauge("bridge_fleet_ringing_calls", "Calls that need a relay a
 
 
 class FleetMetrics:
-    """Reads the fleet every `poll_s`."""
+    """Reads the fleet and the length of its inbox every `poll_s`."""
 
-    def __init__(self, view: FleetView, poll_s: float = 2.0) -> None:
+    def __init__(self, view: FleetView, inbox: Inbox, poll_s: float = 2.0) -> None:
         self._view = view
+        self._inbox = inbox
         self._poll_s = poll_s
 
     async def run(self) -> None:
@@ -40,6 +43,7 @@ class FleetMetrics:
         while True:
             with contextlib.suppress(OutsideError):
                 _report(await self._view.read())
+                metrics.INBOX_WAITING.set(await self._inbox.depth())
             await asyncio.sleep(self._poll_s)
 
 
