@@ -82,6 +82,21 @@ async def test_call_control_learns_once_that_there_is_no_relay() -> None:
     assert len(table.put) == 2
 
 
+async def test_after_an_outage_relays_have_time_to_renew_their_leases() -> None:
+    """Nobody could renew a lease in the meantime: the caller would be hung up although everything works again."""
+    table, call = Table(away=True), Call("call")
+    timing = RelayWatchTiming(look_s=0.01, redis_away_s=0.02, given_up_after_s=0.3)
+    running = asyncio.create_task(_watch(table, call, timing=timing).run())
+    await eventually(lambda: call.is_alone)
+    table.overdue_calls = [OverdueLease("call", 25.0, "relay|7")]
+    table.away = False
+    began = asyncio.get_running_loop().time()
+    await eventually(lambda: bool(table.put))
+    assert asyncio.get_running_loop().time() - began >= timing.given_up_after_s
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+
+
 async def test_a_call_is_alone_while_redis_is_unavailable() -> None:
     table, call = Table(away=True), Call("call")
     timing = RelayWatchTiming(look_s=0.01, redis_away_s=0.1)

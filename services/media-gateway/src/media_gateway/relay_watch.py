@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Final, Protocol
@@ -78,6 +79,9 @@ class RelayWatch:
         self._unleased: dict[str, float] = {}
         """Loop times since which calls have had no lease."""
         self._outage = OutageLogger(log, begun="failed to read leases", over="lease read recovered")
+        self._failed = False
+        self._readable_since = -math.inf
+        """Loop time at which the latest outage ended: during an outage no relay could renew or claim a lease."""
 
     async def run(self) -> None:
         loop = asyncio.get_running_loop()
@@ -89,6 +93,7 @@ class RelayWatch:
                 answered_at = loop.time()
             except (OutsideError, TimeoutError) as error:
                 self._outage.failed(error=error_text(error))
+                self._failed = True
                 if loop.time() - answered_at >= self._timing.redis_away_s:
                     for session in self._sessions():
                         session.alone(True)
@@ -100,6 +105,8 @@ class RelayWatch:
         if sessions:  # without sessions there was no request to Redis
             self._outage.worked()
         now = asyncio.get_running_loop().time()
+        if sessions and self._failed:
+            self._failed, self._readable_since = False, now
         unleased = [one.call_id for one in overdue.values() if one.since_s is None]
         self._unleased = {call_id: self._unleased.get(call_id, now) for call_id in unleased}
         for call_id, session in sessions.items():
@@ -108,7 +115,7 @@ class RelayWatch:
             if session.record_due:
                 await self._update(session)
         for call_id, one in overdue.items():
-            since_s = one.since_s or 0.0
+            since_s = min(one.since_s or 0.0, now - self._readable_since)
             if since_s >= self._timing.given_up_after_s and one.owner_text and one.owner_text not in self._reported:
                 log.warning("call has no relay", extra=fields(call_id=call_id, since_s=since_s))
                 await self._inbox.put_as_owner(VoiceLost(call_id, one.epoch, "no relay"), one.owner_text)

@@ -145,3 +145,27 @@ async def test_an_outage_of_the_control_connection_is_counted_once(
         assert grown('bridge_redis_outages_total{part="control"}') == outages
         proxy.refusing = False
         await fleet.beat()
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        b'{"kind":"agent-relay","capacity":1e999,"active":1,"draining":false}',
+        b'{"kind":"agent-relay","capacity":' + b"9" * 5000 + b',"active":1,"draining":false}',
+        b"[" * 100_000,
+        b"\xff",
+    ],
+    ids=["infinite", "long", "nested", "bytes"],
+)
+async def test_a_row_that_cannot_be_decoded_stops_nobody(clients: RedisClients, row: bytes) -> None:
+    fleet = Fleet(clients.control, "relay-1", "agent-relay")
+    await fleet.beat(capacity=40)
+    await clients.control.hset(FLEET, b"broken-\xff", row)
+    assert list(await fleet.live()) == ["relay-1"]
+
+
+async def test_numbers_that_no_process_can_have_are_limited(clients: RedisClients) -> None:
+    fleet = Fleet(clients.control, "relay-1", "agent-relay")
+    await fleet.beat(capacity=-5, active=10**18)
+    [member] = (await fleet.live()).values()
+    assert (member.capacity, member.active) == (0, 10_000)

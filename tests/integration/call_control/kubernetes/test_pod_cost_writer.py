@@ -255,6 +255,20 @@ async def test_a_server_with_another_certificate_gets_no_token(
     assert (server.patches, server.refused) == (0, 0)
 
 
+@pytest.mark.parametrize("text", ["", "first\nsecond", "first\x00second"])
+async def test_a_broken_token_is_an_outage(
+    clients: RedisClients, server: PlayedApiServer, account: Path, pods: Pods, caplog: pytest.LogCaptureFixture,
+    text: str,
+) -> None:  # fmt: skip
+    (account / "token").write_text(text)
+    pods.calls = {"a": 5}
+    async with writing(clients, server.port, account):
+        await eventually(lambda: lines(caplog) == [BEGUN])
+        (account / "token").write_text(server.token)
+        await eventually(lambda: server.costs == {"a": "5"})
+        await eventually(lambda: lines(caplog) == [BEGUN, OVER])
+
+
 async def test_patches_are_limited(clients: RedisClients, server: PlayedApiServer, account: Path, pods: Pods) -> None:
     pods.calls = {f"pod-{number}": number for number in range(30)}
     timing = CostTiming(every_s=0.02, lease_s=1.0, patches_per_min=10)

@@ -16,7 +16,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
-from typing import Final
+from typing import Any, Final
 
 from redis.asyncio import Redis
 
@@ -33,6 +33,7 @@ log = logging.getLogger(__name__)
 BEAT_S: Final = 0.25
 DEAD_AFTER_MS: Final = 1000
 _FORGET_AFTER_MS: Final = 60_000
+_MOST_CALLS: Final = 10_000
 MISSED_AFTER_S: Final = 1.5
 """Maximum age of the last stored heartbeat (six intervals); when it is older, this is a fault of the process."""
 
@@ -140,7 +141,7 @@ class Fleet:
         async with redis_errors("reading the fleet"):
             now_ms, stored = await self._live(keys=[FLEET])
             rows = zip(stored[::2], stored[1::2], strict=True)
-            members = {name.decode(): _member(name.decode(), row) for name, row in rows}
+            members = {one.name: one for one in (_member(name.decode(errors="replace"), row) for name, row in rows)}
             gone = [name for name, member in members.items() if now_ms - member.beat_ms > _FORGET_AFTER_MS]
             if gone:
                 await self._redis.hdel(FLEET, *gone)
@@ -161,13 +162,18 @@ def _member(name: str, row: bytes) -> Member:
             return Member(
                 name=name,
                 kind=str(found["kind"]),
-                capacity=int(found["capacity"]),
-                active=int(found["active"]),
+                capacity=_calls(found["capacity"]),
+                active=_calls(found["active"]),
                 draining=bool(found["draining"]),
                 beat_ms=int(found["beat_ms"]),
                 version=str(found.get("version", "")),
                 host=str(found.get("host", "")),
             )
-    except (ValueError, TypeError, KeyError):
+    except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
         pass
     return Member(name=name, kind="", capacity=0, active=0, draining=False, beat_ms=0)
+
+
+def _calls(value: Any) -> int:
+    """Return a number of calls that a process can have: one wrong row must not scale the whole fleet."""
+    return min(max(int(value), 0), _MOST_CALLS)

@@ -64,6 +64,8 @@ class ApiServer:
 
     def _credentials(self) -> tuple[str, str, ssl.SSLContext]:
         token = (self.account / "token").read_text(encoding="ascii").strip()
+        if not token or not token.isprintable():
+            raise ValueError("the file token is empty or contains control characters")
         namespace = (self.account / "namespace").read_text(encoding="ascii").strip()
         return token, namespace, ssl.create_default_context(cafile=str(self.account / "ca.crt"))
 
