@@ -223,13 +223,6 @@ def _fleet() -> Iterator[Rule]:
         lasting="5m",
     )
     yield alert(
-        "DrainingTooLong",
-        "bridge_draining == 1",
-        "ticket",
-        "{{ $labels.pod }} has been draining for 10 minutes",
-        lasting="10m",
-    )
-    yield alert(
         "ProcessRestarting",
         f'changes(process_start_time_seconds{{job=~"{_SERVICES}"}}[30m]) >= 3',
         "ticket",

@@ -25,7 +25,6 @@ from observability.callers import arrive, converse, each, hang_up, place
 
 FOLDER: Final = Path(__file__).parent / "recordings"
 _SMALL: Final = FleetPlan(relays=2, gateways=2, controls=2)
-_PATIENT: Final = FleetPlan(relays=1, gateways=2, controls=1, extra={GATEWAY: {"DRAIN_TIMEOUT_S": "80"}})
 _PROFILES: Final = "default:\n  greeting:\n    text: Hello.\n"
 Story = Callable[[LocalFleet], None]
 
@@ -173,19 +172,6 @@ def _wrong_keys(fleet: LocalFleet) -> None:
             raw("GET", f"{fleet.url(CONTROL)}/api/{path}", headers={"X-Api-Key": "wrong"})
 
 
-def _long_drain(fleet: LocalFleet) -> None:
-    """SIGTERM to one gateway with calls; it drains until its timeout, because the calls do not end."""
-    ids = [place(fleet, number) for number in range(1, 9)]
-    time.sleep(5)
-    busiest = max(fleet.running(GATEWAY), key=fleet.active_calls)
-    popen = fleet.process(busiest).popen
-    assert popen is not None
-    popen.terminate()
-    time.sleep(60)
-    for lab_id in ids:
-        hang_up(fleet, lab_id)
-
-
 def _gateway_frozen(fleet: LocalFleet) -> None:
     arrive(fleet, 10)
     name = fleet.running(GATEWAY)[0]
@@ -240,7 +226,6 @@ RECORDINGS: Final[dict[str, Callable[[Path, Path], None]]] = {
     "event-grid-refused": played(_event_grid_refused),
     "event-grid-outdated": played(_event_grid_outdated),
     "wrong-keys": played(_wrong_keys, FleetPlan(relays=1, gateways=1, controls=1)),
-    "long-drain": played(_long_drain, _PATIENT),
     "gateway-frozen": played(_gateway_frozen),
     "relays-gone": played(_relays_gone),
     "profiles-broken": played(_profiles_broken, FleetPlan(relays=2, gateways=1, controls=1, profiles=_PROFILES)),

@@ -33,7 +33,7 @@ def fleet() -> dashboard.Dashboard:
         .with_panel(
             lines(
                 "Not ready or draining",
-                "A rolling update drains one process after the other. Alerts: ProcessNotReady, DrainingTooLong.",
+                "A rolling update drains one process after the other. Alert: ProcessNotReady.",
                 ("sum by (job) (bridge_draining)", "{{job}} draining"),
                 ("sum by (job) (1 - bridge_ready)", "{{job}} not ready"),
             )

@@ -69,7 +69,6 @@ SYMPTOMS: Final[Mapping[str, Symptom]] = {
     "one-way-audio": symptom("OneWayAudio"),
     "caller-audio-bad": symptom(tickets="CallerAudioBad AgentNotHeard"),
     "wrong-keys": symptom(tickets="WrongApiKeys AutoscalerRefused"),
-    "long-drain": symptom(tickets="DrainingTooLong", during=("bridge_draining", 1), minutes=14),
     "gateway-frozen": symptom(tickets="ProcessNotScraped", during=("up", 0)),
     "relays-gone": symptom("ServiceMissing CallsNotAnsweredFast", after=4),
     "relay-crash": symptom(tickets="ProcessRestarting"),
