@@ -64,7 +64,7 @@ def reloaded_names(fields: Mapping[str, FieldInfo]) -> frozenset[str]:
 
 
 def read_secret_files(folder: str | Path | None) -> SecretFiles:
-    """Read all files of the folder, as they were at one time. None or "": there is none. Blocks."""
+    """Read all files of the folder as of one moment. Blocking. Without a folder the result is empty."""
     if folder is None or folder == "":
         return SecretFiles()
     found = SecretFiles()
